@@ -1,0 +1,161 @@
+"""Every error that a user can meet, in one tree.
+
+* WeirError
+  x BadInput              400  the request itself is wrong
+    + BadTensor                 a tensor's shape, datatype or data
+  x Unauthorized          401
+  x NotFound              404
+    + ModelNotFound
+    + VersionNotFound
+  x Conflict              409  the change does not fit the present state
+  x PreconditionFailed    412  somebody else changed it first
+  x TooLarge              413
+  x UnsupportedEncoding   415
+  x Refused               422  a model, card or profile that cannot be accepted
+  x InternalError         500
+    + ModelFailed               the model raised while it ran
+  x Unavailable           503  not ready, or overloaded: try again
+    + NotReady
+  x DeadlineExceeded      504
+  x ConfigError                a setting that does not exist or is out of bounds
+  x StartError                 the gateway cannot start here
+
+Each class carries the HTTP status, a stable code and whether trying again may help;
+`serve.edge.errors` and the control API turn them into answers.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WeirError(Exception):
+    """What all errors of Weir have in common: a status, a code and one sentence."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """The sentence meant for the user."""
+        return str(self)
+
+
+class BadInput(WeirError):
+    """The request cannot be understood."""
+
+    status = 400
+    code = "bad_input"
+
+
+class BadTensor(BadInput):
+    """A tensor does not have the shape, datatype or data that it must have."""
+
+    code = "bad_tensor"
+
+
+class Unauthorized(WeirError):
+    """The caller did not prove who they are."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class NotFound(WeirError):
+    """What was asked for does not exist."""
+
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No model of that name is registered."""
+
+    code = "model_not_found"
+
+
+class VersionNotFound(NotFound):
+    """The model has no such version."""
+
+    code = "version_not_found"
+
+
+class Conflict(WeirError):
+    """The change does not fit the present state."""
+
+    status = 409
+    code = "conflict"
+
+
+class PreconditionFailed(WeirError):
+    """The state has moved on since the caller read it."""
+
+    status = 412
+    code = "precondition_failed"
+
+
+class TooLarge(WeirError):
+    """The body is larger than the configured cap."""
+
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedEncoding(WeirError):
+    """The body is in an encoding that is not understood."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
+class Refused(WeirError):
+    """A model, card or profile that cannot be accepted, and why."""
+
+    status = 422
+    code = "refused"
+
+
+class InternalError(WeirError):
+    """Something on our side went wrong."""
+
+
+class ModelFailed(InternalError):
+    """The model raised while it ran."""
+
+    code = "model_failed"
+
+
+class Unavailable(WeirError):
+    """Not now: try again."""
+
+    status = 503
+    code = "unavailable"
+    retryable = True
+
+
+class NotReady(Unavailable):
+    """The version is known but not yet ready to answer."""
+
+    code = "not_ready"
+
+
+class DeadlineExceeded(WeirError):
+    """No answer within the time allowed."""
+
+    status = 504
+    code = "deadline_exceeded"
+    retryable = True
+
+
+class ConfigError(WeirError):
+    """A setting that does not exist, or a value out of bounds."""
+
+    status = 400
+    code = "config"
+
+
+class StartError(WeirError):
+    """The gateway cannot start here, and why."""
+
+    code = "start"

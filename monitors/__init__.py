@@ -1,0 +1,1 @@
+"""What is watched: blocks of records in, signals with a verdict out."""

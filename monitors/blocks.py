@@ -1,0 +1,65 @@
+"""What travels from the request path to the monitors: sampled rows and exact counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Sampled rows of one version in one role, column by column.
+
+    All arrays have the rows of the block as their first dimension. `prediction_ids` holds
+    32-character hexadecimal ids (dtype S32), `row_numbers` the row inside its request.
+    `inputs` and `outputs` are the model's tensors by name, `groups` the group attributes that
+    came as extra inputs (objects: str; missing ones None). `rate` is the share of predictions
+    that were kept, so that 1/rate is the weight of a row.
+    """
+
+    model: str
+    version: int
+    role: str
+    source: str
+    rate: float
+    prediction_ids: NDArray[np.bytes_]
+    row_numbers: NDArray[np.int64]
+    inputs: Mapping[str, NDArray[Any]]
+    outputs: Mapping[str, NDArray[Any]]
+    groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the block holds."""
+        return len(self.prediction_ids)
+
+
+Series = tuple[str, tuple[str, ...]]
+"""A signal's name and the values of its attributes, in the order that the signal declares them."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramCounts:
+    """Exact counts of a histogram: one per bucket of the signal's bounds and one above, and the sum."""
+
+    buckets: tuple[int, ...]
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The cumulative counts of one source since it started, and its gauges as they are now.
+
+    A snapshot replaces the earlier ones of its source, so that one that is lost costs nothing.
+    `source` is new at every start of a process; `sequence` grows with every snapshot.
+    """
+
+    source: str
+    sequence: int
+    counters: Mapping[Series, int] = field(default_factory=dict)
+    histograms: Mapping[Series, HistogramCounts] = field(default_factory=dict)
+    gauges: Mapping[Series, float] = field(default_factory=dict)

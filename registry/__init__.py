@@ -1,0 +1,1 @@
+"""Models, versions, routes and the audit log: what is known, and who said so."""

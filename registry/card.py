@@ -1,0 +1,135 @@
+"""What a version declares about itself: task, score, decision, features, groups, label, lineage."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Part(BaseModel):
+    """A part of a card: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(StrEnum):
+    """What kind of question the model answers."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+    RANKING = "ranking"
+    OTHER = "other"
+
+
+class Score(Part):
+    """Which output is the score, and which of its columns belongs to the positive class."""
+
+    output: str
+    column: Annotated[int, Field(ge=0)] | None = None
+
+
+class Decision(Part):
+    """How the score becomes a decision: exactly one of threshold, arg-max, an output of its own.
+
+    `favourable` is the decision value that counts as selected in selection rates.
+    """
+
+    threshold: float | None = None
+    argmax: bool = False
+    output: str | None = None
+    favourable: int = 1
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Decision:
+        if (self.threshold is not None) + self.argmax + (self.output is not None) != 1:
+            message = "decision takes exactly one of threshold, argmax, output"
+            raise ValueError(message)
+        return self
+
+
+class FeatureType(StrEnum):
+    """How a feature's values are compared."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+
+
+class Policy(StrEnum):
+    """What may be kept of a feature's values."""
+
+    KEEP = "keep"
+    BUCKET = "bucket"
+    HASH = "hash"
+    DROP = "drop"
+
+
+class Feature(Part):
+    """One feature: where its values are found, and how they are treated."""
+
+    name: str
+    input: str
+    column: Annotated[int, Field(ge=0)] | None = None
+    type: FeatureType = FeatureType.NUMERIC
+    policy: Policy = Policy.KEEP
+
+
+class Group(Part):
+    """A group attribute: an extra input, removed before the model runs, or one of the features.
+
+    `max_gap` is the allowed difference in selection rate between any group and all others.
+    """
+
+    name: str
+    source: Literal["extra_input", "feature"] = "extra_input"
+    max_gap: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+
+
+class Label(Part):
+    """What the truth looks like when it comes, and when it is expected."""
+
+    type: Literal["boolean", "integer", "number", "string"] = "boolean"
+    expected_delay_days: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class Lineage(Part):
+    """Where the version comes from, and who answers for it."""
+
+    git_commit: str | None = None
+    datasets: tuple[str, ...] = ()
+    training_run: str | None = None
+    owner: str | None = None
+    licence: str | None = None
+    intended_use: str | None = None
+
+
+class Card(Part):
+    """The whole declaration of one version."""
+
+    task: Task
+    score: Score | None = None
+    decision: Decision | None = None
+    features: tuple[Feature, ...] = ()
+    groups: tuple[Group, ...] = ()
+    label: Label | None = None
+    change: Literal["same-behaviour", "improvement"] = "improvement"
+    lineage: Lineage = Lineage()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Card:
+        for kind, names in (
+            ("feature", [feature.name for feature in self.features]),
+            ("group", [group.name for group in self.groups]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                message = f"{kind} named twice: {', '.join(twice)}"
+                raise ValueError(message)
+        return self
+
+    @property
+    def extra_inputs(self) -> tuple[str, ...]:
+        """The inputs that a request may carry beside those of the model."""
+        return tuple(group.name for group in self.groups if group.source == "extra_input")

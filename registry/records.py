@@ -1,0 +1,118 @@
+"""What the registry keeps: versions, routes and audit entries, and the table that replicas get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registry.card import Card
+from registry.signature import Signature
+
+FULL = 10_000
+"""All of the traffic, in basis points (hundredths of a percent)."""
+
+
+class Role(StrEnum):
+    """The part that a version plays in a route, as the `Weir-Arm` header and signals name it."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+    SHADOW = "shadow"
+    PINNED = "pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable version of a model.
+
+    `digest` names the ONNX file and `profile` the reference profile, both by `sha256:<hex>`.
+    """
+
+    model: str
+    number: int
+    digest: str
+    signature: Signature
+    card: Card
+    profile: str | None
+    size_bytes: int
+    created_by: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A version and its share of the traffic in basis points."""
+
+    version: int
+    weight_bp: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowArm:
+    """A version that sees a share of the traffic, in basis points, and whose answers nobody gets."""
+
+    version: int
+    share_bp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a model's traffic is split at one generation.
+
+    The weights of `arms` sum to 10,000. `stable` names the arm that takes what no other arm
+    claims. `previous` is the version that a rollback returns to; it stays warm.
+    `salt` decides which units meet which arm, and is kept as long as a split lasts.
+    """
+
+    model: str
+    generation: int
+    stable: int
+    arms: tuple[Arm, ...]
+    salt: bytes
+    shadow: ShadowArm | None = None
+    previous: int | None = None
+    created_by: str = ""
+    created_at: str = ""
+    reason: str = ""
+
+    def live_versions(self) -> tuple[int, ...]:
+        """The versions that must be ready to answer, in ascending order."""
+        numbers = {arm.version for arm in self.arms} | {self.stable}
+        if self.shadow is not None:
+            numbers.add(self.shadow.version)
+        if self.previous is not None:
+            numbers.add(self.previous)
+        return tuple(sorted(numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, who made it, and its place in the chain of hashes."""
+
+    sequence: int
+    at: str
+    actor: str
+    action: str
+    resource: str
+    before: str
+    after: str
+    reason: str
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedModel:
+    """A model's route with the versions that it names."""
+
+    route: Route
+    versions: Mapping[int, Version]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Everything that a gateway replica needs to route; `generation` grows with every change."""
+
+    generation: int
+    models: Mapping[str, RoutedModel] = field(default_factory=dict)

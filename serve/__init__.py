@@ -1,0 +1,1 @@
+"""The gateway: edge, router, version hosts, recorder, control and the command line."""
