@@ -1,0 +1,94 @@
+"""What can be asked of the control plane; the API and the command line speak only to this."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from monitors.signal import Signal
+from registry.card import Card
+from registry.records import AuditEntry, Route, Version
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSignals:
+    """What the monitors say of one version in one role, after so many sampled rows."""
+
+    version: int
+    arm: str
+    rows: int
+    signals: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """Whether a version is hosted and ready, and why not."""
+
+    version: int
+    state: str
+    reason: str = ""
+
+
+class Control(Protocol):
+    """**Protocol:** the control plane as the API sees it."""
+
+    async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
+        """Store a file by its content; gives `sha256:<hex>`."""
+
+    async def register(
+        self, model: str, digest: str, card: Card | None, profile: str | None, actor: str
+    ) -> tuple[Version, tuple[str, ...]]:
+        """Check a stored ONNX file and make it the model's next version; sentences say what was inferred."""
+
+    async def models(self) -> tuple[str, ...]:
+        """The names of all registered models."""
+
+    async def versions(self, model: str) -> tuple[Version, ...]:
+        """All versions of a model, oldest first."""
+
+    async def version_status(self, model: str) -> tuple[VersionStatus, ...]:
+        """The hosting state of each version: `ready`, `starting`, `failed` or `not hosted`."""
+
+    async def route(self, model: str) -> Route | None:
+        """The route that is in force, or None before the first."""
+
+    async def set_route(
+        self,
+        model: str,
+        weights: Mapping[int, float],
+        shadow: tuple[int, float] | None,
+        actor: str,
+        reason: str,
+        if_generation: int | None = None,
+    ) -> Route:
+        """Split the traffic, in percent; waits until every gateway replica routes so."""
+
+    async def promote(
+        self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
+    ) -> Route:
+        """Give a version all of the traffic, on a named person's reason."""
+
+    async def rollback(
+        self, model: str, actor: str, reason: str, if_generation: int | None = None
+    ) -> Route:
+        """Return to the version that was stable before."""
+
+    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
+        """What the monitors say of every version in every role that has had traffic."""
+
+    async def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditEntry, ...]:
+        """Audit entries in order, from the one after `after`."""
+
+    async def verify_audit(self) -> int | None:
+        """The sequence number of the first entry that breaks the chain, or None."""
+
+    async def served_at(self, model: str, at: datetime) -> Route | None:
+        """The route that was in force at a moment."""
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The Prometheus page and its content type."""
+
+    async def ready(self) -> bool:
+        """Whether every gateway replica serves the present table."""
