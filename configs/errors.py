@@ -7,6 +7,7 @@
   x NotFound              404
     + ModelNotFound
     + VersionNotFound
+  x MethodNotAllowed      405
   x Conflict              409  the change does not fit the present state
   x PreconditionFailed    412  somebody else changed it first
   x TooLarge              413
@@ -79,6 +80,13 @@ class VersionNotFound(NotFound):
     """The model has no such version."""
 
     code = "version_not_found"
+
+
+class MethodNotAllowed(WeirError):
+    """The path exists, but not for this method."""
+
+    status = 405
+    code = "method_not_allowed"
 
 
 class Conflict(WeirError):

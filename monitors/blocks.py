@@ -44,7 +44,7 @@ Series = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class HistogramCounts:
-    """Exact counts of a histogram: one per bucket of the signal's bounds and one above, and the sum."""
+    """Exact counts: one per bucket of the signal's bounds and one above, and the sum of values."""
 
     buckets: tuple[int, ...]
     total: float

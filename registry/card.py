@@ -67,13 +67,17 @@ class Policy(StrEnum):
 
 
 class Feature(Part):
-    """One feature: where its values are found, and how they are treated."""
+    """One feature: where its values are found, and how they are treated.
+
+    A value of a feature that is not `nullable` must be there: null and NaN are refused.
+    """
 
     name: str
     input: str
     column: Annotated[int, Field(ge=0)] | None = None
     type: FeatureType = FeatureType.NUMERIC
     policy: Policy = Policy.KEEP
+    nullable: bool = False
 
 
 class Group(Part):

@@ -50,7 +50,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class ShadowArm:
-    """A version that sees a share of the traffic, in basis points, and whose answers nobody gets."""
+    """A version that sees a share of the traffic, in basis points, and answers nobody."""
 
     version: int
     share_bp: int

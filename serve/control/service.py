@@ -40,7 +40,7 @@ class Control(Protocol):
     async def register(
         self, model: str, digest: str, card: Card | None, profile: str | None, actor: str
     ) -> tuple[Version, tuple[str, ...]]:
-        """Check a stored ONNX file and make it the model's next version; sentences say what was inferred."""
+        """Check a stored ONNX file and number it; the sentences say what was inferred."""
 
     async def models(self) -> tuple[str, ...]:
         """The names of all registered models."""

@@ -1,0 +1,89 @@
+"""Turns what pydantic found wrong into sentences that name the key and the nearest right one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question such as ` Did you mean 'credit'?`, or nothing when no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def dotted_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The names of all leaves of a model, such as `listen.http_port`, in the order declared."""
+    return tuple(_leaves(model, ""))
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """All problems of a validation error in one line, each beginning with the key's dotted name."""
+    return "; ".join(
+        _sentence(problem["loc"], problem["type"], problem["msg"], model)
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+
+
+def _sentence(loc: tuple[int | str, ...], kind: str, message: str, model: type[BaseModel]) -> str:
+    key = _dotted(loc)
+    if kind == "extra_forbidden":
+        return f"{key} does not exist.{_suggestion(loc, model)}"
+    if kind == "missing":
+        return f"{key} is missing"
+    text = message.removeprefix("Value error, ")
+    return f"{key}: {text[:1].lower()}{text[1:]}" if key else text
+
+
+def _suggestion(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """The nearest key beside the unknown one, else a key of that name anywhere in the model."""
+    *parents, last = loc
+    owner = _model_at(model, parents)
+    prefix = _dotted((*parents, "")) if parents else ""
+    beside = {name: f"{prefix}{name}" for name in owner.model_fields} if owner else {}
+    near = difflib.get_close_matches(str(last), beside, n=1)
+    if near:
+        return f" Did you mean {beside[near[0]]!r}?"
+    elsewhere = [name for name in dotted_names(model) if name.rpartition(".")[2] == last]
+    return f" Did you mean {elsewhere[0]!r}?" if elsewhere else ""
+
+
+def _dotted(loc: Iterable[int | str]) -> str:
+    """`("features", 0, "name")` as `features[0].name`."""
+    text = ""
+    for part in loc:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        if inner is None:
+            yield prefix + name
+        else:
+            yield from _leaves(inner, f"{prefix}{name}.")
+
+
+def _model_at(model: type[BaseModel], loc: Iterable[int | str]) -> type[BaseModel] | None:
+    """The model that holds the keys found under a location."""
+    here: type[BaseModel] | None = model
+    for part in loc:
+        if here is None or isinstance(part, int):
+            continue
+        field = here.model_fields.get(part)
+        here = _model_in(field.annotation) if field else None
+    return here
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `Score`, `Score | None` or `tuple[Feature, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

@@ -1,0 +1,1 @@
+"""Drift: whether the inputs or the scores have moved away from the reference."""

@@ -1,0 +1,75 @@
+"""A categorical feature against its reference: one conformal martingale for each category."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from monitors.profile.bins import CategoryBins
+from monitors.profile.reference import CategoricalProfile
+from monitors.signal import Signal
+from monitors.stats.conformal import SKIP
+from monitors.stats.effects import Effect, share_change
+from monitors.stats.streams import Streams
+from monitors.stats.tilts import share_tilts
+from monitors.stats.uniforms import row_uniforms, stream_keys
+from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, distances
+
+
+def ready(profile: CategoricalProfile) -> bool:
+    """Whether enough reference rows were counted to compare with."""
+    return sum(profile.counts) + profile.other + profile.unseen >= REFERENCE_ROWS_MIN
+
+
+class CategoricalStream:
+    """A fold over one categorical column. Its e-value is the mean over the categories' e-values."""
+
+    def __init__(self, subject: str, profile: CategoricalProfile, monitor: Monitor) -> None:
+        self._subject = subject
+        self._monitor = monitor
+        self._bins = CategoryBins(profile)
+        hits = np.array([*profile.counts, profile.other, profile.unseen], dtype=np.int64)
+        choosing = np.array(profile.choosing, dtype=np.float64)
+        shares = (choosing + 0.5) / (choosing.sum() + 1)
+        self._streams = Streams(np.stack([hits.sum() - hits, hits], axis=1), share_tilts(shares))
+        self._keys = stream_keys(
+            f"{monitor.name}/{subject}/{number}" for number in range(len(hits))
+        )
+
+    def update(self, keys: NDArray[np.uint64], values: NDArray[Any]) -> None:
+        """Take in the values of rows, by their keys."""
+        if not len(keys):
+            return
+        codes = self._bins.encode(values)[:, None]
+        is_category = (codes == np.arange(len(self._keys))).astype(np.int16)
+        self._streams.update(
+            np.where(codes == SKIP, np.int16(SKIP), is_category), row_uniforms(keys, self._keys)
+        )
+
+    def signal(self) -> Signal:
+        """The signal of this feature: the largest change of a category's share."""
+        wealth = self._streams.log_wealth()
+        together = float(logsumexp(wealth)) - log(len(wealth))
+        rows = int(self._streams.counts[0].sum())
+        since = self._streams.counts_since_change()
+        reference = self._streams.reference
+        changes = [
+            (share_change((int(r[1]), int(r.sum())), (int(c[1]), int(c.sum()))), number)
+            for number, (r, c) in enumerate(zip(reference, since, strict=True))
+            if c.sum()
+        ]
+        effect: Effect | None = None
+        number = 0
+        if changes:
+            effect, number = max(changes, key=lambda change: change[0].at_least)
+        signal = self._monitor.signal(self._subject, rows, together, effect)
+        if signal.value is None:
+            return signal
+        shown = distances(reference[:, 1], self._streams.counts[:, 1])
+        message = f"category {self._bins.names[number]}: {signal.message} ({shown})"
+        return replace(signal, message=message)

@@ -1,0 +1,65 @@
+"""Input drift: whether the distribution of a feature has moved away from the reference."""
+
+from __future__ import annotations
+
+from configs.settings import Monitors
+from monitors.blocks import SampleBlock
+from monitors.drift import categorical, numeric
+from monitors.drift.categorical import CategoricalStream
+from monitors.drift.numeric import NumericStreams
+from monitors.profile.reading import as_floats, feature_values, watched
+from monitors.profile.reference import CategoricalProfile, NumericProfile, ReferenceProfile
+from monitors.signal import Signal
+from monitors.stats.uniforms import row_keys
+from monitors.verdicts import NO_REFERENCE, Monitor
+from registry.card import Card
+
+SHIFT_FLOOR = 0.125
+"""In standard deviations: what moves 5 % of a normal distribution (total variation 0.05)."""
+
+SHARE_FLOOR = 0.05
+"""Change of a category's share of the rows."""
+
+TOO_FEW = "the reference has too few rows of this feature to compare with"
+
+
+class InputDrift:
+    """**Detector** of changed features; missing and non-finite values are left to `MissingValues`.
+
+    One signal per watched feature. Numeric: shift or change of spread on reference bins.
+    Categorical: the largest change of a share.
+    """
+
+    def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
+        self._card = card
+        by_shift = Monitor("drift", "input_drift", SHIFT_FLOOR, settings)
+        by_share = Monitor("drift", "input_drift", SHARE_FLOOR, settings)
+        known = profile.features if profile else {}
+        numerics: dict[str, NumericProfile] = {}
+        self._categoricals: dict[str, CategoricalStream] = {}
+        self._silent: list[Signal] = []
+        for feature in watched(card):
+            reference = known.get(feature.name)
+            if isinstance(reference, NumericProfile) and numeric.ready(reference):
+                numerics[feature.name] = reference
+            elif isinstance(reference, CategoricalProfile) and categorical.ready(reference):
+                stream = CategoricalStream(feature.name, reference, by_share)
+                self._categoricals[feature.name] = stream
+            else:
+                why = NO_REFERENCE if reference is None else TOO_FEW
+                self._silent.append(by_shift.silent(feature.name, why))
+        self._numerics = NumericStreams(numerics, by_shift)
+
+    def update(self, block: SampleBlock) -> None:
+        """Take in the inputs of one block."""
+        values = feature_values(self._card, block.inputs)
+        keys = row_keys(block.prediction_ids, block.row_numbers)
+        columns = [as_floats(values[name]) for name in self._numerics.names]
+        self._numerics.update(keys, columns)
+        for name, stream in self._categoricals.items():
+            stream.update(keys, values[name])
+
+    def signals(self) -> tuple[Signal, ...]:
+        """One signal per watched feature."""
+        of_categories = [stream.signal() for stream in self._categoricals.values()]
+        return (*self._numerics.signals(), *of_categories, *self._silent)

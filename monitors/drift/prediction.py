@@ -1,0 +1,48 @@
+"""Prediction drift: whether the distribution of the score has moved away from the reference."""
+
+from __future__ import annotations
+
+from configs.settings import Monitors
+from monitors.blocks import SampleBlock
+from monitors.drift.input import SHIFT_FLOOR, TOO_FEW
+from monitors.drift.numeric import NumericStreams, ready
+from monitors.profile.reading import scores
+from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Signal
+from monitors.stats.uniforms import row_keys
+from monitors.verdicts import NO_REFERENCE, Monitor
+from registry.card import Card
+
+SUBJECT = "score"
+
+
+class PredictionDrift:
+    """**Detector** of a changed score. One signal, whose subject is `score`."""
+
+    def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
+        self._card = card
+        monitor = Monitor("drift", "prediction_drift", SHIFT_FLOOR, settings)
+        self._streams: NumericStreams | None = None
+        self._silent: tuple[Signal, ...] = ()
+        reference = profile.score if profile else None
+        if card.score is None:
+            why = "the card names no score, so its distribution cannot be watched"
+            self._silent = (monitor.silent(SUBJECT, why),)
+        elif reference is None:
+            self._silent = (monitor.silent(SUBJECT, NO_REFERENCE),)
+        elif not ready(reference):
+            self._silent = (monitor.silent(SUBJECT, TOO_FEW),)
+        else:
+            self._streams = NumericStreams({SUBJECT: reference}, monitor)
+
+    def update(self, block: SampleBlock) -> None:
+        """Take in the outputs of one block."""
+        if self._streams is None:
+            return
+        score = scores(self._card, block.outputs)
+        if score is not None:
+            self._streams.update(row_keys(block.prediction_ids, block.row_numbers), [score])
+
+    def signals(self) -> tuple[Signal, ...]:
+        """One signal about the score."""
+        return tuple(self._streams.signals()) if self._streams else self._silent

@@ -1,0 +1,1 @@
+"""Fairness: whether groups are treated alike."""

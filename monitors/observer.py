@@ -1,0 +1,118 @@
+"""The observer: keeps the panels of all versions and turns blocks into signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from configs.settings import Monitors
+from monitors.blocks import SampleBlock, Series, Snapshot
+from monitors.panel import Panel
+from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Signal, Verdict
+from monitors.telemetry import names
+from monitors.telemetry.signals import signal_gauges
+from registry.records import Role, Version
+
+Describe = Callable[[str, int], tuple[Version, bytes | None]]
+"""Gives a version and the bytes of its reference profile."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """One version in one role: its panel, and what it said last."""
+
+    model: str
+    version: int
+    role: str
+    panel: Panel
+    rows: int = 0
+    signals: tuple[Signal, ...] = ()
+    in_alarm: set[tuple[str, str]] = field(default_factory=set)
+
+
+class Observer:
+    """Folds blocks into panels, one for each version in each role that answers callers.
+
+    Rows of pinned requests are left out: whoever pins a version is not the traffic it was made for.
+    """
+
+    def __init__(self, settings: Monitors, describe: Describe, source: str) -> None:
+        self._settings = settings
+        self._describe = describe
+        self._source = source
+        self._watched: dict[tuple[str, int, str], Watched] = {}
+        self._counters: dict[Series, int] = {}
+        self._sequence = 0
+
+    def fold(self, block: SampleBlock) -> None:
+        """Take in a block."""
+        self._count(names.MONITOR_BLOCKS.name, block.model, str(block.version))
+        if block.role == Role.PINNED:
+            return
+        watched = self._watch(block)
+        watched.panel.update(block)
+        watched.rows += block.rows
+
+    def signals(self, model: str) -> tuple[Watched, ...]:
+        """Give what there is to say of a model's versions, now."""
+        self.look()
+        return tuple(
+            watched for _, watched in sorted(self._watched.items()) if watched.model == model
+        )
+
+    def look(self) -> None:
+        """Ask every panel for its signals and count those that went into alarm."""
+        for watched in self._watched.values():
+            watched.signals = watched.panel.signals()
+            alarms = {
+                (signal.name, signal.subject)
+                for signal in watched.signals
+                if signal.verdict is Verdict.ALARM
+            }
+            for signal in watched.signals:
+                if (signal.name, signal.subject) in alarms - watched.in_alarm:
+                    self._count(
+                        names.ALARMS.name,
+                        watched.model,
+                        str(watched.version),
+                        watched.role,
+                        signal.family,
+                        signal.name,
+                        signal.subject,
+                    )
+            watched.in_alarm = alarms
+
+    def snapshot(self) -> Snapshot:
+        """Give the signals as gauges, with the observer's own counts."""
+        self.look()
+        self._sequence += 1
+        gauges: dict[Series, float] = {}
+        failures = 0
+        for watched in self._watched.values():
+            gauges.update(
+                signal_gauges(watched.model, watched.version, watched.role, watched.signals)
+            )
+            failures += watched.panel.failures
+        counters = dict(self._counters)
+        if failures:
+            counters[names.MONITOR_FAILURES.name, ("panel",)] = failures
+        return Snapshot(self._source, self._sequence, counters, {}, gauges)
+
+    def _watch(self, block: SampleBlock) -> Watched:
+        key = (block.model, block.version, block.role)
+        watched = self._watched.get(key)
+        if watched is None:
+            version, profile = self._describe(block.model, block.version)
+            panel = Panel(
+                version.card,
+                version.signature,
+                ReferenceProfile.from_json(profile) if profile is not None else None,
+                self._settings,
+            )
+            watched = self._watched[key] = Watched(*key, panel)
+        return watched
+
+    def _count(self, name: str, *attributes: str) -> None:
+        series = (name, attributes)
+        self._counters[series] = self._counters.get(series, 0) + 1

@@ -1,0 +1,36 @@
+"""From values to bin numbers, as the reference profile has fixed the bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.profile.categories import CategoryCoder
+from monitors.profile.reference import CategoricalProfile
+
+Codes = NDArray[np.int16]
+
+
+def numeric_bins(edges: NDArray[np.float64], values: NDArray[np.float64]) -> Codes:
+    """Bin numbers of values, shape (rows,); -1 for NaN and infinities.
+
+    Bins: 0 below the first edge, 1 exactly on it, i between edges i-2 and i-1, last above all.
+    """
+    codes = np.searchsorted(edges, values, side="left") + 1 - (values < edges[0])
+    return np.where(np.isfinite(values), codes, -1).astype(np.int16)
+
+
+class CategoryBins:
+    """Bin numbers of a categorical feature: its categories, then other, then unseen."""
+
+    def __init__(self, profile: CategoricalProfile) -> None:
+        known = len(profile.categories)
+        codes = {category: code for code, category in enumerate(profile.categories)}
+        self.names = (*profile.categories, "(other)", "(unseen)")
+        self._coder = CategoryCoder(codes, known if profile.cut else known + 1, profile.hashed)
+
+    def encode(self, values: NDArray[Any]) -> Codes:
+        """Bin numbers of values, shape (rows,); -1 for missing ones."""
+        return self._coder.encode(values)

@@ -1,0 +1,210 @@
+"""Builds the reference profile of a version from reference rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import Refused
+from monitors.profile.assemble import assemble_inputs, cast_column
+from monitors.profile.bins import CategoryBins, numeric_bins
+from monitors.profile.categories import hashed, texts
+from monitors.profile.reading import as_floats, decisions, scores, watched
+from monitors.profile.reference import (
+    BINS,
+    TOP_CATEGORIES,
+    TOP_GROUPS,
+    CategoricalProfile,
+    FeatureProfile,
+    GroupShare,
+    NumericProfile,
+    ReferenceProfile,
+)
+from monitors.stats.uniforms import mixed
+from registry.card import Card, Feature, FeatureType, Policy
+from registry.signature import Signature
+
+Columns = Mapping[str, NDArray[Any]]
+Model = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]
+Mask = NDArray[np.bool_]
+
+_BATCH_ROWS = 1024
+
+
+def columns_needed(card: Card) -> tuple[str, ...]:
+    """The columns that a reference must have: every feature, and every group sent as an input."""
+    return (*(feature.name for feature in card.features), *card.extra_inputs)
+
+
+def build_profile(
+    card: Card, signature: Signature, columns: Columns, score: Model
+) -> ReferenceProfile:
+    """The profile of the rows in `columns`: by feature and group name, each of shape (rows,).
+
+    `score` runs the model on a batch of input tensors. Rows go to the half that chooses bins or
+    to the half that is counted by a hash of their place. `Refused` when columns are missing, of
+    unequal length or without rows, or when the model cannot be run on them.
+    """
+    rows = _rows(card, columns)
+    cast = {f.name: cast_column(f, signature, columns[f.name]) for f in card.features}
+    chooses = mixed(np.arange(rows, dtype=np.uint64)) % np.uint64(2) == 0
+    if rows == 1:
+        chooses = np.ones(1, dtype=np.bool_)
+    outputs = _run(card, signature, cast, score) if card.score or card.decision else {}
+    score_values = scores(card, outputs)
+    return ReferenceProfile(
+        rows=rows,
+        counted=int((~chooses).sum()),
+        features={f.name: _feature(f, cast[f.name], chooses) for f in watched(card)},
+        score=None if score_values is None else numeric_profile(score_values, chooses),
+        groups=_groups(card, cast, columns, decisions(card, outputs)),
+    )
+
+
+def _rows(card: Card, columns: Columns) -> int:
+    missing = [name for name in columns_needed(card) if name not in columns]
+    if missing:
+        message = f"the reference lacks the columns {', '.join(missing)}"
+        raise Refused(message)
+    named = {feature.name for feature in card.features}
+    lost = [g.name for g in card.groups if g.source == "feature" and g.name not in named]
+    if lost:
+        message = f"the card takes groups from features that it does not name: {', '.join(lost)}"
+        raise Refused(message)
+    lengths = {len(columns[name]) for name in columns_needed(card)}
+    if not lengths:
+        message = "the card names no features: there is nothing to make a reference profile of"
+        raise Refused(message)
+    if len(lengths) > 1 or lengths == {0}:
+        message = f"the reference's columns must have the same number of rows, above 0: {lengths}"
+        raise Refused(message)
+    return lengths.pop()
+
+
+def _run(card: Card, signature: Signature, cast: Columns, score: Model) -> dict[str, NDArray[Any]]:
+    inputs = assemble_inputs(card, signature, cast)
+    firsts = {spec.shape[0] for spec in signature.inputs}
+    if not firsts <= {-1, 1}:
+        message = f"a model with fixed batches of {max(firsts)} rows cannot score the reference"
+        raise Refused(message)
+    size = 1 if 1 in firsts else _BATCH_ROWS
+    rows = len(next(iter(inputs.values())))
+    parts = [
+        score({name: tensor[at : at + size] for name, tensor in inputs.items()})
+        for at in range(0, rows, size)
+    ]
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for name in _outputs_read(card):
+        if name not in outputs or len(outputs[name]) != rows:
+            message = f"the model does not give one row of output '{name}' for each row of input"
+            raise Refused(message)
+    return outputs
+
+
+def _outputs_read(card: Card) -> list[str]:
+    named = [card.score.output if card.score else None]
+    named.append(card.decision.output if card.decision else None)
+    return [name for name in named if name is not None]
+
+
+def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeatureProfile:
+    if feature.type is FeatureType.CATEGORICAL:
+        return categorical_profile(values, chooses, feature.policy is Policy.HASH)
+    return numeric_profile(as_floats(values), chooses)
+
+
+def numeric_profile(values: NDArray[np.float64], chooses: Mask) -> NumericProfile:
+    """Edges at the quantiles of the finite values that choose, counts of the other rows."""
+    finite = np.isfinite(values)
+    choosing = values[finite & chooses]
+    counted = values[~chooses]
+    edges = np.zeros(0)
+    counts = np.zeros(0, dtype=np.int64)
+    if len(choosing):
+        # Quantiles that are values themselves: no rounding between two equal ones.
+        at = np.linspace(0, 1, BINS + 1)
+        edges = np.unique(np.quantile(choosing, at, method="inverted_cdf"))
+        codes = numeric_bins(edges, counted)
+        counts = np.bincount(codes[codes >= 0], minlength=len(edges) + 2)
+    missing = int(np.isnan(counted).sum())
+    in_bins = int(counts.sum())
+    return NumericProfile(
+        edges=tuple(edges.tolist()),
+        counts=tuple(counts.tolist()),
+        missing=missing,
+        non_finite=len(counted) - missing - in_bins if len(edges) else int(np.isinf(counted).sum()),
+        missing_choosing=int((~finite & chooses).sum()),
+        mean=_moment(values[finite], np.mean),
+        deviation=_moment(values[finite], np.std),
+    )
+
+
+def _moment(
+    values: NDArray[np.float64], moment: Callable[[NDArray[np.float64]], Any]
+) -> float | None:
+    if not len(values):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = float(moment(values))
+    return result if np.isfinite(result) else None
+
+
+def categorical_profile(values: NDArray[Any], chooses: Mask, by_hash: bool) -> CategoricalProfile:
+    """The most frequent categories of the rows that choose, counts of the other rows."""
+    choosing = Counter(text for text in texts(values[chooses]) if text is not None)
+    # Ties by name, so that the profile does not depend on the order of rows.
+    ranked = sorted(choosing.items(), key=lambda item: (-item[1], item[0]))
+    top, rest = ranked[:TOP_CATEGORIES], ranked[TOP_CATEGORIES:]
+    empty = CategoricalProfile(
+        categories=tuple(hashed(name) if by_hash else name for name, _ in top),
+        counts=(0,) * len(top),
+        other=0,
+        unseen=0,
+        missing=0,
+        cut=bool(rest),
+        hashed=by_hash,
+        choosing=(*(count for _, count in top), sum(count for _, count in rest), 0),
+        missing_choosing=int(chooses.sum()) - choosing.total(),
+    )
+    codes = CategoryBins(empty).encode(values[~chooses])
+    counts = np.bincount(codes[codes >= 0], minlength=len(top) + 2).tolist()
+    missing = int((codes < 0).sum())
+    return empty.model_copy(
+        update={
+            "counts": tuple(counts[: len(top)]),
+            "other": counts[-2],
+            "unseen": counts[-1],
+            "missing": missing,
+        }
+    )
+
+
+def _groups(
+    card: Card, cast: Columns, columns: Columns, decided: NDArray[np.float64] | None
+) -> dict[str, tuple[GroupShare, ...]]:
+    return {
+        group.name: _shares(
+            texts(columns[group.name] if group.source == "extra_input" else cast[group.name]),
+            decided,
+            card.decision.favourable if card.decision else 1,
+        )
+        for group in card.groups
+    }
+
+
+def _shares(
+    names: list[str | None], decided: NDArray[np.float64] | None, favourable: int
+) -> tuple[GroupShare, ...]:
+    labels = np.array([name if name is not None else "unknown" for name in names], dtype=np.object_)
+    top = sorted(Counter(labels.tolist()).items(), key=lambda item: (-item[1], item[0]))
+    shares = []
+    for name, rows in top[:TOP_GROUPS]:
+        values = np.zeros(0) if decided is None else decided[labels == name]
+        known = values[~np.isnan(values)]
+        selected = int((known == favourable).sum())
+        shares.append(GroupShare(name=name, rows=rows, decided=len(known), selected=selected))
+    return tuple(shares)

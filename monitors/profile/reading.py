@@ -1,0 +1,126 @@
+"""What a card says about tensors, read out of them: feature values, scores, decisions, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import Refused
+from registry.card import Card, Feature, Policy
+
+Tensors = Mapping[str, NDArray[Any]]
+Floats = NDArray[np.float64]
+
+
+def watched(card: Card) -> tuple[Feature, ...]:
+    """The features that monitors may look at: those whose policy is not `drop`."""
+    return tuple(feature for feature in card.features if feature.policy is not Policy.DROP)
+
+
+def column_of(tensors: Tensors, name: str, column: int | None, what: str) -> NDArray[Any]:
+    """One value per row, shape (rows,), out of the tensor `name`; `Refused` if there is none."""
+    if name not in tensors:
+        message = f"{what} is said to be in tensor '{name}', which is not there"
+        raise Refused(message)
+    tensor = tensors[name]
+    if tensor.size == 0:
+        return tensor.reshape(-1)
+    flat = tensor.reshape(len(tensor), -1)
+    if column is None and flat.shape[1] != 1:
+        message = f"{what}: tensor '{name}' has {flat.shape[1]} columns; the card must name one"
+        raise Refused(message)
+    if column is not None and column >= flat.shape[1]:
+        message = f"{what}: tensor '{name}' has no column {column}, only {flat.shape[1]}"
+        raise Refused(message)
+    return flat[:, column or 0]
+
+
+def feature_values(card: Card, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    """The watched features' values by name, each of shape (rows,), out of the model's inputs."""
+    return {
+        feature.name: column_of(inputs, feature.input, feature.column, f"feature '{feature.name}'")
+        for feature in watched(card)
+    }
+
+
+def as_floats(values: NDArray[Any]) -> Floats:
+    """Numbers as 64-bit floats; what is not a number becomes NaN, which counts as missing."""
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    return np.array([_as_float(value) for value in values.tolist()], dtype=np.float64)
+
+
+def _as_float(value: object) -> float:
+    if not isinstance(value, str | bytes | int | float):
+        return np.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return np.nan
+
+
+def scores(card: Card, outputs: Tensors) -> Floats | None:
+    """The score of every row, shape (rows,), or None when the card names no score."""
+    if card.score is None:
+        return None
+    return as_floats(column_of(outputs, card.score.output, card.score.column, "the score"))
+
+
+def decisions(card: Card, outputs: Tensors) -> Floats | None:
+    """The decision of every row as a number, shape (rows,), NaN where none can be read.
+
+    By threshold: 1 where the score reaches it, else 0. By arg-max: the column of the score's
+    output that is largest. Otherwise the value of the declared output. None when the card
+    declares no decision, or one that needs a score it does not name.
+    """
+    decision = card.decision
+    if decision is None:
+        return None
+    if decision.output is not None:
+        return as_floats(column_of(outputs, decision.output, None, "the decision"))
+    if card.score is None:
+        return None
+    if decision.argmax:
+        return _largest(outputs, card.score.output)
+    score = scores(card, outputs)
+    if score is None or decision.threshold is None:
+        return None
+    # NaN compares false with everything, so it has to be kept apart from "below".
+    return np.where(np.isnan(score), np.nan, (score >= decision.threshold).astype(np.float64))
+
+
+def _largest(outputs: Tensors, name: str) -> Floats:
+    if name not in outputs:
+        message = f"the score is said to be in tensor '{name}', which is not there"
+        raise Refused(message)
+    tensor = outputs[name]
+    if tensor.ndim != 2 or tensor.dtype.kind not in "iuf" or tensor.shape[1] == 0:
+        message = f"arg-max needs numbers of shape (rows, classes) in output '{name}'"
+        raise Refused(message)
+    unreadable = np.isnan(tensor).any(axis=1)
+    return np.where(unreadable, np.nan, tensor.argmax(axis=1).astype(np.float64))
+
+
+def group_values(
+    card: Card, inputs: Tensors, groups: Mapping[str, NDArray[Any]], rows: int
+) -> dict[str, NDArray[Any]]:
+    """The group attributes' values by name, each of shape (rows,); None where they are missing."""
+    values: dict[str, NDArray[Any]] = {}
+    features = {feature.name: feature for feature in card.features}
+    for group in card.groups:
+        if group.source == "extra_input":
+            values[group.name] = groups.get(group.name, np.full(rows, None, dtype=np.object_))
+        elif group.name not in features:
+            message = (
+                f"group '{group.name}' is said to be a feature, but the card has none so named"
+            )
+            raise Refused(message)
+        else:
+            feature = features[group.name]
+            values[group.name] = column_of(
+                inputs, feature.input, feature.column, f"group '{group.name}'"
+            )
+    return values

@@ -1,0 +1,143 @@
+"""The reference profile: what inputs, scores and groups looked like when a version was made.
+
+Half of the reference rows choose the bins (edges, categories), the other half is counted in
+them, so that the counts can be ranked with live rows as equals. Serialised as canonical JSON:
+the same profile has the same bytes, and so the same digest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from configs.errors import Refused
+
+BINS = 20
+TOP_CATEGORIES = 200
+TOP_GROUPS = 32
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Part(BaseModel):
+    """A part of a profile: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NumericProfile(Part):
+    """A numeric feature, or the score.
+
+    With edges e0 < e1 < ... < ek the bins are: below e0, exactly e0, (e0, e1], ..., above ek;
+    `counts` has one entry each, k + 3 in all. `mean` and `deviation` are those of the finite
+    values of all rows; None where there are none. `missing_choosing` counts missing and
+    non-finite values in the half that chose the bins.
+    """
+
+    kind: Literal["numeric"] = "numeric"
+    edges: Annotated[tuple[FiniteFloat, ...], Field(max_length=BINS + 1)]
+    counts: tuple[Count, ...]
+    missing: Count
+    non_finite: Count
+    missing_choosing: Count
+    mean: FiniteFloat | None
+    deviation: FiniteFloat | None
+
+    @model_validator(mode="after")
+    def _bins_fit(self) -> NumericProfile:
+        if any(a >= b for a, b in pairwise(self.edges)):
+            message = "edges must rise strictly"
+            raise ValueError(message)
+        if len(self.counts) != (len(self.edges) + 2 if self.edges else 0):
+            message = "counts must have one entry per bin"
+            raise ValueError(message)
+        return self
+
+    @property
+    def rows(self) -> int:
+        """How many rows were counted, missing ones included."""
+        return sum(self.counts) + self.missing + self.non_finite
+
+
+class CategoricalProfile(Part):
+    """A categorical feature: its most frequent categories, and three bins for all else.
+
+    `other` counts known categories beyond the list, `unseen` those that the half which chose
+    the list did not have; when the list was cut (`cut`), the two cannot be told apart, and
+    all of it is `other`. `hashed` says that categories stand here by their hash only.
+    `choosing` counts list, other and unseen in the half that chose the bins,
+    `missing_choosing` the missing values there.
+    """
+
+    kind: Literal["categorical"] = "categorical"
+    categories: Annotated[tuple[str, ...], Field(max_length=TOP_CATEGORIES)]
+    counts: tuple[Count, ...]
+    other: Count
+    unseen: Count
+    missing: Count
+    cut: bool
+    hashed: bool
+    choosing: tuple[Count, ...]
+    missing_choosing: Count
+
+    @model_validator(mode="after")
+    def _bins_fit(self) -> CategoricalProfile:
+        known = len(self.categories)
+        if len(set(self.categories)) != known or len(self.counts) != known:
+            message = "categories must differ and have one count each"
+            raise ValueError(message)
+        if len(self.choosing) != known + 2:
+            message = "choosing must have one entry per category, other and unseen"
+            raise ValueError(message)
+        return self
+
+    @property
+    def rows(self) -> int:
+        """How many rows were counted, missing ones included."""
+        return sum(self.counts) + self.other + self.unseen + self.missing
+
+
+FeatureProfile = Annotated[NumericProfile | CategoricalProfile, Field(discriminator="kind")]
+
+
+class GroupShare(Part):
+    """Rows of one group and, where a decision is declared, how many were decided and selected."""
+
+    name: str
+    rows: Count
+    decided: Count
+    selected: Count
+
+
+class ReferenceProfile(Part):
+    """Everything that monitors compare with. `rows` were read, `counted` of them are counted."""
+
+    format: Literal[1] = 1
+    rows: Count
+    counted: Count
+    features: Mapping[str, FeatureProfile]
+    score: NumericProfile | None
+    groups: Mapping[str, tuple[GroupShare, ...]]
+
+    def to_json(self) -> bytes:
+        """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""
+        content = self.model_dump(mode="json")
+        text = json.dumps(
+            content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+        return text.encode("utf-8")
+
+    @classmethod
+    def from_json(cls, data: bytes) -> ReferenceProfile:
+        """Read a profile back; `Refused` for anything that is not one."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(step) for step in first["loc"]) or "the document"
+            message = f"not a reference profile: {where}: {first['msg']}"
+            raise Refused(message) from error

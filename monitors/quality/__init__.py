@@ -1,0 +1,1 @@
+"""Quality: whether values arrive as the reference led us to expect."""

@@ -1,0 +1,110 @@
+"""How large a change is: shifts with bounds for decisions, familiar distances for show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from monitors.stats.intervals import Z95_ONE_SIDED, newcombe
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A change with one-sided 95 % bounds, in the unit that `kind` names."""
+
+    kind: str
+    value: float
+    lower: float
+    upper: float
+
+    @property
+    def at_least(self) -> float:
+        """The lower bound of the size of the change: 0 when the bounds enclose no change."""
+        return max(self.lower, -self.upper, 0.0)
+
+
+def psi(p: Floats, q: Floats) -> float:
+    """Population stability index of two sets of shares, natural logarithm; shares above 0."""
+    return float(np.sum((q - p) * np.log(q / p)))
+
+
+def jensen_shannon(p: Floats, q: Floats) -> float:
+    """Jensen-Shannon distance, base 2: the square root of the divergence, between 0 and 1."""
+    middle = (p + q) / 2
+    terms = [np.sum(x[x > 0] * np.log2(x[x > 0] / middle[x > 0]), dtype=np.float64) for x in (p, q)]
+    return float(np.sqrt(max(sum(terms) / 2, 0.0)))
+
+
+def total_variation(p: Floats, q: Floats) -> float:
+    """Half the sum of absolute differences of two sets of shares."""
+    return float(np.abs(p - q).sum() / 2)
+
+
+def smoothed(counts: Counts) -> Floats:
+    """Shares with half a row added to every bin, so that none is 0."""
+    return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * len(counts)), dtype=np.float64)
+
+
+def bin_scores(reference: Counts) -> Floats:
+    """The mean normal score of each bin's share of the reference.
+
+    The mean of a standard normal between the quantiles a and b is
+    (density(a) - density(b)) / (b - a as shares).
+    """
+    shares = smoothed(reference)
+    edges = ndtri(np.r_[0.0, np.minimum(np.cumsum(shares[:-1]), 1 - 1e-15), 1.0])
+    density = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
+    scores: Floats = -np.diff(density) / shares
+    return scores
+
+
+def _moments(scores: Floats, counts: Counts) -> tuple[int, float, float, float]:
+    rows = int(counts.sum())
+    shares = counts / rows
+    mean = float(shares @ scores)
+    centred = scores - mean
+    return rows, mean, float(shares @ centred**2), float(shares @ centred**4)
+
+
+def location_shift(reference: Counts, live: Counts) -> Effect:
+    """Shift of the mean normal score in reference standard deviations; both need rows.
+
+    Measured on bins, so that no single value can dominate. The variance of the live mean is
+    taken as no smaller than the reference's, lest a few equal rows look certain.
+    """
+    scores = bin_scores(reference)
+    m, mean0, var0, _ = _moments(scores, reference)
+    n, mean1, var1, _ = _moments(scores, live)
+    unit = np.sqrt(var0) if var0 > 0 else 1.0
+    half = float(Z95_ONE_SIDED * np.sqrt(max(var0, var1) / n + var0 / m) / unit)
+    value = float((mean1 - mean0) / unit)
+    return Effect("shift in standard deviations", value, value - half, value + half)
+
+
+def scale_change(reference: Counts, live: Counts) -> Effect:
+    """Relative change of the standard deviation of normal scores; 0 for a constant reference.
+
+    Bounds by the delta method: var(s) = (fourth moment - s^4) / (4 n s^2).
+    """
+    scores = bin_scores(reference)
+    m, _, var0, fourth0 = _moments(scores, reference)
+    n, _, var1, fourth1 = _moments(scores, live)
+    if var0 <= 0:
+        return Effect("relative change of spread", 0.0, 0.0, 0.0)
+    noise0 = (fourth0 - var0**2) / (4 * m * var0)
+    noise1 = max(fourth1 - var1**2, fourth0 - var0**2) / (4 * n * max(var1, var0))
+    half = float(Z95_ONE_SIDED * np.sqrt((noise0 + noise1) / var0))
+    value = float(np.sqrt(var1 / var0)) - 1
+    return Effect("relative change of spread", value, value - half, value + half)
+
+
+def share_change(reference: tuple[int, int], live: tuple[int, int]) -> Effect:
+    """Change of a share, each given as (hits, rows), with Newcombe bounds (90 % two-sided)."""
+    value = live[0] / live[1] - reference[0] / reference[1]
+    return Effect("change of share", value, *newcombe(live, reference, Z95_ONE_SIDED))

@@ -1,0 +1,43 @@
+"""Confidence intervals of proportions and of their differences."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from scipy.special import ndtri
+
+Z95 = float(ndtri(0.975))
+"""Half the width, in standard errors, of a two-sided 95 % interval."""
+
+Z95_ONE_SIDED = float(ndtri(0.95))
+
+
+def wilson(hits: int, rows: int, z: float = Z95) -> tuple[float, float]:
+    """The Wilson score interval of hits / rows (Wilson, JASA 1927); (0, 1) when rows is 0."""
+    if rows == 0:
+        return 0.0, 1.0
+    share = hits / rows
+    scale = 1 + z * z / rows
+    middle = (share + z * z / (2 * rows)) / scale
+    half = z * sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)) / scale
+    # At no hits or all hits the bound is 0 or 1 exactly, but for rounding.
+    lower = 0.0 if hits == 0 else middle - half
+    upper = 1.0 if hits == rows else middle + half
+    return lower, upper
+
+
+def newcombe(
+    first: tuple[int, int], second: tuple[int, int], z: float = Z95
+) -> tuple[float, float]:
+    """Newcombe's interval of a difference of two proportions, each given as (hits, rows).
+
+    The hybrid of two Wilson intervals (Newcombe, Statistics in Medicine 1998, method 10);
+    (-1, 1) when one of them has no rows.
+    """
+    if first[1] == 0 or second[1] == 0:
+        return -1.0, 1.0
+    p1, p2 = first[0] / first[1], second[0] / second[1]
+    (low1, high1), (low2, high2) = wilson(*first, z), wilson(*second, z)
+    lower = p1 - p2 - sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
+    upper = p1 - p2 + sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
+    return lower, upper

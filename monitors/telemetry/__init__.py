@@ -1,0 +1,1 @@
+"""The one registry of signal names, and everything that is generated from it."""

@@ -1,0 +1,303 @@
+"""The one registry of signal names: metrics, attributes and spans.
+
+Names follow the OpenTelemetry semantic conventions: dots between words, no unit in the name,
+seconds for durations, `{thing}` for counts. OTLP data, the Prometheus page, the dashboard, the
+alert rules and `docs/signals.md` are all made from `METRICS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a metric's numbers behave (OpenTelemetry instrument kinds)."""
+
+    COUNTER = "counter"
+    UP_DOWN_COUNTER = "up_down_counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Across(StrEnum):
+    """How the values that several sources report for one series become one value."""
+
+    SUM = "sum"
+    MAX = "max"
+    MIN = "min"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """The name of an attribute, what it says, and whether its values are whole numbers."""
+
+    name: str
+    description: str
+    integer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its name, kind, unit (UCUM) and the attributes of its series, in order.
+
+    `bounds` are the upper bounds of a histogram's buckets, each inclusive, in ascending order;
+    one more bucket lies above them. `across` matters for gauges and up-down counters only.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    attributes: tuple[str, ...]
+    description: str
+    bounds: tuple[float, ...] = ()
+    across: Across = Across.SUM
+
+
+MODEL = "weir.model.name"
+VERSION = "weir.model.version"
+ARM = "weir.arm"
+PREDICTION_ID = "weir.prediction.id"
+ERROR_TYPE = "error.type"
+HTTP_METHOD = "http.request.method"
+HTTP_ROUTE = "http.route"
+HTTP_STATUS = "http.response.status_code"
+REASON = "weir.reason"
+OUTCOME = "weir.outcome"
+MONITOR = "weir.monitor.name"
+FAMILY = "weir.signal.family"
+SIGNAL = "weir.signal.name"
+SUBJECT = "weir.signal.subject"
+STATE = "weir.signal.state"
+
+SPAN_VERSION = "weir.version.run"
+SPAN_SHADOW = "weir.shadow.run"
+
+ATTRIBUTES: dict[str, Attribute] = {
+    attribute.name: attribute
+    for attribute in (
+        Attribute(MODEL, "The name under which the model is registered."),
+        Attribute(VERSION, "The number of the version.", integer=True),
+        Attribute(ARM, "The part the version plays: stable, canary, shadow or pinned."),
+        Attribute(PREDICTION_ID, "The id of one prediction; on spans only, never on metrics."),
+        Attribute(ERROR_TYPE, "The stable code of the error; absent when all went well."),
+        Attribute(HTTP_METHOD, "The method of the HTTP request."),
+        Attribute(HTTP_ROUTE, "The route's template, with its parameters in braces."),
+        Attribute(HTTP_STATUS, "The status of the HTTP answer.", integer=True),
+        Attribute(REASON, "Why something was dropped or refused."),
+        Attribute(OUTCOME, "What became of a shadow request: sent, dropped or failed."),
+        Attribute(MONITOR, "The monitor, or the part of one, that reports."),
+        Attribute(FAMILY, "The family of signals, such as drift, quality or fairness."),
+        Attribute(SIGNAL, "The name of the signal within its family."),
+        Attribute(SUBJECT, "What the signal speaks of: a feature, a group, the score."),
+        Attribute(STATE, "The verdict: ok, alarm, insufficient data or error."),
+    )
+}
+
+SPANS: dict[str, str] = {
+    "{http.request.method} {http.route}": "One request, from its first byte to its answer.",
+    SPAN_VERSION: "The part of a request that a version host worked on.",
+    SPAN_SHADOW: "A shadow version's work on a copy, linked to the request it copies.",
+}
+
+_VERSION_OF = (MODEL, VERSION)
+_SIGNAL_OF = (MODEL, VERSION, ARM, FAMILY, SIGNAL, SUBJECT)
+
+REQUEST_DURATION = Metric(
+    "http.server.request.duration",
+    Kind.HISTOGRAM,
+    "s",
+    (HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, ERROR_TYPE),
+    "Duration of HTTP requests.",
+    bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+INFERENCE_DURATION = Metric(
+    "weir.inference.duration",
+    Kind.HISTOGRAM,
+    "s",
+    (MODEL, VERSION, ARM, ERROR_TYPE),
+    "Duration of whole inference requests, as the gateway saw them.",
+    bounds=(
+        *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
+        *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    ),
+)
+BATCH_SIZE = Metric(
+    "weir.inference.batch.size",
+    Kind.HISTOGRAM,
+    "{row}",
+    _VERSION_OF,
+    "Rows that ran together as one batch.",
+    bounds=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0),
+)
+ROUTER_GENERATION = Metric(
+    "weir.router.generation",
+    Kind.GAUGE,
+    "{generation}",
+    (),
+    "Generation of the route table that the gateway serves; the oldest of all replicas.",
+    across=Across.MIN,
+)
+SAMPLES = Metric(
+    "weir.recorder.samples",
+    Kind.COUNTER,
+    "{row}",
+    _VERSION_OF,
+    "Rows that were kept for the monitors.",
+)
+SAMPLES_DROPPED = Metric(
+    "weir.recorder.samples.dropped",
+    Kind.COUNTER,
+    "{row}",
+    (REASON,),
+    "Rows that were chosen for the monitors and lost on the way.",
+)
+SNAPSHOTS_FAILED = Metric(
+    "weir.recorder.snapshots.failed",
+    Kind.COUNTER,
+    "{snapshot}",
+    (),
+    "Snapshots of counts that could not be delivered; a later one replaces them.",
+)
+SHADOW_REQUESTS = Metric(
+    "weir.shadow.requests",
+    Kind.COUNTER,
+    "{request}",
+    (MODEL, VERSION, OUTCOME),
+    "Requests that were copied to a shadow version, by what became of them.",
+)
+VERSION_RETRIES = Metric(
+    "weir.version.retries",
+    Kind.COUNTER,
+    "{batch}",
+    _VERSION_OF,
+    "Batches that were sent once more because the link to the version was lost.",
+)
+VERSION_READY = Metric(
+    "weir.version.ready",
+    Kind.GAUGE,
+    "{replica}",
+    _VERSION_OF,
+    "Gateway replicas that are connected to the version; 0 means that nobody can use it.",
+)
+SIGNAL_VALUE = Metric(
+    "weir.signal.value",
+    Kind.GAUGE,
+    "",
+    _SIGNAL_OF,
+    "The effect that a monitor measured, in the signal's own unit.",
+    across=Across.LATEST,
+)
+SIGNAL_LOWER = Metric(
+    "weir.signal.lower",
+    Kind.GAUGE,
+    "",
+    _SIGNAL_OF,
+    "Lower bound of the effect.",
+    across=Across.LATEST,
+)
+SIGNAL_UPPER = Metric(
+    "weir.signal.upper",
+    Kind.GAUGE,
+    "",
+    _SIGNAL_OF,
+    "Upper bound of the effect.",
+    across=Across.LATEST,
+)
+SIGNAL_EVIDENCE = Metric(
+    "weir.signal.evidence",
+    Kind.GAUGE,
+    "{log10}",
+    _SIGNAL_OF,
+    "Evidence that something changed: the logarithm, to base 10, of the e-value.",
+    across=Across.LATEST,
+)
+SIGNAL_ROWS = Metric(
+    "weir.signal.rows",
+    Kind.GAUGE,
+    "{row}",
+    _SIGNAL_OF,
+    "Rows that the signal rests on.",
+    across=Across.LATEST,
+)
+SIGNAL_STATE = Metric(
+    "weir.signal.state",
+    Kind.UP_DOWN_COUNTER,
+    "1",
+    (*_SIGNAL_OF, STATE),
+    "1 for the verdict that holds now, 0 for the other three.",
+    across=Across.LATEST,
+)
+ALARMS = Metric(
+    "weir.alarms",
+    Kind.COUNTER,
+    "{alarm}",
+    _SIGNAL_OF,
+    "Times that a signal went into alarm.",
+)
+MONITOR_BLOCKS = Metric(
+    "weir.monitor.blocks",
+    Kind.COUNTER,
+    "{block}",
+    _VERSION_OF,
+    "Blocks of rows that the monitors took in.",
+)
+MONITOR_LAG = Metric(
+    "weir.monitor.lag",
+    Kind.GAUGE,
+    "s",
+    (MONITOR,),
+    "Age of the oldest block that the monitor has not taken in.",
+    across=Across.MAX,
+)
+MONITOR_FAILURES = Metric(
+    "weir.monitor.failures",
+    Kind.COUNTER,
+    "{failure}",
+    (MONITOR,),
+    "Times that a monitor, or the export of its signals, failed.",
+)
+TELEMETRY_SOURCES = Metric(
+    "weir.telemetry.sources",
+    Kind.GAUGE,
+    "{source}",
+    (),
+    "Processes whose counts are being folded now.",
+)
+TELEMETRY_REFUSED = Metric(
+    "weir.telemetry.refused",
+    Kind.COUNTER,
+    "{series}",
+    (REASON,),
+    "Series that were refused, once for each snapshot that carried them.",
+)
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        REQUEST_DURATION,
+        INFERENCE_DURATION,
+        BATCH_SIZE,
+        ROUTER_GENERATION,
+        SAMPLES,
+        SAMPLES_DROPPED,
+        SNAPSHOTS_FAILED,
+        SHADOW_REQUESTS,
+        VERSION_RETRIES,
+        VERSION_READY,
+        SIGNAL_VALUE,
+        SIGNAL_LOWER,
+        SIGNAL_UPPER,
+        SIGNAL_EVIDENCE,
+        SIGNAL_ROWS,
+        SIGNAL_STATE,
+        ALARMS,
+        MONITOR_BLOCKS,
+        MONITOR_LAG,
+        MONITOR_FAILURES,
+        TELEMETRY_SOURCES,
+        TELEMETRY_REFUSED,
+    )
+}
+"""Every metric by its name."""

@@ -1,0 +1,87 @@
+"""From evidence and effect to a verdict: both gates must open before anyone is paged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.settings import Monitors
+from monitors.signal import Signal, Verdict
+from monitors.stats.effects import Effect, jensen_shannon, psi, smoothed, total_variation
+
+REFERENCE_ROWS_MIN = 20
+"""Counted reference rows below which a difference from the reference says nothing."""
+
+NO_REFERENCE = (
+    "no reference: register the version with --reference FILE (Parquet, CSV or NPZ) to watch this"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """Who speaks: the family and name of a monitor, its floor and the settings it obeys.
+
+    `floor` is the size of an effect below which nobody is paged, in the effect's own unit.
+    """
+
+    family: str
+    name: str
+    floor: float
+    settings: Monitors
+
+    def silent(self, subject: str, message: str, rows: int = 0) -> Signal:
+        """A signal that says why there is nothing to say; more live rows would not help."""
+        return Signal(
+            self.family, self.name, subject, Verdict.INSUFFICIENT_DATA, rows, message=message
+        )
+
+    def signal(self, subject: str, rows: int, log_wealth: float, effect: Effect | None) -> Signal:
+        """The verdict on one subject as if it were the only one; the panel weighs all together.
+
+        `log_wealth` is the natural logarithm of its e-value.
+        """
+        lacking = max(0, self.settings.minimum_rows - rows)
+        if lacking or effect is None:
+            lacking = max(lacking, 1)
+            return Signal(
+                self.family,
+                self.name,
+                subject,
+                Verdict.INSUFFICIENT_DATA,
+                rows,
+                log10_evidence=log_wealth / log(10),
+                rows_needed=lacking,
+                message=f"{rows} rows so far; {lacking} more are needed",
+            )
+        proved = log_wealth >= -log(self.settings.alarm_budget)
+        large = effect.at_least > self.floor
+        return Signal(
+            self.family,
+            self.name,
+            subject,
+            Verdict.ALARM if proved and large else Verdict.OK,
+            rows,
+            value=effect.value,
+            lower=effect.lower,
+            upper=effect.upper,
+            log10_evidence=log_wealth / log(10),
+            message=f"{effect.kind}: {effect.value:+.3f}, at least {effect.at_least:.3f} in size"
+            + ("" if large or not proved else "; real, but too small to page anyone"),
+        )
+
+
+def distances(reference: NDArray[np.int64], live: NDArray[np.int64]) -> str:
+    """Familiar distances between two sets of counts, for show: no verdict rests on them."""
+    p, q = smoothed(reference), smoothed(live)
+    return (
+        f"PSI {psi(p, q):.3f}, Jensen-Shannon {jensen_shannon(p, q):.3f}, "
+        f"total variation {total_variation(p, q):.3f}"
+    )
+
+
+def larger(first: Effect, second: Effect) -> Effect:
+    """The effect that is surely larger; by its plain size where neither is sure."""
+    return max(first, second, key=lambda e: (e.at_least, abs(e.value)))

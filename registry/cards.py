@@ -1,0 +1,269 @@
+"""Reads a version's card, fills in what follows from the model, and refuses to guess the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from configs.errors import Refused
+from configs.explain import explain
+from registry.card import Card, Decision, Feature, FeatureType, Score, Task
+from registry.signature import Datatype, Signature, TensorSpec
+
+_FLOATS = (Datatype.FP16, Datatype.FP32, Datatype.FP64)
+_WHOLE = (Datatype.BOOL, Datatype.INT8, Datatype.INT16, Datatype.INT32, Datatype.INT64)
+_SCORED = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION, Task.RANKING)
+
+Completed = tuple[Card, tuple[str, ...]]
+"""A card and the sentences that say what was filled in."""
+
+
+def read_card(path: Path) -> Card:
+    """The card in a YAML file; `Refused` with every wrong key by its dotted name."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"the card {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise Refused(f"the card {path} is not YAML: {' '.join(str(error).split())}") from None
+    return parse_card(content, str(path))
+
+
+def parse_card(content: object, source: str) -> Card:
+    """A card from plain values; `source` is named in the `Refused` of a wrong one."""
+    if not isinstance(content, dict):
+        raise Refused(f"the card {source} must hold keys and values, such as 'task: binary'")
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise Refused(f"the card {source}: {explain(error, Card)}") from None
+
+
+def complete_card(
+    card: Card | None, signature: Signature, feature_names: Sequence[str] | None
+) -> Completed:
+    """The card with everything that follows from the model, and sentences that say what.
+
+    `feature_names` are the columns of the reference in the order of the model's columns; names of
+    extra inputs among them are left out. Nothing that the card says is changed. Raises `Refused`
+    where filling in would be a guess, and names what to declare.
+    """
+    said: list[str] = []
+    if card is None:
+        card = Card(task=_task(signature, said))
+    card = card.model_copy(update={"score": _score(card, signature, said)})
+    card = card.model_copy(update={"decision": _decision(card, signature, said)})
+    features = card.features or _features(card, signature, feature_names, said)
+    return card.model_copy(update={"features": features}), tuple(said)
+
+
+def _task(signature: Signature, said: list[str]) -> Task:
+    """The task, where the outputs leave no choice."""
+    scores, labels = _scores(signature), _labels(signature)
+    if not scores:
+        said.append("task: other, since no output is a floating-point number")
+        return Task.OTHER
+    if len(scores) == 1 and len(labels) == 1 and _columns(scores[0]) > 2:
+        said.append(f"task: multiclass, from {scores[0].name!r} and the label {labels[0].name!r}")
+        return Task.MULTICLASS
+    raise Refused(
+        f"the outputs {_names(signature.outputs)} fit more than one task: "
+        "give a card with task (binary, multiclass, regression, ranking or other)"
+    )
+
+
+def _score(card: Card, signature: Signature, said: list[str]) -> Score | None:
+    """The score that the card declares, or the only output that can be it."""
+    score = card.score
+    if score is None:
+        if card.task not in _SCORED:
+            return None
+        scores = _scores(signature)
+        if len(scores) != 1:
+            raise Refused(
+                f"score.output must be declared: of the outputs {_names(signature.outputs)}, "
+                f"{len(scores)} could be the score"
+            )
+        score = Score(output=scores[0].name)
+        said.append(f"score: output {score.output!r}, the only floating-point output")
+    spec = _find(signature.outputs, score.output)
+    if spec is None or score.column is not None or card.task is not Task.BINARY:
+        return score
+    return _positive_column(score, spec, signature, said)
+
+
+def _positive_column(
+    score: Score, spec: TensorSpec, signature: Signature, said: list[str]
+) -> Score:
+    """The score of a binary task with the column of the positive class."""
+    columns = _columns(spec)
+    if columns == 1:
+        return score
+    if columns == 2 and _labels(signature):
+        said.append(f"score.column: 1, the second class of {spec.name!r} is the positive one")
+        return score.model_copy(update={"column": 1})
+    raise Refused(
+        f"score.column must be declared: output {spec.name!r} has "
+        f"{columns if columns > 0 else 'a varying number of'} columns, "
+        "and nothing says which is of the positive class"
+    )
+
+
+def _decision(card: Card, signature: Signature, said: list[str]) -> Decision | None:
+    """The decision that the card declares, or the model's own label."""
+    if card.decision is not None or card.task not in (Task.BINARY, Task.MULTICLASS):
+        return card.decision
+    labels = [spec for spec in _labels(signature) if spec.datatype in _WHOLE]
+    if len(labels) == 1:
+        said.append(f"decision: output {labels[0].name!r}, where 1 counts as favourable")
+        return Decision(output=labels[0].name)
+    raise Refused(
+        "decision must be declared (threshold, argmax or output): of the outputs "
+        f"{_names(signature.outputs)}, {len(labels)} could be the decision"
+    )
+
+
+def _features(
+    card: Card, signature: Signature, names: Sequence[str] | None, said: list[str]
+) -> tuple[Feature, ...]:
+    """One feature per input of one column, or one per column of the only matrix."""
+    inputs = signature.inputs
+    if inputs and all(_columns(spec) == 1 for spec in inputs):
+        said.append(f"features: one for each of the {len(inputs)} inputs, by its name")
+        return tuple(Feature(name=spec.name, input=spec.name, type=_type(spec)) for spec in inputs)
+    if names is None:
+        said.append("features: none, since nothing names the columns: no drift is watched")
+        return ()
+    names = [name for name in names if name not in card.extra_inputs]
+    if len(inputs) != 1 or len(inputs[0].shape) != 2:
+        raise Refused(
+            f"features must be declared: the inputs {_names(inputs)} are neither one matrix "
+            "nor one column each"
+        )
+    matrix = inputs[0]
+    if matrix.shape[1] != len(names):
+        width = matrix.shape[1] if matrix.shape[1] > 0 else "a varying number of"
+        raise Refused(
+            f"features must be declared: input {matrix.name!r} has {width} columns and the "
+            f"reference has {len(names)} ({', '.join(names)})"
+        )
+    said.append(f"features: the {len(names)} columns of {matrix.name!r}, named by the reference")
+    return tuple(
+        Feature(name=name, input=matrix.name, column=column, type=_type(matrix))
+        for column, name in enumerate(names)
+    )
+
+
+def _type(spec: TensorSpec) -> FeatureType:
+    categorical = spec.datatype in (Datatype.BYTES, Datatype.BOOL)
+    return FeatureType.CATEGORICAL if categorical else FeatureType.NUMERIC
+
+
+def check_card(card: Card, signature: Signature) -> None:
+    """`Refused`, with every problem named, if the card does not fit the model."""
+    problems = [
+        *_score_problems(card, signature),
+        *_decision_problems(card, signature),
+        *_feature_problems(card, signature),
+        *_group_problems(card, signature),
+    ]
+    if problems:
+        raise Refused(f"the card does not fit the model: {'; '.join(problems)}")
+
+
+def _score_problems(card: Card, signature: Signature) -> list[str]:
+    if card.score is None:
+        return [f"score is missing, and task {card.task} needs it"] if card.task in _SCORED else []
+    spec = _find(signature.outputs, card.score.output)
+    if spec is None:
+        return [f"score.output: there is no output {card.score.output!r}"]
+    if spec.datatype is Datatype.BYTES:
+        return [f"score.output: {spec.name!r} holds strings, not numbers"]
+    if card.task is Task.BINARY and card.score.column is None and _columns(spec) != 1:
+        return [f"score.column is missing: which column of {spec.name!r} is the positive class?"]
+    return _column_problems("score.column", card.score.column, spec)
+
+
+def _decision_problems(card: Card, signature: Signature) -> list[str]:
+    decision = card.decision
+    if decision is None:
+        return []
+    if decision.output is None:
+        return [] if card.score else ["decision: threshold and argmax need a score"]
+    spec = _find(signature.outputs, decision.output)
+    if spec is None:
+        return [f"decision.output: there is no output {decision.output!r}"]
+    return [] if _columns(spec) == 1 else [f"decision.output: {spec.name!r} is not one column"]
+
+
+def _feature_problems(card: Card, signature: Signature) -> list[str]:
+    problems: list[str] = []
+    used: dict[tuple[str, int], str] = {}
+    for feature in card.features:
+        name = f"feature {feature.name!r}"
+        spec = _find(signature.inputs, feature.input)
+        if spec is None:
+            problems.append(f"{name}: there is no input {feature.input!r}")
+            continue
+        if feature.column is None and _columns(spec) != 1:
+            problems.append(f"{name}: which column of {spec.name!r}?")
+            continue
+        problems += _column_problems(name, feature.column, spec)
+        other = used.setdefault((feature.input, feature.column or 0), feature.name)
+        if other != feature.name:
+            problems.append(f"{name} uses the same column as {other!r}")
+    return problems
+
+
+def _group_problems(card: Card, signature: Signature) -> list[str]:
+    features = {feature.name for feature in card.features}
+    unknown = [
+        f"group {group.name!r}: there is no feature of that name"
+        for group in card.groups
+        if group.source == "feature" and group.name not in features
+    ]
+    clashes = [
+        f"group {name!r}: the model has an input of that name, so it cannot be an extra input"
+        for name in card.extra_inputs
+        if _find(signature.inputs, name)
+    ]
+    return unknown + clashes
+
+
+def _column_problems(name: str, column: int | None, spec: TensorSpec) -> list[str]:
+    """What is wrong with a column number, if anything."""
+    columns = _columns(spec)
+    if column is None or columns == -1 or column < columns:
+        return []
+    return [f"{name}: {spec.name!r} has no column {column}, only {columns}"]
+
+
+def _columns(spec: TensorSpec) -> int:
+    """How many columns a row has: 1 for a vector, -1 if it varies, the product of the rest."""
+    width = 1
+    for size in spec.shape[1:]:
+        width = -1 if size == -1 or width == -1 else width * size
+    return width
+
+
+def _scores(signature: Signature) -> list[TensorSpec]:
+    """The outputs that could be a score."""
+    return [spec for spec in signature.outputs if spec.datatype in _FLOATS]
+
+
+def _labels(signature: Signature) -> list[TensorSpec]:
+    """The outputs that could be a label: one value a row, not floating-point."""
+    return [
+        spec for spec in signature.outputs if spec.datatype not in _FLOATS and _columns(spec) == 1
+    ]
+
+
+def _find(specs: Sequence[TensorSpec], name: str) -> TensorSpec | None:
+    return next((spec for spec in specs if spec.name == name), None)
+
+
+def _names(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(f"{spec.name} {spec.datatype}{list(spec.shape)}" for spec in specs)

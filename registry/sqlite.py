@@ -1,0 +1,227 @@
+"""Keeps the registry in one SQLite file: one owner, one connection, every change on disk.
+
+The journal is a rollback journal, truncated at the end of each change: with `synchronous=FULL`
+that truncation is synced too, so an acknowledged change survives a loss of power.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+
+from configs.errors import Conflict, StartError, Unavailable
+from registry.artifacts import sync_folder
+from registry.audit import GENESIS
+from registry.card import Card
+from registry.owner import OwnerLock
+from registry.records import Arm, AuditEntry, Route, ShadowArm, Version
+from registry.signature import Signature
+
+SCHEMA_VERSION = 1
+_SCHEMA = Path(__file__).with_name("schema.sql")
+
+_SETTINGS = {
+    "journal_mode": ("TRUNCATE", "truncate"),
+    "synchronous": ("FULL", 2),
+    "foreign_keys": ("ON", 1),
+    "mmap_size": ("0", 0),
+    "trusted_schema": ("OFF", 0),
+}
+"""Each pragma with what it is set to and what it must read back as."""
+
+
+class SqliteStore:
+    """A `Store` in `registry.db` inside a folder that it owns until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Own the folder and open its file; `StartError` if it cannot be had or trusted."""
+        self._lock = OwnerLock(folder)
+        try:
+            self._db = _open(folder / "registry.db")
+            sync_folder(folder)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file, then give the folder back."""
+        self._db.close()
+        self._lock.close()
+
+    def add_version(self, version: Version, entry: AuditEntry) -> None:
+        """Keep a version and the entry that records it."""
+        row = (
+            version.model,
+            version.number,
+            version.digest,
+            version.signature.model_dump_json(),
+            version.card.model_dump_json(),
+            version.profile,
+            version.size_bytes,
+            version.created_by,
+            version.created_at,
+        )
+        with self._change(entry):
+            self._db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def add_route(self, route: Route, entry: AuditEntry) -> None:
+        """Keep a generation of a route and the entry that records it."""
+        row = (
+            route.model,
+            route.generation,
+            route.stable,
+            route.salt,
+            route.shadow.version if route.shadow else None,
+            route.shadow.share_bp if route.shadow else None,
+            route.previous,
+            route.created_by,
+            route.created_at,
+            route.reason,
+        )
+        arms = [(route.model, route.generation, arm.version, arm.weight_bp) for arm in route.arms]
+        with self._change(entry):
+            self._db.execute("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.executemany("INSERT INTO arms VALUES (?, ?, ?, ?)", arms)
+
+    def models(self) -> tuple[str, ...]:
+        """The names of all models, in alphabetical order."""
+        rows = self._db.execute("SELECT DISTINCT model FROM versions ORDER BY model")
+        return tuple(model for (model,) in rows)
+
+    def versions(self, model: str) -> tuple[Version, ...]:
+        """All versions of a model, oldest first; none for a model that is not known."""
+        rows = self._db.execute("SELECT * FROM versions WHERE model = ? ORDER BY number", (model,))
+        return tuple(map(_version, rows))
+
+    def route(self, model: str, at: str | None = None) -> Route | None:
+        """The latest generation of a route, or the latest of those made at a time or before it."""
+        row = self._db.execute(
+            "SELECT * FROM routes WHERE model = :model AND (:at IS NULL OR created_at <= :at) "
+            "ORDER BY generation DESC LIMIT 1",
+            {"model": model, "at": at},
+        ).fetchone()
+        if row is None:
+            return None
+        arms = self._db.execute(
+            "SELECT version, weight_bp FROM arms WHERE model = ? AND generation = ? "
+            "ORDER BY version",
+            row[:2],
+        )
+        return _route(row, tuple(Arm(*arm) for arm in arms))
+
+    def audit(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
+        """At most `limit` entries with a sequence above `after`, in order."""
+        rows = self._db.execute(
+            "SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, limit)
+        )
+        return tuple(AuditEntry(*row) for row in rows)
+
+    def last_entry(self) -> AuditEntry | None:
+        """The end of the audit log."""
+        row = self._db.execute("SELECT * FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+        return AuditEntry(*row) if row else None
+
+    @contextmanager
+    def _change(self, entry: AuditEntry) -> Iterator[None]:
+        """One transaction with its audit entry: all of it reaches the disk, or none."""
+        last = self.last_entry()
+        if (entry.sequence, entry.previous_hash) != (
+            (last.sequence + 1, last.hash) if last else (1, GENESIS)
+        ):
+            raise Conflict(f"audit entry {entry.sequence} does not follow the last one")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute(
+                "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(entry)
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.IntegrityError as error:
+            raise Conflict(
+                f"the registry refuses this change of {entry.resource}: {error}"
+            ) from None
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the registry cannot be written: {error}") from None
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The only connection, with settings that were read back and a schema that we know."""
+    # The caller sees to it that threads take turns. The timeout waits for a backup that reads.
+    db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+    try:
+        for name, (wanted, must_read) in _SETTINGS.items():
+            db.execute(f"PRAGMA {name} = {wanted}")
+            _refuse_unless(db, name, must_read)
+        _prepare(db, path)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise StartError(f"{path} cannot be opened as a registry: {error}") from None
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _refuse_unless(db: sqlite3.Connection, name: str, must_read: object) -> None:
+    """`StartError` if a pragma did not take, since every promise rests on it."""
+    row = db.execute(f"PRAGMA {name}").fetchone()
+    # A build of SQLite without memory mapping has no value to read.
+    value = row[0] if row else 0
+    if value != must_read:
+        raise StartError(f"SQLite did not accept {name} (it is {value}, and must be {must_read})")
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Create the schema in a new file; `StartError` for one that is newer or not ours."""
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    if found > SCHEMA_VERSION:
+        raise StartError(
+            f"{path} was written by a newer Weir (schema {found}, this one knows "
+            f"{SCHEMA_VERSION}): start the newer one"
+        )
+    if found == 0:
+        if db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            raise StartError(f"{path} is a database, but not a registry of Weir")
+        schema = _SCHEMA.read_text(encoding="utf-8")
+        db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+
+
+def _version(row: tuple[str, int, str, str, str, str | None, int, str, str]) -> Version:
+    model, number, digest, signature, card, profile, size_bytes, created_by, created_at = row
+    return Version(
+        model=model,
+        number=number,
+        digest=digest,
+        signature=Signature.model_validate_json(signature),
+        card=Card.model_validate(json.loads(card)),
+        profile=profile,
+        size_bytes=size_bytes,
+        created_by=created_by,
+        created_at=created_at,
+    )
+
+
+_RouteRow = tuple[str, int, int, bytes, int | None, int | None, int | None, str, str, str]
+
+
+def _route(row: _RouteRow, arms: tuple[Arm, ...]) -> Route:
+    model, generation, stable, salt, shadow, share, previous, created_by, created_at, reason = row
+    return Route(
+        model=model,
+        generation=generation,
+        stable=stable,
+        arms=arms,
+        salt=salt,
+        shadow=None if shadow is None or share is None else ShadowArm(shadow, share),
+        previous=previous,
+        created_by=created_by,
+        created_at=created_at,
+        reason=reason,
+    )

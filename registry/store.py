@@ -1,0 +1,40 @@
+"""What a registry needs from the place where it keeps its records."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from registry.records import AuditEntry, Route, Version
+
+
+class Store(Protocol):
+    """**Protocol:** records that are added and never changed, by one owner, one call at a time.
+
+    When `add_version` or `add_route` returns, the record and its audit entry are on disk; when it
+    raises, neither is. Both raise `Conflict` if the record exists, names a version that does not,
+    or if the entry does not follow the last one, and `Unavailable` if nothing can be written.
+    """
+
+    def add_version(self, version: Version, entry: AuditEntry) -> None:
+        """Keep a version and the entry that records it."""
+
+    def add_route(self, route: Route, entry: AuditEntry) -> None:
+        """Keep a generation of a route and the entry that records it."""
+
+    def models(self) -> tuple[str, ...]:
+        """The names of all models, in alphabetical order."""
+
+    def versions(self, model: str) -> tuple[Version, ...]:
+        """All versions of a model, oldest first; none for a model that is not known."""
+
+    def route(self, model: str, at: str | None = None) -> Route | None:
+        """The latest generation of a route, or the latest of those made at a time or before it."""
+
+    def audit(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
+        """At most `limit` entries with a sequence above `after`, in order."""
+
+    def last_entry(self) -> AuditEntry | None:
+        """The end of the audit log."""
+
+    def close(self) -> None:
+        """Let go of the records, so that another owner may open them."""

@@ -1,0 +1,1 @@
+"""The `weir` command: reads arguments, asks the control API, prints."""

@@ -1,0 +1,251 @@
+"""Asks the control API, and raises the errors that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from configs.errors import BadInput, DeadlineExceeded, InternalError, Unavailable, WeirError
+from configs.explain import explain
+from registry.card import Card
+from serve.control.schemas import (
+    ArtifactView,
+    AuditCheckView,
+    AuditPageView,
+    AuditView,
+    Body,
+    ErrorView,
+    HealthView,
+    ModelSummaryView,
+    ModelsView,
+    ModelView,
+    PromoteBody,
+    RegisterBody,
+    RegisteredView,
+    RollbackBody,
+    RouteBody,
+    RouteView,
+    SignalsView,
+    VersionsView,
+    VersionView,
+    etag,
+)
+
+# Checking a model and warming a version up both take their time.
+ANSWER_S = 180.0
+CONNECT_S = 2.0
+_CHUNK = 2**20
+
+V = TypeVar("V", bound=BaseModel)
+B = TypeVar("B", bound=Body)
+
+
+class ControlClient:
+    """A connection to one control API; `actor` is written into the audit log.
+
+    Every method raises the `WeirError` that the API names, `Unavailable` when nobody answers, and
+    `DeadlineExceeded` when the answer does not come. Close it, or use it in a `with` block.
+    """
+
+    def __init__(self, base_url: str, actor: str) -> None:
+        self._url = base_url.rstrip("/")
+        # No proxy out of the environment may stand between us and our own machine.
+        self._http = httpx.Client(
+            headers={"Weir-Actor": actor},
+            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._http.close()
+
+    def health(self) -> HealthView:
+        """The state `ready`; `NotReady` if it is not."""
+        return self._get("/health/ready", HealthView)
+
+    def upload(self, file: Path | bytes) -> str:
+        """Store a file by its content, sent piece by piece; gives `sha256:<hex>`."""
+        content = file if isinstance(file, bytes) else _pieces(file)
+        headers = {"Content-Type": "application/octet-stream"}
+        return _view(
+            self._ask("POST", "/v1/artifacts", content=content, headers=headers), ArtifactView
+        ).digest
+
+    def register(
+        self, model: str, artifact: str, card: Card | None = None, profile: str | None = None
+    ) -> RegisteredView:
+        """Make a stored ONNX file the model's next version; says what was inferred."""
+        body = _body(RegisterBody, artifact=artifact, card=card, profile=profile)
+        return self._change("POST", f"{_model(model)}/versions", body, RegisteredView)
+
+    def models(self) -> tuple[ModelSummaryView, ...]:
+        """All registered models with their routes."""
+        return self._get("/v1/models", ModelsView).models
+
+    def model(self, name: str) -> ModelView:
+        """A model with its versions and its route."""
+        return self._get(_model(name), ModelView)
+
+    def versions(self, name: str) -> tuple[VersionView, ...]:
+        """All versions of a model, oldest first."""
+        return self._get(f"{_model(name)}/versions", VersionsView).versions
+
+    def route(self, name: str) -> RouteView:
+        """How the traffic is split now; `NotFound` before the first split."""
+        return self._get(f"{_model(name)}/route", RouteView)
+
+    def set_route(
+        self,
+        name: str,
+        weights: Mapping[int, float],
+        shadow: tuple[int, float] | None = None,
+        reason: str = "",
+        if_generation: int | None = None,
+    ) -> RouteView:
+        """Replace the whole split, in percent; `PreconditionFailed` if it has moved on."""
+        share = {"version": shadow[0], "share": shadow[1]} if shadow else None
+        body = _body(RouteBody, weights=weights, shadow=share, reason=reason)
+        return self._change("PUT", f"{_model(name)}/route", body, RouteView, if_generation)
+
+    def promote(self, name: str, version: int, reason: str) -> RouteView:
+        """Give a version all of the traffic."""
+        body = _body(PromoteBody, version=version, reason=reason)
+        return self._change("POST", f"{_model(name)}:promote", body, RouteView)
+
+    def rollback(self, name: str, reason: str = "") -> RouteView:
+        """Return to the version that was stable before."""
+        body = _body(RollbackBody, reason=reason)
+        return self._change("POST", f"{_model(name)}:rollback", body, RouteView)
+
+    def signals(self, name: str) -> SignalsView:
+        """What the monitors say of every version in every role that has had traffic."""
+        return self._get(f"{_model(name)}/signals", SignalsView)
+
+    def served_at(self, name: str, t: datetime) -> RouteView:
+        """The route that was in force at a moment, which must have a time zone."""
+        return self._get(f"{_model(name)}/served-at", RouteView, t=t.isoformat())
+
+    def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditView, ...]:
+        """Audit entries in order, from the one after `after`."""
+        return self._get("/v1/audit", AuditPageView, after=after, limit=limit).entries
+
+    def verify_audit(self) -> AuditCheckView:
+        """Whether the chain of the audit log is whole."""
+        return self._get("/v1/audit:verify", AuditCheckView)
+
+    def metrics(self) -> str:
+        """The Prometheus page."""
+        return self._ask("GET", "/metrics", headers={"Accept": "text/plain"}).text
+
+    def _get(self, path: str, kind: type[V], **query: str | int) -> V:
+        return _view(self._ask("GET", path, params=query), kind)
+
+    def _change(
+        self, method: str, path: str, body: Body, kind: type[V], if_generation: int | None = None
+    ) -> V:
+        headers = {"Content-Type": "application/json"}
+        if if_generation is not None:
+            headers["If-Match"] = etag(if_generation)
+        return _view(
+            self._ask(method, path, content=body.model_dump_json().encode(), headers=headers), kind
+        )
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> httpx.Response:
+        """One request and its answer; raises what the API names."""
+        try:
+            response = self._http.request(
+                method, self._url + path, content=content, headers=headers, params=params
+            )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise BadInput(f"{self._url!r} is no address such as http://127.0.0.1:8002") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise Unavailable(
+                f"no gateway answers at {self._url}; start one with `weir up`"
+            ) from None
+        except httpx.TimeoutException:
+            raise DeadlineExceeded(
+                f"the gateway at {self._url} did not answer within {ANSWER_S:g} s"
+            ) from None
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"the gateway at {self._url} broke off the connection: {error}"
+            ) from None
+        if response.is_success:
+            return response
+        raise _named(response)
+
+
+def _model(name: str) -> str:
+    return f"/v1/models/{quote(name, safe='')}"
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _body(kind: type[B], **values: object) -> B:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(explain(error, kind)) from None
+
+
+def _view(response: httpx.Response, kind: type[V]) -> V:
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError:
+        raise _stranger(response) from None
+
+
+def _named(response: httpx.Response) -> WeirError:
+    """The error that an answer names by its code; the nearest one for a code of a newer gateway."""
+    try:
+        view = ErrorView.model_validate_json(response.content)
+    except ValidationError:
+        return _stranger(response)
+    return _kinds(WeirError).get(view.code, InternalError)(view.error)
+
+
+def _stranger(response: httpx.Response) -> Unavailable:
+    url = response.request.url
+    return Unavailable(
+        f"what answers at {url.scheme}://{url.netloc.decode()} is not the control API of a "
+        f"gateway (HTTP {response.status_code} for {url.path})"
+    )
+
+
+def _kinds(base: type[WeirError]) -> dict[str, type[WeirError]]:
+    """Every class of error under its code; of several with one code, the one nearest the root."""
+    kinds: dict[str, type[WeirError]] = {}
+    for kind in base.__subclasses__():
+        kinds = {**_kinds(kind), kind.code: kind} | kinds
+    return kinds

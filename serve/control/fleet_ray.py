@@ -1,0 +1,114 @@
+"""Ray shell: hosts and gateway replicas as applications of Ray Serve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve as ray_serve
+from ray.exceptions import RayError
+from ray.serve.schema import ApplicationStatus
+
+from configs.errors import Refused
+from configs.settings import Settings
+from registry.records import Version
+from serve import gateway_ray
+from serve.control.fleet import Process
+from serve.control.replicas import VersionKey
+from serve.control.service import VersionStatus
+from serve.models import host_ray
+from serve.node.names import EXPORTER, GATEWAY_APP, NAMESPACE, OBSERVER, version_app
+
+_RUNNING = ApplicationStatus.RUNNING
+_STATES = {
+    ApplicationStatus.RUNNING: "ready",
+    ApplicationStatus.DEPLOYING: "starting",
+    ApplicationStatus.NOT_STARTED: "starting",
+}
+_log = logging.getLogger("weir.control")
+
+
+class RayFleet:
+    """Runs every host and the gateway as an application of its own."""
+
+    def __init__(self, settings: Settings, run_dir: Path) -> None:
+        self._settings = settings
+        self._run_dir = run_dir
+
+    async def start_gateway(self) -> None:
+        """Have gateway replicas running; does nothing when they run already."""
+        if (await self._states()).get(GATEWAY_APP) is not _RUNNING:
+            await self.replace_gateway()
+
+    async def start(self, version: Version) -> None:
+        """Have a version's host ready to answer; raises `Refused` when it cannot be."""
+        states = await self._states()
+        if states.get(version_app(version.model, version.number)) is not _RUNNING:
+            await self.replace_version(version)
+
+    async def stop(self, version: VersionKey) -> None:
+        """End a version's host."""
+        await asyncio.to_thread(ray_serve.delete, version_app(*version), _blocking=False)
+
+    async def status(self) -> Mapping[VersionKey, VersionStatus]:
+        """Give how every hosted version is."""
+        found = {}
+        for name, state in (await self._states()).items():
+            key = _version_of(name)
+            if key is not None:
+                found[key] = VersionStatus(key[1], _STATES.get(state, "failed"))
+        return found
+
+    async def replace_gateway(self) -> None:
+        """Put new gateway replicas in the place of the present ones."""
+        await self._run(gateway_ray.application(self._settings, self._run_dir), GATEWAY_APP)
+
+    async def replace_version(self, version: Version) -> None:
+        """Put new replicas in the place of a version's present ones."""
+        name = version_app(version.model, version.number)
+        application = host_ray.application(self._settings, self._run_dir, version)
+        try:
+            await self._run(application, name)
+        except (RuntimeError, RayError) as error:
+            await asyncio.to_thread(ray_serve.delete, name, _blocking=False)
+            raise Refused(
+                f"the host of {version.model} {version.number} did not start: {_last_line(error)}"
+            ) from error
+
+    async def processes(self) -> tuple[Process, ...]:
+        """Give the processes that are running now."""
+        found = []
+        for role, actor in (("observer", OBSERVER), ("telemetry", EXPORTER)):
+            handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
+            found.append(Process(role, await handle.pid.remote()))
+        for name, state in (await self._states()).items():
+            if state is not _RUNNING:
+                continue
+            replica = ray_serve.get_app_handle(name)
+            pid = await replica.pid.remote()
+            key = _version_of(name)
+            found.append(Process("version", pid, *key) if key else Process("gateway", pid))
+        return tuple(found)
+
+    async def _run(self, application: ray_serve.Application, name: str) -> None:
+        await asyncio.to_thread(ray_serve.run, application, name=name, route_prefix=None)
+
+    async def _states(self) -> dict[str, ApplicationStatus]:
+        status = await asyncio.to_thread(ray_serve.status)
+        return {name: application.status for name, application in status.applications.items()}
+
+
+def _version_of(name: str) -> VersionKey | None:
+    """Give the version whose application has this name, if it is one."""
+    kind, _, rest = name.partition("/")
+    model, _, number = rest.rpartition("/")
+    return (model, int(number)) if kind == "version" else None
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

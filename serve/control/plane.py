@@ -1,0 +1,253 @@
+"""The control plane without Ray: every change goes host first, pointer second, clean-up last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from configs.errors import Unavailable, WeirError
+from registry.card import Card
+from registry.records import AuditEntry, Route, RoutedModel, RouteTable, Version
+from registry.registry import Registry
+from serve.control.fleet import Fleet, Process
+from serve.control.replicas import Replicas, VersionKey
+from serve.control.service import ArmSignals, VersionStatus
+
+_SETTLE_S = 30.0
+_log = logging.getLogger("weir.control")
+
+
+class Watchers(Protocol):
+    """**Protocol:** the processes that watch: statistics and telemetry."""
+
+    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
+        """What the monitors say of a model's versions."""
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The Prometheus page and its content type."""
+
+
+class ControlPlane:
+    """Owns the registry; changes what is served in steps that lose no request.
+
+    A change of route first starts the hosts of the versions it names and waits until every
+    gateway replica is connected to them; then the registry commits it and the table is published;
+    last, hosts that no route names any more are ended.
+    """
+
+    def __init__(
+        self, registry: Registry, fleet: Fleet, watchers: Watchers, replicas: Replicas
+    ) -> None:
+        self._registry = registry
+        self._fleet = fleet
+        self._watchers = watchers
+        self._replicas = replicas
+        self._change_turn = asyncio.Lock()
+        self._published = 0
+
+    async def open(self) -> None:
+        """Bring up the gateway and the hosts of every version that a route names."""
+        table = await asyncio.to_thread(self._registry.table)
+        await asyncio.gather(
+            self._fleet.start_gateway(),
+            self._publish(table),
+            *(self._start_or_log(version) for version in _named(table)),
+        )
+
+    async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
+        """Store a file by its content; gives `sha256:<hex>`."""
+        loop = asyncio.get_running_loop()
+
+        def pulled() -> Iterator[bytes]:
+            """Wait, in the thread that writes, for what the client sends."""
+            while chunk := asyncio.run_coroutine_threadsafe(_next(chunks), loop).result():
+                yield chunk
+
+        return await asyncio.to_thread(self._registry.put_artifact_stream, pulled())
+
+    async def register(
+        self, model: str, digest: str, card: Card | None, profile: str | None, actor: str
+    ) -> tuple[Version, tuple[str, ...]]:
+        """Check a stored ONNX file and make it the model's next version."""
+        return await asyncio.to_thread(self._registry.register, model, digest, card, profile, actor)
+
+    async def models(self) -> tuple[str, ...]:
+        """Give the names of all registered models."""
+        return await asyncio.to_thread(self._registry.models)
+
+    async def versions(self, model: str) -> tuple[Version, ...]:
+        """Give all versions of a model, oldest first."""
+        return await asyncio.to_thread(self._registry.versions, model)
+
+    async def version_status(self, model: str) -> tuple[VersionStatus, ...]:
+        """Give the hosting state of each version."""
+        hosted = await self._fleet.status()
+        return tuple(
+            hosted.get((model, version.number))
+            or VersionStatus(version.number, "not hosted", "no route names it")
+            for version in await self.versions(model)
+        )
+
+    async def route(self, model: str) -> Route | None:
+        """Give the route that is in force, or None before the first."""
+        return await asyncio.to_thread(self._registry.route, model)
+
+    async def set_route(
+        self,
+        model: str,
+        weights: Mapping[int, float],
+        shadow: tuple[int, float] | None,
+        actor: str,
+        reason: str,
+        if_generation: int | None = None,
+    ) -> Route:
+        """Split the traffic, in percent."""
+        wanted = {*weights, *((shadow[0],) if shadow is not None else ())}
+        return await self._change(
+            model,
+            wanted,
+            lambda: self._registry.set_route(model, weights, shadow, actor, reason, if_generation),
+        )
+
+    async def promote(
+        self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
+    ) -> Route:
+        """Give a version all of the traffic."""
+        return await self._change(
+            model,
+            {version},
+            lambda: self._registry.promote(model, version, actor, reason, if_generation),
+        )
+
+    async def rollback(
+        self, model: str, actor: str, reason: str, if_generation: int | None = None
+    ) -> Route:
+        """Return to the version that was stable before."""
+        route = await self.route(model)
+        wanted = {route.previous} if route is not None and route.previous is not None else set()
+        return await self._change(
+            model,
+            wanted,
+            lambda: self._registry.rollback(model, actor, reason, if_generation),
+        )
+
+    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
+        """Give what the monitors say of every version of a model."""
+        await self.versions(model)
+        return await self._watchers.signals(model)
+
+    async def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditEntry, ...]:
+        """Give audit entries in order."""
+        return await asyncio.to_thread(self._registry.audit, after, limit)
+
+    async def verify_audit(self) -> int | None:
+        """Give the first entry that breaks the chain of hashes, or None."""
+        return await asyncio.to_thread(self._registry.verify_audit)
+
+    async def served_at(self, model: str, at: datetime) -> Route | None:
+        """Give the route that was in force at a moment."""
+        return await asyncio.to_thread(self._registry.served_at, model, at)
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Give the Prometheus page and its content type."""
+        return await self._watchers.metrics(accept)
+
+    async def ready(self) -> bool:
+        """Whether every gateway replica serves the present table, all its versions reached."""
+        return self._published > 0 and self._replicas.are_settled(
+            frozenset(_key(version) for version in _named(self._replicas.table))
+        )
+
+    async def replace(self, what: str, model: str, version: int) -> None:
+        """Put new processes in the place of the gateway's or a version's present ones."""
+        async with self._change_turn:
+            if what == "gateway":
+                await self._fleet.replace_gateway()
+            else:
+                await self._fleet.replace_version(
+                    await asyncio.to_thread(self._registry.version, model, version)
+                )
+
+    async def processes(self) -> tuple[Process, ...]:
+        """Give the processes that are running now."""
+        return await self._fleet.processes()
+
+    async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
+        """Give a version and the bytes of its reference profile, if it has one."""
+        found = await asyncio.to_thread(self._registry.version, model, version)
+        if found.profile is None:
+            return found, None
+        digest = found.profile
+        return found, await asyncio.to_thread(self._registry.read_artifact, digest)
+
+    async def _change(self, model: str, wanted: set[int], commit: Callable[[], Route]) -> Route:
+        async with self._change_turn:
+            versions = [
+                await asyncio.to_thread(self._registry.version, model, number)
+                for number in sorted(wanted)
+            ]
+            await self._warm(versions)
+            try:
+                route = await asyncio.to_thread(commit)
+            finally:
+                await self._publish(await asyncio.to_thread(self._registry.table))
+            await self._replicas.settled(frozenset(map(_key, versions)), _SETTLE_S)
+            await self._clean_up()
+            return route
+
+    async def _warm(self, versions: list[Version]) -> None:
+        """Start hosts, and wait until every gateway replica is connected to them."""
+        await asyncio.gather(*(self._fleet.start(version) for version in versions))
+        await self._publish(_with(self._replicas.table, versions))
+        if not await self._replicas.settled(frozenset(map(_key, versions)), _SETTLE_S):
+            names = ", ".join(f"{version.model} {version.number}" for version in versions)
+            raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
+
+    async def _clean_up(self) -> None:
+        """End the hosts that no route names."""
+        named = {_key(version) for version in _named(self._replicas.table)}
+        for key in (await self._fleet.status()).keys() - named:
+            await self._fleet.stop(key)
+
+    async def _publish(self, table: RouteTable) -> None:
+        self._published += 1
+        await self._replicas.publish(replace(table, generation=self._published))
+
+    async def _start_or_log(self, version: Version) -> None:
+        """Start a host; one that fails must not keep the others from serving."""
+        try:
+            await self._fleet.start(version)
+        except WeirError as error:
+            _log.error("%s %d is not served: %s", version.model, version.number, error.message)
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    """Give the next chunk that is not empty, or nothing at the end."""
+    async for chunk in chunks:
+        if chunk:
+            return chunk
+    return b""
+
+
+def _key(version: Version) -> VersionKey:
+    return version.model, version.number
+
+
+def _named(table: RouteTable) -> list[Version]:
+    return [version for model in table.models.values() for version in model.versions.values()]
+
+
+def _with(table: RouteTable, versions: list[Version]) -> RouteTable:
+    """Give the table with more versions to connect to; of a model without a route, none yet."""
+    models = dict(table.models)
+    for version in versions:
+        routed = models.get(version.model)
+        if routed is not None:
+            models[version.model] = RoutedModel(
+                routed.route, {**routed.versions, version.number: version}
+            )
+    return replace(table, models=models)

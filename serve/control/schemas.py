@@ -1,0 +1,306 @@
+"""What goes in and out of the control API: request bodies, and views of what is recorded.
+
+Shares of traffic are percentages with at most two decimals. Bodies refuse keys that do not exist;
+views ignore keys that they do not know, so that a client can be older than its gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from monitors.signal import Signal, Verdict
+from registry.card import Card
+from registry.records import FULL, AuditEntry, Role, Route, Version
+from registry.routing import role_of
+from registry.signature import Signature
+from serve.control.service import ArmSignals, VersionStatus
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        message = "must be one line without control characters"
+        raise ValueError(message)
+    return text.strip()
+
+
+OneLine = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
+VersionNumber = Annotated[int, Field(ge=1)]
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", examples=["sha256:" + "0" * 64])]
+
+
+class Body(BaseModel):
+    """What a caller sends: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class View(BaseModel):
+    """What a caller gets: frozen, and open for keys to come."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RegisterBody(Body):
+    """A new version: digests of files sent before, and the card if there is one."""
+
+    artifact: Digest
+    card: Card | None = None
+    profile: Digest | None = None
+
+
+class ShadowShare(Body):
+    """The version that sees a share of the traffic, in percent, and answers nobody."""
+
+    version: VersionNumber
+    share: Percent
+
+
+class RouteBody(Body):
+    """The whole split: percentages by version number that sum to 100, and the shadow."""
+
+    weights: Mapping[VersionNumber, Percent] = Field(min_length=1, examples=[{"1": 95, "2": 5}])
+    shadow: ShadowShare | None = None
+    reason: OneLine = ""
+
+
+class PromoteBody(Body):
+    """Which version is to get all of the traffic, and why."""
+
+    version: VersionNumber
+    reason: Annotated[OneLine, Field(min_length=1)]
+
+
+class RollbackBody(Body):
+    """Why the traffic returns."""
+
+    reason: OneLine = ""
+
+
+def etag(generation: int) -> str:
+    """The `ETag` of a route at a generation, which `If-Match` takes."""
+    return f'"{generation}"'
+
+
+class ErrorView(View):
+    """What went wrong, for people and for programs."""
+
+    error: str
+    code: str
+
+
+class HealthView(View):
+    """Whether the gateway lives (`live`) or is ready (`ready`)."""
+
+    status: str
+
+
+class ArtifactView(View):
+    """The name of a stored file: the digest of its content."""
+
+    digest: str
+
+
+class VersionView(View):
+    """One version, and whether it is hosted: `ready`, `starting`, `failed` or `not hosted`."""
+
+    model: str
+    version: int
+    digest: str
+    profile: str | None
+    size_bytes: int
+    created_by: str
+    created_at: str
+    state: str
+    state_reason: str
+    signature: Signature
+    card: Card
+
+    @classmethod
+    def of(cls, version: Version, status: VersionStatus | None) -> VersionView:
+        """The view of a recorded version; without a status it is not hosted."""
+        return cls(
+            model=version.model,
+            version=version.number,
+            digest=version.digest,
+            profile=version.profile,
+            size_bytes=version.size_bytes,
+            created_by=version.created_by,
+            created_at=version.created_at,
+            state=status.state if status else "not hosted",
+            state_reason=status.reason if status else "",
+            signature=version.signature,
+            card=version.card,
+        )
+
+
+class RegisteredView(View):
+    """The new version, and the sentences that say what was inferred about it."""
+
+    version: VersionView
+    inferred: tuple[str, ...]
+
+
+class ArmView(View):
+    """A version, the part it plays, and its weight in percent."""
+
+    version: int
+    role: Role
+    weight: float
+
+
+class ShadowView(View):
+    """The shadow version, and the share of the traffic that it sees, in percent."""
+
+    version: int
+    share: float
+
+
+class RouteView(View):
+    """How a model's traffic is split at one generation, in percent."""
+
+    model: str
+    generation: int
+    stable: int
+    previous: int | None
+    arms: tuple[ArmView, ...]
+    shadow: ShadowView | None
+    created_by: str
+    created_at: str
+    reason: str
+
+    @classmethod
+    def of(cls, route: Route) -> RouteView:
+        """The view of a recorded route. The salt stays inside: it decides who meets which arm."""
+        shadow = route.shadow
+        return cls(
+            model=route.model,
+            generation=route.generation,
+            stable=route.stable,
+            previous=route.previous,
+            arms=tuple(
+                ArmView(
+                    version=arm.version,
+                    role=role_of(route, arm.version),
+                    weight=_percent(arm.weight_bp),
+                )
+                for arm in route.arms
+            ),
+            shadow=ShadowView(version=shadow.version, share=_percent(shadow.share_bp))
+            if shadow
+            else None,
+            created_by=route.created_by,
+            created_at=route.created_at,
+            reason=route.reason,
+        )
+
+
+class ModelView(View):
+    """A model, its versions (oldest first) and its route, if it has one yet."""
+
+    model: str
+    versions: tuple[VersionView, ...]
+    route: RouteView | None
+
+
+class ModelSummaryView(View):
+    """A model in a list: how many versions it has, and how its traffic is split."""
+
+    model: str
+    versions: int
+    route: RouteView | None
+
+
+class ModelsView(View):
+    """All registered models."""
+
+    models: tuple[ModelSummaryView, ...]
+
+
+class VersionsView(View):
+    """All versions of a model, oldest first."""
+
+    versions: tuple[VersionView, ...]
+
+
+class SignalView(View):
+    """One statement of one monitor: an effect with its bounds, the evidence, and a verdict."""
+
+    family: str
+    name: str
+    subject: str
+    verdict: Verdict
+    rows: int
+    value: float | None
+    lower: float | None
+    upper: float | None
+    log10_evidence: float | None
+    rows_needed: int | None
+    message: str
+
+    @classmethod
+    def of(cls, signal: Signal) -> SignalView:
+        """The view of a monitor's signal."""
+        return cls(**{name: getattr(signal, name) for name in cls.model_fields})
+
+
+class ArmSignalsView(View):
+    """What the monitors say of one version in one role, after so many sampled rows."""
+
+    version: int
+    role: str
+    rows: int
+    signals: tuple[SignalView, ...]
+
+    @classmethod
+    def of(cls, arm: ArmSignals) -> ArmSignalsView:
+        """The view of one arm's signals."""
+        signals = tuple(SignalView.of(signal) for signal in arm.signals)
+        return cls(version=arm.version, role=arm.arm, rows=arm.rows, signals=signals)
+
+
+class SignalsView(View):
+    """What the monitors say of every version in every role that has had traffic."""
+
+    model: str
+    arms: tuple[ArmSignalsView, ...]
+
+
+class AuditView(View):
+    """One change, who made it, and its place in the chain of hashes."""
+
+    sequence: int
+    at: str
+    actor: str
+    action: str
+    resource: str
+    before: str
+    after: str
+    reason: str
+    previous_hash: str
+    hash: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> AuditView:
+        """The view of a recorded entry: the same fields, so that a copy can be verified."""
+        return cls(**{name: getattr(entry, name) for name in cls.model_fields})
+
+
+class AuditPageView(View):
+    """Audit entries in order."""
+
+    entries: tuple[AuditView, ...]
+
+
+class AuditCheckView(View):
+    """Whether the chain of hashes is whole, else the first entry that breaks it."""
+
+    intact: bool
+    first_broken: int | None
+
+
+def _percent(basis_points: int) -> float:
+    return basis_points * 100 / FULL

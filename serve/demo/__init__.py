@@ -1,0 +1,1 @@
+"""A story on real data: mortgage decisions, two models, real traffic, on this machine."""

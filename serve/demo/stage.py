@@ -1,0 +1,118 @@
+"""What the story is told with: a gateway to steer, a client process, and monitors to ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+import orjson
+from rich.console import Console
+
+from configs.errors import InternalError, Unavailable
+from registry.records import Role
+from serve.cli.register import register
+from serve.control.client import ControlClient
+from serve.control.schemas import ArmSignalsView
+from serve.demo.data import MODEL, arrivals, load
+from serve.demo.gateway import Ports
+from serve.demo.traffic import Report, request_body
+from serve.demo.train import Trained
+
+ROWS = 2400
+RATE = 600.0
+_CLIENT_S = 120.0
+_MONITORS_S = 20.0
+_ENOUGH = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running gateway, where to print, and how to steer and ask it."""
+
+    console: Console
+    control: ControlClient
+    ports: Ports
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence; `[...]` in it is markup."""
+        self.console.print(sentence, highlight=False)
+
+    def send_traffic(self, seed: int, *, drift: bool = False, rows: int = ROWS) -> Report:
+        """Let a client process send applicants; `InternalError` if a request failed."""
+        command = [
+            *(sys.executable, "-m", "serve.demo.traffic"),
+            *("--url", self.ports.http_url, "--model", MODEL),
+            *("--rows", str(rows), "--rate", str(RATE), "--seed", str(seed)),
+            *(("--drift",) if drift else ()),
+        ]
+        with self.console.status(f"a client process sends {rows:,} requests"):
+            # The command is this interpreter and our own module: nothing comes from outside.
+            client = subprocess.run(  # noqa: S603
+                command, capture_output=True, check=False, timeout=_CLIENT_S
+            )
+        if not client.stdout:
+            words = client.stderr.decode(errors="replace").strip()
+            message = f"the client process ended without a report: {words}"
+            raise InternalError(message)
+        report = Report(**orjson.loads(client.stdout))
+        if report.failed:
+            message = f"{report.failed} of {report.sent} requests failed: {report.failures}"
+            raise InternalError(message)
+        return report
+
+    def watched(self, version: int, role: Role, rows: float) -> ArmSignalsView:
+        """What the monitors say of an arm, once they have seen nearly all of its rows.
+
+        Raises `Unavailable` if they have seen none within 20 s; if they sampled fewer, the
+        signals say on how many rows they rest.
+        """
+        deadline = monotonic() + _MONITORS_S
+        with self.console.status("the monitors take in what was sampled"):
+            while True:
+                arm = self._arm(version, role)
+                late = monotonic() > deadline
+                if arm is not None and (late or arm.rows >= _ENOUGH * rows):
+                    return arm
+                if late:
+                    message = f"the monitors have seen nothing of version {version} as {role}"
+                    raise Unavailable(message)
+                sleep(0.2)
+
+    def register(self, trained: Trained) -> int:
+        """Register a version as `weir register` does, with its words; gives its number."""
+        options = ["--reference", str(trained.reference), "--card", str(trained.card)]
+        shown = f"weir register {MODEL} {trained.model.name} --reference reference.parquet"
+        self.say(f"[dim]$ {shown} --card {trained.card.name}[/]")
+        register.main(
+            [MODEL, str(trained.model), *options, "--url", self.ports.control_url],
+            prog_name="weir register",
+            standalone_mode=False,
+        )
+        return self.control.versions(MODEL)[-1].version
+
+    def next_steps(self) -> tuple[str, ...]:
+        """Lines that work in another terminal while the gateway runs."""
+        url = f"--url {self.ports.control_url}"
+        drifted = f"{sys.executable} -m serve.demo.traffic --url {self.ports.http_url} --drift"
+        return (
+            _curl_line(self.ports.http_url),
+            f"weir signals {MODEL} {url}",
+            f"weir route {MODEL} {url}",
+            f"weir rollback {MODEL} --reason 'the market moved' {url}",
+            drifted,
+            f"curl -s {self.ports.control_url}/metrics",
+            f"{self.ports.control_url}/docs",
+        )
+
+    def _arm(self, version: int, role: Role) -> ArmSignalsView | None:
+        arms = self.control.signals(MODEL).arms
+        return next((a for a in arms if a.version == version and a.role == role), None)
+
+
+def _curl_line(http_url: str) -> str:
+    """A request for one real applicant, to paste into a shell."""
+    body = request_body(next(arrivals(load().stream, seed=0))).decode()
+    address = f"{http_url}/v2/models/{MODEL}/infer"
+    return f"curl -s -i {address} -H 'Weir-Key: applicant-17' -d '{body}'"

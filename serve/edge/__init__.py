@@ -1,0 +1,1 @@
+"""The edge: listeners, the Open Inference Protocol, errors, limits and deadlines."""

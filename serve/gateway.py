@@ -1,0 +1,186 @@
+"""The gateway replica without Ray: a route table in, exchanges out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from configs.errors import ModelNotFound, NotReady
+from configs.settings import Settings
+from monitors.blocks import Series
+from monitors.telemetry import names
+from registry.records import Role, RoutedModel, RouteTable, Version
+from serve.edge.tensors import Codec
+from serve.exchange import Exchange
+from serve.models.addresses import folder
+from serve.models.batcher import Batcher
+from serve.models.link import Links
+from serve.recorder.recorder import Recorder
+from serve.router import Choice, Router, pinned
+from serve.served import ServedModel, ServedVersion
+from serve.shadow import ShadowQueue, Target
+from serve.traces import Trace, Tracer
+
+_QUEUE_BATCHES = 32
+VersionKey = tuple[str, int]
+TraceDraw = Callable[[int], Trace | None]
+"""Opens a request's span, if it is to be traced, given the prediction's draw."""
+
+
+class Gateway:
+    """Routes requests by the table it was given last, and keeps links to the table's versions."""
+
+    def __init__(self, settings: Settings, run_dir: Path, tracer: Tracer) -> None:
+        self._settings = settings
+        self._run_dir = run_dir
+        self._loop = asyncio.get_running_loop()
+        self._models: dict[str, ServedModel] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self.generation = 0
+        self.recorder = Recorder(settings.recorder)
+        self.tracer = tracer
+        self.shadows = ShadowQueue(
+            settings.shadow, self.recorder.counts, tracer, settings.limits.deadline_s
+        )
+
+    def begin(
+        self, name: str, pin: int | None, unit: bytes | None, draw_trace: TraceDraw
+    ) -> Exchange:
+        """Route a request: by its pin, its unit, or else its prediction id."""
+        model = self._model(name)
+        random = os.urandom(16)
+        prediction_id = random.hex()
+        draw = int.from_bytes(random[12:])
+        if pin is None:
+            choice = model.router.choose(unit or prediction_id.encode(), draw)
+        else:
+            choice = pinned(name, tuple(model.versions), pin)
+        version = self._version(model, choice.version)
+        return Exchange(
+            version,
+            choice.role,
+            self._shadow_of(model, choice),
+            prediction_id,
+            draw,
+            draw_trace(draw),
+        )
+
+    def deadline(self) -> float:
+        """Give the moment by which a request that begins now must be answered."""
+        return self._loop.time() + self._settings.limits.deadline_s
+
+    def apply(self, table: RouteTable) -> None:
+        """Route by a new table from now on; versions that it does not name leave when idle."""
+        before = self._models
+        self._models = {
+            name: self._serve(routed, before.get(name)) for name, routed in table.models.items()
+        }
+        self.generation = table.generation
+        kept = {id(version) for version in _versions(self._models)}
+        for version in _versions(before):
+            if id(version) not in kept:
+                task = self._loop.create_task(version.leave(self._settings.limits.deadline_s))
+                self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
+
+    def connected(self) -> frozenset[VersionKey]:
+        """Give the versions that can be reached at this moment."""
+        return frozenset(
+            (version.version.model, version.version.number)
+            for version in _versions(self._models)
+            if version.links.connected
+        )
+
+    async def wait_connected(self, timeout_s: float) -> None:
+        """Return when every version of the table can be reached, or after `timeout_s`."""
+        waits = [
+            asyncio.ensure_future(version.links.wait_connected())
+            for version in _versions(self._models)
+        ]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=timeout_s)
+            for wait in late:
+                wait.cancel()
+
+    def gauges(self) -> Mapping[Series, float]:
+        """Give what is so at this moment: the table's generation and the versions reached."""
+        gauges: dict[Series, float] = {(names.ROUTER_GENERATION.name, ()): float(self.generation)}
+        for version in _versions(self._models):
+            series = (version.version.model, str(version.version.number))
+            gauges[names.VERSION_READY.name, series] = float(version.links.connected)
+        return gauges
+
+    def model_version(self, name: str, pin: int | None) -> ServedVersion:
+        """Give the version that a name without traffic speaks of: the pinned or the stable one."""
+        model = self._model(name)
+        if pin is None:
+            return model.versions[model.routed.route.stable]
+        return model.versions[pinned(name, tuple(model.versions), pin).version]
+
+    def versions(self, name: str) -> tuple[int, ...]:
+        """Give the numbers of a model's versions that are served, in ascending order."""
+        return tuple(sorted(self._model(name).versions))
+
+    def ready(self) -> bool:
+        """Whether a table has come and every stable version can be reached."""
+        return self.generation > 0 and all(
+            model.versions[model.routed.route.stable].links.connected
+            for model in self._models.values()
+        )
+
+    async def close(self) -> None:
+        """Drop all links."""
+        self.shadows.close()
+        for version in _versions(self._models):
+            await version.links.close()
+
+    def _model(self, name: str) -> ServedModel:
+        model = self._models.get(name)
+        if model is None:
+            raise ModelNotFound(f"no model {name[:64]!r} is served")
+        return model
+
+    def _version(self, model: ServedModel, number: int) -> ServedVersion:
+        version = model.versions[number]
+        if not version.links.was_connected:
+            raise NotReady(f"version {number} of {version.version.model} is not ready yet")
+        return version
+
+    def _shadow_of(self, model: ServedModel, choice: Choice) -> Target | None:
+        """Give where the copy goes."""
+        if choice.shadow is None:
+            return None
+        shadow = model.versions[choice.shadow]
+        return Target(shadow.batcher, shadow.arm(Role.SHADOW))
+
+    def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
+        known = before.versions if before is not None else {}
+        return ServedModel(
+            routed,
+            Router(routed.route),
+            {
+                number: known.get(number) or self._connect(version)
+                for number, version in routed.versions.items()
+            },
+        )
+
+    def _connect(self, version: Version) -> ServedVersion:
+        hosts = self._settings.hosts
+        batcher = Batcher(
+            batched=version.signature.batched,
+            max_rows=hosts.batch_max_rows,
+            queue_max_rows=_QUEUE_BATCHES * hosts.batch_max_rows,
+        )
+        links = Links(
+            version.number,
+            folder(self._run_dir, version.model, version.number),
+            batcher,
+        )
+        codec = Codec(version.model, version.number, version.signature, version.card)
+        return ServedVersion(version, codec, batcher, links, self.recorder)
+
+
+def _versions(models: Mapping[str, ServedModel]) -> list[ServedVersion]:
+    return [version for model in models.values() for version in model.versions.values()]

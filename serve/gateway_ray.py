@@ -1,0 +1,124 @@
+"""Ray shell: a gateway replica as a replica of a Ray Serve deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve as ray_serve
+from ray.exceptions import RayError
+
+from configs.settings import Settings
+from registry.records import RouteTable
+from serve.edge.http import Edge
+from serve.edge.listener import Listener
+from serve.gateway import Gateway
+from serve.node.holder import borrow
+from serve.node.loop_thread import LoopThread
+from serve.node.names import CONTROL, HTTP_SOCKET, NAMESPACE
+from serve.recorder.shipper import Shipper
+from serve.recorder.transport_ray import RayTransport
+from serve.traces import Tracer
+
+_HEALTH_S = 5.0
+_ASK_AGAIN_S = 0.2
+_CONNECT_S = 10.0
+_log = logging.getLogger("weir.gateway")
+
+
+class GatewayReplica:
+    """Listens on the node's HTTP socket and follows the control plane's route table.
+
+    Requests are served by a loop of their own; Ray's loop only asks for tables and health.
+    """
+
+    def __init__(self, settings: Settings, run_dir: Path) -> None:
+        self._settings = settings
+        self._name = f"gateway-{os.getpid()}"
+        provider = None
+        if settings.telemetry.otlp_endpoint is not None:
+            from serve.telemetry import tracer_provider  # noqa: PLC0415 - slow, and seldom needed
+
+            provider = tracer_provider(settings.telemetry, self._name)
+        self._tracer = Tracer(provider, settings.telemetry.trace_share)
+        self._thread = LoopThread("weir-edge")
+        self._thread.submit(self._open(run_dir)).result()
+        self._shipper = Shipper(
+            self._gateway.recorder,
+            RayTransport(settings.recorder.blocks_in_flight),
+            self._name,
+            settings.recorder.flush_s,
+            self._gateway.gauges,
+        )
+        self._shipper.start()
+        self._following = asyncio.get_running_loop().create_task(self._follow())
+        gc.freeze()
+
+    def pid(self) -> int:
+        """Give the process id of this replica."""
+        return os.getpid()
+
+    async def check_health(self) -> None:
+        """Fail when the loop that serves requests does not answer."""
+        async with asyncio.timeout(_HEALTH_S):
+            await self._thread.run(asyncio.sleep(0))
+
+    async def __del__(self) -> None:
+        """Leave without losing a request; Ray Serve waits for this before it ends the process."""
+        self._following.cancel()
+        drain_s = self._settings.limits.drain_s
+        await self._thread.run(self._drain(drain_s))
+        await asyncio.to_thread(self._shipper.stop, drain_s)
+        self._thread.stop(drain_s)
+
+    async def _open(self, run_dir: Path) -> None:
+        self._gateway = Gateway(self._settings, run_dir, self._tracer)
+        self._edge = Edge(self._gateway, self._settings.limits)
+        self._listener = Listener(self._edge, borrow(run_dir, HTTP_SOCKET))
+        self._listening = False
+
+    async def _drain(self, drain_s: float) -> None:
+        self._edge.draining = True
+        if self._listening:
+            await self._listener.drain(drain_s)
+        await self._gateway.close()
+
+    async def _follow(self) -> None:
+        """Keep one question open at the control plane: whether there is a newer table."""
+        applied = 0
+        while True:
+            try:
+                control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+                table = await control.ask.remote(self._name, applied, self._gateway.connected())
+            except (RayError, ValueError):  # ValueError: no actor of that name lives.
+                await asyncio.sleep(_ASK_AGAIN_S)
+                continue
+            if table is not None:
+                await self._thread.run(self._apply(table))
+                applied = table.generation
+
+    async def _apply(self, table: RouteTable) -> None:
+        self._gateway.apply(table)
+        await self._gateway.wait_connected(_CONNECT_S)
+        if not self._listening:
+            await self._listener.open()
+            self._listening = True
+
+
+def application(settings: Settings, run_dir: Path) -> ray_serve.Application:
+    """Give the Ray Serve application of the gateway."""
+    deploy = ray_serve.deployment(
+        name="gateway",
+        num_replicas=settings.hosts.gateway_replicas,
+        ray_actor_options={"num_cpus": 0},
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        graceful_shutdown_timeout_s=settings.limits.drain_s + 2,
+        graceful_shutdown_wait_loop_s=0.05,
+    )
+    return deploy(GatewayReplica).bind(settings, run_dir)

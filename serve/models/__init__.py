@@ -1,0 +1,1 @@
+"""Models: the session, the frames between gateway and version, the batcher, the link, the host."""

@@ -1,0 +1,249 @@
+"""Requests that wait go together: while one batch is out, the next gathers.
+
+Nothing is delayed on purpose: a request that finds a free link leaves at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from configs.errors import DeadlineExceeded, Unavailable, WeirError
+from serve.models.frames import Tensors
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request's tensors on their way to a version, and the future of its answer.
+
+    `deadline` is a reading of the loop's clock, `trace` the trace context of a request that is
+    traced, in the words of `serve.traces`.
+    """
+
+    tensors: Tensors
+    rows: int
+    deadline: float
+    answer: asyncio.Future[Tensors]
+    trace: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Jobs that run as one; `tries` counts how often the batch was sent."""
+
+    jobs: list[Job]
+    rows: int
+    tries: int = 0
+
+    def tensors(self) -> Tensors:
+        """Give the jobs' tensors, row under row."""
+        if len(self.jobs) == 1:
+            return self.jobs[0].tensors
+        columns = zip(*(job.tensors for job in self.jobs), strict=True)
+        return tuple(np.concatenate(column) for column in columns)
+
+    def traces(self) -> tuple[str, ...]:
+        """Give the trace contexts of the jobs that are traced."""
+        return tuple(job.trace for job in self.jobs if job.trace is not None)
+
+    def resolve(self, answer: Tensors) -> None:
+        """Hand every job its own rows."""
+        if len(self.jobs) == 1:
+            _settle(self.jobs[0], answer)
+            return
+        start = 0
+        for job in self.jobs:
+            end = start + job.rows
+            _settle(job, tuple(tensor[start:end] for tensor in answer))
+            start = end
+
+    def reject(self, error: WeirError) -> None:
+        """Tell every job why there is no answer."""
+        for job in self.jobs:
+            if not job.answer.done():
+                job.answer.set_exception(error)
+
+
+class Carrier(Protocol):
+    """**Protocol:** what takes a batch to a version replica; free for one batch at a time."""
+
+    def carry(self, batch: Batch) -> None:
+        """Send the batch; then `answered`, `failed` or `lost` is called on the batcher."""
+
+    def drop(self) -> None:
+        """Give up the batch that is out: nobody waits for it any more."""
+
+
+class Batcher:
+    """Gathers the jobs of one version into batches and hands them to free carriers.
+
+    `on_batch` is told the rows of every batch that leaves, `on_retry` of every second try.
+    """
+
+    def __init__(self, *, batched: bool, max_rows: int, queue_max_rows: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._batched = batched
+        self._max_rows = max_rows
+        self._queue_max_rows = queue_max_rows
+        self._waiting: deque[Job] = deque()
+        self._again: deque[Batch] = deque()
+        self._free: deque[Carrier] = deque()
+        self._out: dict[Batch, Carrier] = {}
+        self._pumping = False
+        self._sweep: asyncio.TimerHandle | None = None
+        self._rows_waiting = 0
+        self.on_batch: Callable[[int], None] = _ignore
+        self.on_retry: Callable[[], None] = _nothing
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is out."""
+        return not (self._waiting or self._again or self._out)
+
+    def submit(
+        self, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
+    ) -> asyncio.Future[Tensors]:
+        """Queue a request; `Unavailable` at once when too many rows wait already."""
+        if self._rows_waiting and self._rows_waiting + rows > self._queue_max_rows:
+            raise Unavailable(f"{self._rows_waiting} rows are waiting already; try again")
+        job = Job(tensors, rows, deadline, self._loop.create_future(), trace)
+        self._waiting.append(job)
+        self._rows_waiting += rows
+        if self._free:
+            self._pump_soon()
+        if self._sweep is None:
+            self._sweep = self._loop.call_at(deadline, self._expire)
+        return job.answer
+
+    def free(self, carrier: Carrier) -> None:
+        """Offer a carrier that can take a batch."""
+        self._free.append(carrier)
+        if self._waiting or self._again:
+            self._pump()
+
+    def withdraw(self, carrier: Carrier) -> None:
+        """Take back a carrier that can no longer carry; no matter if it was not offered."""
+        if carrier in self._free:
+            self._free.remove(carrier)
+
+    def answered(self, batch: Batch, answer: Tensors) -> None:
+        """Hand out the answer to a batch."""
+        self._out.pop(batch, None)
+        batch.resolve(answer)
+
+    def failed(self, batch: Batch, error: WeirError) -> None:
+        """Reject a job that the model cannot run; jobs of a batch are tried alone first.
+
+        One caller's rows must not cost the others their answer.
+        """
+        self._out.pop(batch, None)
+        if len(batch.jobs) == 1:
+            batch.reject(error)
+        else:
+            self._again += [Batch([job], job.rows) for job in batch.jobs]
+            self._pump_soon()
+
+    def lost(self, batch: Batch) -> None:
+        """Send a batch whose link broke once more: inference is pure; a second loss is final."""
+        self._out.pop(batch, None)
+        if batch.tries > 1:
+            batch.reject(Unavailable("the version's replica was lost twice; try again"))
+            return
+        self.on_retry()
+        self._again.append(batch)
+        self._pump()
+
+    def close(self, error: WeirError) -> None:
+        """Reject everything that still waits."""
+        for batch in (*self._again, *self._out):
+            batch.reject(error)
+        Batch(list(self._waiting), 0).reject(error)
+        self._again.clear()
+        self._waiting.clear()
+        self._rows_waiting = 0
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    def _pump_soon(self) -> None:
+        """Let the requests that were read together leave together."""
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        while self._free:
+            batch = self._next()
+            if batch is None:
+                return
+            batch.tries += 1
+            self.on_batch(batch.rows)
+            carrier = self._free.popleft()
+            self._out[batch] = carrier
+            carrier.carry(batch)
+
+    def _next(self) -> Batch | None:
+        while self._again:
+            batch = self._again.popleft()
+            if any(not job.answer.done() for job in batch.jobs):
+                return batch
+        jobs: list[Job] = []
+        rows = 0
+        while self._waiting:
+            job = self._waiting[0]
+            if job.answer.done():
+                self._take()
+                continue
+            if jobs and not self._fits(jobs[0], job, rows):
+                break
+            jobs.append(self._take())
+            rows += job.rows
+        return Batch(jobs, rows) if jobs else None
+
+    def _take(self) -> Job:
+        job = self._waiting.popleft()
+        self._rows_waiting -= job.rows
+        return job
+
+    def _fits(self, first: Job, job: Job, rows: int) -> bool:
+        if not self._batched or rows + job.rows > self._max_rows:
+            return False
+        return all(
+            ours.shape[1:] == theirs.shape[1:]
+            for ours, theirs in zip(first.tensors, job.tensors, strict=True)
+        )
+
+    def _expire(self) -> None:
+        """Tell the jobs whose deadline has passed, and wake again for the next one."""
+        self._sweep = None
+        now = self._loop.time()
+        waiting = [*self._waiting]
+        for batch in (*self._again, *self._out):
+            waiting += batch.jobs
+        for job in waiting:
+            if job.deadline <= now and not job.answer.done():
+                job.answer.set_exception(DeadlineExceeded("no answer within the deadline"))
+        deadlines = [job.deadline for job in waiting if not job.answer.done()]
+        if deadlines:
+            self._sweep = self._loop.call_at(min(deadlines), self._expire)
+        for batch, carrier in [*self._out.items()]:
+            if all(job.answer.done() for job in batch.jobs):
+                carrier.drop()
+
+
+def _settle(job: Job, answer: Tensors) -> None:
+    if not job.answer.done():
+        job.answer.set_result(answer)
+
+
+def _ignore(rows: int) -> None:
+    """Do nothing with the rows of a batch."""
+
+
+def _nothing() -> None:
+    """Do nothing about a second try."""

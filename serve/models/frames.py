@@ -1,0 +1,188 @@
+"""The frames that travel between a gateway replica and a version replica.
+
+A frame is a fixed header, one short header for each tensor, and the tensors' raw bytes:
+
+    u32 length of what follows | u8 kind | u8 tensors | u16 traced | u32 version | u64 sequence
+    tensor header: u8 datatype | u8 dimensions | u16, u32 zero | u64 bytes | i64 dimensions
+    tensors, packed, little-endian; strings as u32 length and bytes for each element
+
+When `traced` is 1, the last tensor holds the trace contexts of the batch, one string each.
+
+Both ends are processes of the same gateway; a frame that does not parse closes the link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from struct import Struct
+from struct import error as struct_error
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.signature import DTYPES, Datatype
+
+Tensors = tuple[NDArray[Any], ...]
+
+_HEADER = Struct("<IBBHIQ")
+_PAYLOAD = Struct("<BBHIQ")
+_TENSOR = Struct("<BBHIQ")
+_LENGTH = Struct("<I")
+
+MAX_FRAME = 2**31 - 1
+
+_CODES = {datatype: code for code, datatype in enumerate(Datatype)}
+_BY_CODE = tuple(Datatype)
+_CODE_OF_DTYPE = {dtype: _CODES[datatype] for datatype, dtype in DTYPES.items()}
+_BYTES = _CODES[Datatype.BYTES]
+
+
+class Kind(IntEnum):
+    """What a frame is for."""
+
+    RUN = 1
+    ANSWER = 2
+    FAILURE = 3
+    GOODBYE = 4
+
+
+class BrokenFrame(Exception):
+    """The bytes are not a frame; the link must be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message: a batch to run, its answer, a failure (one string tensor), or a goodbye."""
+
+    kind: Kind
+    version: int
+    sequence: int
+    tensors: Tensors = ()
+    traces: tuple[str, ...] = ()
+
+
+def encode(frame: Frame) -> list[bytes | memoryview]:
+    """The frame as a list of buffers, to be written without joining large tensors."""
+    heads: list[bytes] = []
+    bodies: list[bytes | memoryview] = []
+    length = _PAYLOAD.size
+    traces = (_strings(frame.traces),) if frame.traces else ()
+    for tensor in (*frame.tensors, *traces):
+        head, body = _encode_tensor(tensor)
+        heads.append(head)
+        bodies.append(body)
+        length += len(head) + len(body)
+    if length > MAX_FRAME:
+        raise BrokenFrame(f"a frame of {length} bytes is too long")
+    header = _HEADER.pack(
+        length, frame.kind, len(heads), bool(traces), frame.version, frame.sequence
+    )
+    return [b"".join((header, *heads)), *bodies]
+
+
+def decode(data: memoryview) -> Frame:
+    """The frame whose bytes, after its length, are `data`; `BrokenFrame` if they are not one.
+
+    Numeric tensors are read-only views of `data`.
+    """
+    try:
+        kind, count, traced, version, sequence = _PAYLOAD.unpack_from(data, 0)
+        tensors = _decode_tensors(data, count)
+        traces = tuple(tensors[-1].tolist()) if traced else ()
+        return Frame(Kind(kind), version, sequence, tensors[: count - traced], traces)
+    except (struct_error, ValueError, IndexError, UnicodeDecodeError) as error:
+        raise BrokenFrame(str(error)) from error
+
+
+def failure(version: int, sequence: int, code: str, message: str) -> Frame:
+    """A frame that says why a batch could not be run."""
+    return Frame(Kind.FAILURE, version, sequence, (_strings((code, message)),))
+
+
+class Splitter:
+    """Cuts a byte stream into the payloads of frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[memoryview]:
+        """Take in bytes; gives the payloads that are complete, each in memory of its own."""
+        self._buffer += data
+        payloads = []
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > MAX_FRAME:
+                raise BrokenFrame(f"a frame of {length} bytes is too long")
+            end = start + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            payloads.append(memoryview(bytes(self._buffer[start + _LENGTH.size : end])))
+            start = end
+        if start:
+            del self._buffer[:start]
+        return payloads
+
+
+def _encode_tensor(tensor: NDArray[Any]) -> tuple[bytes, bytes | memoryview]:
+    code = _CODE_OF_DTYPE[tensor.dtype]
+    if code == _BYTES:
+        body: bytes | memoryview = _encode_strings(tensor.ravel().tolist())
+    else:
+        body = np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data
+    head = _TENSOR.pack(code, tensor.ndim, 0, 0, len(body))
+    return head + Struct(f"<{tensor.ndim}q").pack(*tensor.shape), body
+
+
+def _decode_tensors(data: memoryview, count: int) -> Tensors:
+    offset = _PAYLOAD.size
+    heads: list[tuple[int, tuple[int, ...], int]] = []
+    for _ in range(count):
+        code, ndim, _, _, size = _TENSOR.unpack_from(data, offset)
+        offset += _TENSOR.size
+        heads.append((code, Struct(f"<{ndim}q").unpack_from(data, offset), size))
+        offset += 8 * ndim
+    tensors = []
+    for code, shape, size in heads:
+        body = data[offset : offset + size]
+        offset += size
+        datatype = _BY_CODE[code]
+        if code == _BYTES:
+            flat: NDArray[Any] = decode_strings(body)
+        else:
+            flat = np.frombuffer(body, dtype=DTYPES[datatype])
+        tensors.append(flat.reshape(shape))
+    if offset != len(data):
+        raise BrokenFrame(f"{len(data) - offset} bytes too many or too few")
+    return tuple(tensors)
+
+
+def _encode_strings(values: Sequence[str | bytes]) -> bytes:
+    parts: list[bytes] = []
+    for value in values:
+        raw = value.encode() if isinstance(value, str) else bytes(value)
+        parts += (_LENGTH.pack(len(raw)), raw)
+    return b"".join(parts)
+
+
+def decode_strings(data: memoryview) -> NDArray[np.object_]:
+    """The strings packed in `data`, one after the other."""
+    values: list[str] = []
+    offset = 0
+    while offset < len(data):
+        (length,) = _LENGTH.unpack_from(data, offset)
+        offset += _LENGTH.size
+        if offset + length > len(data):
+            raise ValueError("a string reaches beyond its tensor")
+        values.append(str(data[offset : offset + length], "utf-8"))
+        offset += length
+    return _strings(values)
+
+
+def _strings(values: Sequence[str]) -> NDArray[np.object_]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

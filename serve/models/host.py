@@ -1,0 +1,132 @@
+"""A version replica without Ray: answers batches that arrive on its Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from configs.errors import NotReady, WeirError
+from serve.models import frames
+from serve.models.frames import BrokenFrame, Frame, Kind, Tensors
+
+Run = Callable[[Tensors], Tensors]
+Traced = Callable[[tuple[str, ...], float], None]
+"""Told of the trace contexts of a batch that ran, and for how many seconds."""
+
+_INLINE_S = 0.000_15
+"""Runs shorter than this stay on the loop: a thread would cost more than it frees."""
+
+
+class Host:
+    """Listens for batches of one version and answers them one by one."""
+
+    def __init__(self, version: int, run: Run, path: Path, traced: Traced) -> None:
+        self._version = version
+        self._run = run
+        self._path = path
+        self._traced = traced
+        self._server: asyncio.Server | None = None
+        self._links: set[_HostLink] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._seconds_a_run = 0.0
+
+    async def open(self) -> None:
+        """Start to listen; from now on gateway replicas find the socket.
+
+        The socket gets its name only when it accepts, so that one that refuses is a dead one.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+        unnamed = self._path.with_suffix(".new")
+        self._server = await loop.create_unix_server(
+            lambda: _HostLink(self._links, self._empty, self._answer), str(unnamed)
+        )
+        unnamed.rename(self._path)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Leave politely: no new links, a goodbye on every link, an answer to what is in."""
+        self._path.unlink(missing_ok=True)
+        if self._server is not None:
+            self._server.close()
+        for link in [*self._links]:
+            link.send(Frame(Kind.GOODBYE, self._version, 0))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        for link in [*self._links]:
+            link.abort()
+
+    async def _answer(self, frame: Frame) -> Frame:
+        if frame.version != self._version:
+            error: WeirError = NotReady(f"version {frame.version} does not live here")
+            return frames.failure(frame.version, frame.sequence, error.code, error.message)
+        started = time.perf_counter()
+        try:
+            if self._seconds_a_run < _INLINE_S:
+                answer = self._run(frame.tensors)
+            else:
+                answer = await asyncio.to_thread(self._run, frame.tensors)
+        except WeirError as error:
+            return frames.failure(frame.version, frame.sequence, error.code, error.message)
+        took = time.perf_counter() - started
+        self._seconds_a_run += 0.1 * (took - self._seconds_a_run)
+        if frame.traces:
+            self._traced(frame.traces, took)
+        return Frame(Kind.ANSWER, frame.version, frame.sequence, answer)
+
+
+class _HostLink(asyncio.Protocol):
+    """One gateway replica's connection."""
+
+    def __init__(
+        self,
+        links: set[_HostLink],
+        empty: asyncio.Event,
+        answer: Callable[[Frame], Coroutine[Any, Any, Frame]],
+    ) -> None:
+        self._links = links
+        self._empty = empty
+        self._answer = answer
+        self._splitter = frames.Splitter()
+        self._transport: asyncio.Transport | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for the type checker
+        self._transport = transport
+        self._links.add(self)
+        self._empty.clear()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._transport = None
+        self._links.discard(self)
+        if not self._links:
+            self._empty.set()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self._splitter.feed(data):
+                task = asyncio.get_running_loop().create_task(self._serve(frames.decode(payload)))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        except BrokenFrame:
+            self.abort()
+
+    def send(self, frame: Frame) -> None:
+        """Write a frame, unless the other side has gone."""
+        if self._transport is not None:
+            self._transport.writelines(frames.encode(frame))
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _serve(self, frame: Frame) -> None:
+        self.send(await self._answer(frame))

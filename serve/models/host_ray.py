@@ -1,0 +1,70 @@
+"""Ray shell: a version host as a replica of a Ray Serve deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from ray import serve as ray_serve
+
+from configs.settings import Settings
+from registry.artifacts import Artifacts
+from registry.records import Version
+from serve.models.addresses import folder
+from serve.models.host import Host
+from serve.models.session import Session, warm_up
+from serve.node.loop_thread import LoopThread
+from serve.traces import RunTracer
+
+_HEALTH_S = 5.0
+
+
+class VersionHost:
+    """Loads one version, listens for its batches, and leaves without losing one."""
+
+    def __init__(self, settings: Settings, run_dir: Path, version: Version) -> None:
+        self._settings = settings
+        model = Artifacts(settings.data / "artifacts").read(version.digest)
+        session = Session(model, version.signature, settings.hosts.threads)
+        warm_up(session, version.signature, (1, settings.hosts.batch_max_rows))
+        provider = None
+        instance = f"version-{version.model}-{version.number}-{os.getpid()}"
+        if settings.telemetry.otlp_endpoint is not None:
+            from serve.telemetry import tracer_provider  # noqa: PLC0415 - slow, and seldom needed
+
+            provider = tracer_provider(settings.telemetry, instance)
+        tracer = RunTracer(provider, version.model, version.number)
+        socket = folder(run_dir, version.model, version.number) / f"{os.getpid()}.sock"
+        self._host = Host(version.number, session.run, socket, tracer.ran)
+        self._thread = LoopThread("weir-host")
+        self._thread.submit(self._host.open()).result()
+
+    def pid(self) -> int:
+        """Give the process id of this replica."""
+        return os.getpid()
+
+    async def check_health(self) -> None:
+        """Fail when the host's loop does not answer."""
+        async with asyncio.timeout(_HEALTH_S):
+            await self._thread.run(asyncio.sleep(0))
+
+    async def __del__(self) -> None:
+        """Say goodbye; Ray Serve waits for this before it ends the process."""
+        drain_s = self._settings.limits.drain_s
+        await self._thread.run(self._host.drain(drain_s))
+        self._thread.stop(drain_s)
+
+
+def application(settings: Settings, run_dir: Path, version: Version) -> ray_serve.Application:
+    """Give the Ray Serve application of a version's host."""
+    deploy = ray_serve.deployment(
+        name="host",
+        num_replicas=settings.hosts.replicas,
+        ray_actor_options={"num_cpus": 0},
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        graceful_shutdown_timeout_s=settings.limits.drain_s + 1,
+        graceful_shutdown_wait_loop_s=0.05,
+    )
+    return deploy(VersionHost).bind(settings, run_dir, version)

@@ -1,0 +1,160 @@
+"""The links between a gateway replica and the replicas of one version."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from configs.errors import ModelFailed, NotReady, Unavailable, WeirError
+from serve.models import frames
+from serve.models.addresses import Address, addresses, forget
+from serve.models.batcher import Batch, Batcher
+from serve.models.frames import BrokenFrame, Frame, Kind
+
+_LOOK_AGAIN_S = 0.5
+_LOOK_SOON_S = 0.01
+_FAILURES: dict[str, type[WeirError]] = {
+    error.code: error for error in (ModelFailed, NotReady, Unavailable)
+}
+
+
+class Link(asyncio.Protocol):
+    """One connection to a version replica; carries one batch at a time."""
+
+    def __init__(self, version: int, batcher: Batcher, on_lost: Callable[[], None]) -> None:
+        self._version = version
+        self._batcher = batcher
+        self._on_lost = on_lost
+        self._splitter = frames.Splitter()
+        self._transport: asyncio.Transport | None = None
+        self._out: Batch | None = None
+        self._sequence = 0
+        self._leaving = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Offer itself to the batcher."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for the type checker
+        self._transport = transport
+        self._batcher.free(self)
+
+    def carry(self, batch: Batch) -> None:
+        """Send a batch."""
+        self._out = batch
+        self._sequence += 1
+        frame = Frame(Kind.RUN, self._version, self._sequence, batch.tensors(), batch.traces())
+        if self._transport is not None:
+            self._transport.writelines(frames.encode(frame))
+
+    def drop(self) -> None:
+        """Close the connection: what comes back is of no use to anyone."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once; a batch that is out counts as lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take the answer to the batch that is out, or the replica's goodbye."""
+        try:
+            for payload in self._splitter.feed(data):
+                self._receive(frames.decode(payload))
+        except BrokenFrame:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give a batch that is out back to the batcher."""
+        del exc
+        self._transport = None
+        self._batcher.withdraw(self)
+        batch, self._out = self._out, None
+        self._on_lost()
+        if batch is not None:
+            self._batcher.lost(batch)
+
+    def _receive(self, frame: Frame) -> None:
+        if frame.kind is Kind.GOODBYE:
+            self._leaving = True
+            self._batcher.withdraw(self)
+        elif self._out is not None and frame.sequence == self._sequence:
+            batch, self._out = self._out, None
+            if frame.kind is Kind.ANSWER:
+                self._batcher.answered(batch, frame.tensors)
+            else:
+                self._batcher.failed(batch, _error(frame))
+            if not self._leaving:
+                self._batcher.free(self)
+        if self._leaving and self._out is None and self._transport is not None:
+            self._transport.close()
+
+
+class Links:
+    """Keeps a link to every replica of one version: looks for new ones, notices lost ones."""
+
+    def __init__(self, version: int, versions: Path, batcher: Batcher) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._version = version
+        self._folder = versions
+        self._batcher = batcher
+        self._links: dict[Address, Link] = {}
+        self._changed = asyncio.Event()
+        self._look_soon = asyncio.Event()
+        self.was_connected = False
+        self._task = self._loop.create_task(self._keep())
+
+    @property
+    def connected(self) -> bool:
+        """Whether at least one replica can be reached."""
+        return bool(self._links)
+
+    async def wait_connected(self) -> None:
+        """Return as soon as a replica can be reached."""
+        while not self._links:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """Drop all links; requests that wait are told that the version has gone."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._batcher.close(NotReady(f"version {self._version} is no longer served"))
+        for link in [*self._links.values()]:
+            link.abort()
+
+    async def _keep(self) -> None:
+        while True:
+            for address in addresses(self._folder):
+                if address not in self._links:
+                    await self._connect(address)
+            self._look_soon.clear()
+            if not self._links:
+                await asyncio.sleep(_LOOK_SOON_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_S):
+                    await self._look_soon.wait()
+
+    async def _connect(self, address: Address) -> None:
+        def lost() -> None:
+            self._links.pop(address, None)
+            self._look_soon.set()
+
+        link = Link(self._version, self._batcher, lost)
+        try:
+            await self._loop.create_unix_connection(lambda: link, address)
+        except ConnectionRefusedError:
+            forget(address)  # Its replica died without a goodbye.
+            return
+        except FileNotFoundError:
+            return
+        self._links[address] = link
+        self.was_connected = True
+        self._changed.set()
+
+
+def _error(frame: Frame) -> WeirError:
+    code, message = frame.tensors[0].tolist()
+    return _FAILURES.get(code, ModelFailed)(message)

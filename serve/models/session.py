@@ -1,0 +1,68 @@
+"""One ONNX session: tensors in, tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
+
+from configs.errors import ModelFailed, Refused
+from registry.signature import DTYPES, Signature, TensorSpec
+from serve.models.frames import Tensors
+
+_ORT_ERRORS = (
+    ort.Fail,
+    ort.InvalidArgument,
+    ort.InvalidGraph,
+    ort.InvalidProtobuf,
+    ort.NoModel,
+    ort.NotImplemented,
+    ort.RuntimeException,
+    ValueError,
+)
+
+
+class Session:
+    """A loaded model that runs batches, in the order of its signature's tensors."""
+
+    def __init__(self, model: bytes, signature: Signature, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        # A spinning thread would take its processor from the gateway while nothing arrives.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except _ORT_ERRORS as error:
+            raise Refused(f"the model does not load: {error}") from error
+        self._inputs = [spec.name for spec in signature.inputs]
+        self._outputs = [spec.name for spec in signature.outputs]
+
+    def run(self, tensors: Sequence[NDArray[Any]]) -> Tensors:
+        """Run one batch; `ModelFailed` says what the model complained of."""
+        try:
+            answer = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)))
+        except _ORT_ERRORS as error:
+            raise ModelFailed(f"the model failed: {error}") from error
+        return tuple(np.asarray(tensor) for tensor in answer)
+
+
+def warm_up(session: Session, signature: Signature, rows: Sequence[int]) -> None:
+    """Run once for each batch size, so that the first caller does not wait for allocations."""
+    for count in rows if signature.batched else (1,):
+        session.run([_zeros(spec, count, signature) for spec in signature.inputs])
+
+
+def _zeros(spec: TensorSpec, rows: int, signature: Signature) -> NDArray[Any]:
+    shape = tuple(max(size, 1) if size != 0 else 0 for size in spec.shape)
+    if signature.batched:
+        shape = (rows, *shape[1:])
+    dtype = DTYPES[spec.datatype]
+    return np.full(shape, "", dtype) if dtype.kind == "O" else np.zeros(shape, dtype)

@@ -1,0 +1,123 @@
+"""The driver: the one process that starts Ray and what runs on it, and ends them again.
+
+Started by the supervisor as `python -m serve.node.driver RUN_DIR STATUS_FD`; tells it on the
+status pipe "ready", or "error: ..." in one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ray
+from ray import serve as ray_serve
+
+from configs.errors import WeirError
+from configs.settings import Settings
+from serve.control.control_ray import ControlActor
+from serve.node.names import CONTROL, EXPORTER, NAMESPACE, OBSERVER
+from serve.watchers_ray import ExporterActor, ObserverActor
+
+_PR_SET_PDEATHSIG = 1
+_OBJECT_STORE_BYTES = 256 * 2**20
+_LOGICAL_CPUS = 1
+_SERVE_DOWN_S = 2.5
+_RAY_DOWN_S = 1.5
+
+
+def main(run_dir: Path, status_fd: int) -> None:
+    """Start everything, wait to be told to end, end everything."""
+    supervisor = os.getppid()
+    _die_with_parent()
+    settings = Settings.model_validate_json((run_dir / "settings.json").read_bytes())
+    told_to_end = threading.Event()
+    try:
+        _start(settings, run_dir)
+        _on_signals(told_to_end)
+        _say(status_fd, "ready")
+        told_to_end.wait()
+    except Exception as error:
+        _say(status_fd, f"error: {_sentence(error)}")
+        raise
+    finally:
+        _bounded(ray_serve.shutdown, _SERVE_DOWN_S)
+        _bounded(ray.shutdown, _RAY_DOWN_S)
+        if os.getppid() != supervisor:
+            shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def _start(settings: Settings, run_dir: Path) -> None:
+    ray.init(
+        address="local",
+        num_cpus=_LOGICAL_CPUS,
+        num_gpus=0,
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        namespace=NAMESPACE,
+        logging_level=logging.ERROR,
+        _temp_dir=str(run_dir / "ray"),
+        _node_ip_address="127.0.0.1",
+    )
+    _actor(ExporterActor, EXPORTER).remote(settings)
+    _actor(ObserverActor, OBSERVER).remote(settings)
+    control = _actor(ControlActor, CONTROL).remote(settings, run_dir)
+    ray_serve.start(proxy_location="Disabled")
+    ray.get(control.open.remote())
+
+
+def _actor(kind: type, name: str) -> Any:
+    return ray.remote(kind).options(name=name, num_cpus=0, max_restarts=-1, max_concurrency=1000)
+
+
+def _on_signals(event: threading.Event) -> None:
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def _die_with_parent() -> None:
+    """Be told to end when the supervisor is killed, which cannot tell anybody any more."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _bounded(work: Callable[[], None], seconds: float) -> None:
+    """Give a shutdown step its time and no more: the supervisor ends what is left."""
+    thread = threading.Thread(target=_quietly, args=(work,), daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def _quietly(work: Callable[[], None]) -> None:
+    with contextlib.suppress(Exception):
+        work()
+
+
+def _sentence(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, WeirError):
+            return cause.message
+        cause = cause.__cause__
+    return f"the gateway did not start: {type(error).__name__}"
+
+
+def _say(status_fd: int, line: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(status_fd, line.encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
+    os._exit(0)

@@ -1,0 +1,16 @@
+"""The names under which the parts of a node find each other in Ray."""
+
+from __future__ import annotations
+
+NAMESPACE = "weir"
+CONTROL = "weir-control"
+OBSERVER = "weir-observer"
+EXPORTER = "weir-exporter"
+GATEWAY_APP = "weir-gateway"
+HTTP_SOCKET = "http"
+CONTROL_SOCKET = "control"
+
+
+def version_app(model: str, version: int) -> str:
+    """Give the name of the Ray Serve application of a version's host."""
+    return f"version/{model}/{version}"

@@ -1,0 +1,218 @@
+"""The supervisor: starts the gateway of a node, watches it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from configs.errors import StartError
+from configs.settings import Settings
+from serve.node.descendants import adopt_orphans, end_descendants
+from serve.node.holder import Holder, listen
+from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
+
+_DRIVER_DOWN_S = 4.3
+_END_S = 5.0
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_RAY_ENVIRONMENT = {
+    # Without these a proxy starts although proxies are disabled, and ending waits 30 s for it.
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
+    "RAY_SERVE_ENABLE_HA_PROXY": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ADDRESS": "",
+}
+
+Tell = Callable[["Started"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Where the gateway listens, and how long it took to be ready."""
+
+    http: str
+    control: str
+    seconds: float
+
+
+def supervise(settings: Settings, tell: Tell) -> None:
+    """Run the gateway until SIGTERM, SIGINT or SIGHUP comes.
+
+    `tell` is called once the gateway is ready. Raises `StartError` when it cannot start here, or
+    ends by itself.
+    """
+    with (
+        _signals() as heard,
+        _owned(settings.data),
+        _sockets(settings) as sockets,
+        _run_dir() as run_dir,
+    ):
+        _run(settings, run_dir, sockets, Watch(heard, tell))
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the supervisor listens to, `heard` becoming readable when a signal comes, and tells."""
+
+    heard: int
+    tell: Tell
+
+
+def _run(
+    settings: Settings, run_dir: Path, sockets: dict[str, socket.socket], watch: Watch
+) -> None:
+    began = time.monotonic()
+    adopt_orphans()
+    resolved = settings.model_copy(update={"data": settings.data.resolve()})
+    (run_dir / "settings.json").write_text(resolved.model_dump_json())
+    log_path = resolved.data / "weir.log"
+    with contextlib.ExitStack() as stack:
+        stack.callback(Holder(run_dir, sockets).close)
+        driver, status = _start_driver(run_dir, stack.enter_context(log_path.open("ab")))
+        stack.callback(os.close, status)
+        stack.callback(_end, driver)
+        word = _first_line(status, watch.heard)
+        if word is None:
+            return
+        if word != "ready":
+            raise StartError(_why(word, log_path))
+        http, control = (_url(sockets[name]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
+        watch.tell(Started(http, control, time.monotonic() - began))
+        if _first(watch.heard, status) == status:
+            raise StartError(f"the gateway ended by itself; see {log_path}")
+
+
+def _start_driver(run_dir: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the driver in a session of its own, so that Ctrl-C reaches the supervisor alone."""
+    status, status_write = os.pipe()
+    driver = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "serve.node.driver", str(run_dir), str(status_write)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=(status_write,),
+        start_new_session=True,
+        env={**os.environ, **_RAY_ENVIRONMENT},
+    )
+    os.close(status_write)
+    return driver, status
+
+
+def _first_line(status: int, heard: int) -> str | None:
+    """Wait for the driver's first line, empty if it ends without a word; None on a signal."""
+    said = b""
+    while not said.endswith(b"\n"):
+        if _first(heard, status) == heard:
+            return None
+        more = os.read(status, 4096)
+        if not more:
+            break
+        said += more
+    return said.decode(errors="replace").strip()
+
+
+def _first(*readable: int) -> int:
+    """Wait until one of the descriptors can be read; the first of them if several can."""
+    with selectors.DefaultSelector() as selector:
+        for descriptor in readable:
+            selector.register(descriptor, selectors.EVENT_READ)
+        ready = {key.fd for key, _ in selector.select()}
+    return next(descriptor for descriptor in readable if descriptor in ready)
+
+
+def _why(word: str, log_path: Path) -> str:
+    if word.startswith("error: "):
+        return f"{word.removeprefix('error: ')} (log: {log_path})"
+    return f"the gateway did not start; see {log_path}"
+
+
+def _end(driver: subprocess.Popen[bytes]) -> None:
+    """End the driver politely, then everything that is left without asking."""
+    if driver.poll() is None:
+        driver.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.wait(_DRIVER_DOWN_S)
+    end_descendants(_END_S)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[int]:
+    """Give a descriptor that becomes readable when a signal to end comes.
+
+    Nothing is interrupted by a signal, so that no step of starting or ending is left half done.
+    """
+    receive, send = socket.socketpair()
+    send.setblocking(False)
+    before_fd = signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, _note) for number in _ENDING}
+    try:
+        yield receive.fileno()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(before_fd)
+        receive.close()
+        send.close()
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the signal's arrival is on the descriptor already."""
+
+
+@contextlib.contextmanager
+def _owned(data: Path) -> Iterator[None]:
+    """Own a data folder; `StartError` when another gateway does."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "weir.lock").open("w")
+    except OSError as error:
+        raise StartError(f"cannot use the data folder {data}: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"another gateway is running on the data folder {data}") from None
+        yield
+
+
+@contextlib.contextmanager
+def _sockets(settings: Settings) -> Iterator[dict[str, socket.socket]]:
+    """Hold the listening sockets."""
+    with contextlib.ExitStack() as stack:
+        place = settings.listen
+        yield {
+            name: stack.enter_context(listen(place.host, port, purpose))
+            for name, port, purpose in (
+                (HTTP_SOCKET, place.http_port, "inference"),
+                (CONTROL_SOCKET, place.control_port, "control"),
+            )
+        }
+
+
+@contextlib.contextmanager
+def _run_dir() -> Iterator[Path]:
+    """Give a folder for sockets and for Ray, gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="weir-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

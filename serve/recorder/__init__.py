@@ -1,0 +1,1 @@
+"""The recorder: what is kept of a request, and how it leaves without anybody waiting."""

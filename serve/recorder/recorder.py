@@ -1,0 +1,84 @@
+"""The recorder of one gateway replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.settings import Recorder as RecorderSettings
+from monitors.telemetry import names
+from registry.records import Role
+from registry.signature import Signature
+from serve.recorder.counts import Counts, Histogram
+from serve.recorder.samples import Dial, Origin, Sample
+
+
+class ArmRecorder:
+    """Records what one version does in one role."""
+
+    def __init__(self, recorder: Recorder, origin: Origin) -> None:
+        self.origin = origin
+        self._recorder = recorder
+        self._attributes = (origin.model, str(origin.version), origin.role.value)
+        self._answered = recorder.counts.histogram(names.INFERENCE_DURATION, *self._attributes, "")
+        self._failed: dict[str, Histogram] = {}
+
+    def answered(self, seconds: float) -> None:
+        """Count an answer and how long it took."""
+        self._answered.record(seconds)
+
+    def failed(self, seconds: float, code: str) -> None:
+        """Count an error by its code."""
+        if code not in self._failed:
+            self._failed[code] = self._recorder.counts.histogram(
+                names.INFERENCE_DURATION, *self._attributes, code
+            )
+        self._failed[code].record(seconds)
+
+    def sample(
+        self,
+        draw: int,
+        prediction_id: str,
+        rows: int,
+        tensors: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]],
+        groups: Mapping[str, NDArray[np.object_]],
+    ) -> None:
+        """Keep the rows of a prediction if its draw is below the dial's limit."""
+        if draw < self._recorder.dial.limit:
+            self._recorder.keep(Sample(self.origin, prediction_id, rows, *tensors, groups))
+
+
+class Recorder:
+    """Counts everything, samples rows, never waits: what does not fit is dropped and counted."""
+
+    def __init__(self, settings: RecorderSettings) -> None:
+        self.counts = Counts()
+        self.dial = Dial(settings.sample_rows_per_s if settings.enabled else 0.0)
+        self._buffer_max_rows = settings.buffer_max_rows
+        self._samples: list[Sample] = []
+        self._rows = 0
+
+    def arm(self, model: str, version: int, role: Role, signature: Signature) -> ArmRecorder:
+        """Give the recorder of a version in a role, to be kept."""
+        return ArmRecorder(self, Origin(model, version, role, signature))
+
+    def keep(self, sample: Sample) -> None:
+        """Buffer a sample, or drop it when the buffer is full."""
+        if self._rows + sample.rows > self._buffer_max_rows:
+            self.dropped(sample.rows, "buffer full")
+            return
+        self._rows += sample.rows
+        self._samples.append(sample)
+
+    def dropped(self, rows: int, reason: str) -> None:
+        """Count rows that were chosen and lost."""
+        self.counts.add(names.SAMPLES_DROPPED, reason, by=rows)
+
+    def take(self) -> tuple[list[Sample], int]:
+        """Give what is buffered, and its rows, and begin anew."""
+        samples, self._samples = self._samples, []
+        rows, self._rows = self._rows, 0
+        return samples, rows

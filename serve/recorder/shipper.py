@@ -1,0 +1,85 @@
+"""The thread that carries the recorder's blocks and counts to the monitors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from monitors.blocks import SampleBlock, Series, Snapshot
+from monitors.telemetry import names
+from serve.recorder.recorder import Recorder
+from serve.recorder.samples import blocks
+
+
+class Transport(Protocol):
+    """**Protocol:** the way to the monitors; False means that it did not get through."""
+
+    def send_block(self, block: SampleBlock) -> bool:
+        """Send rows, unless too many blocks are unacknowledged."""
+
+    def send_snapshot(self, snapshot: Snapshot) -> bool:
+        """Send counts."""
+
+    def lost_rows(self) -> int:
+        """Give how many rows were sent and lost after all, since this was asked last."""
+
+
+class Shipper:
+    """Every `period_s`: empties the recorder, makes blocks, sends them with a snapshot."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        transport: Transport,
+        source: str,
+        period_s: float,
+        gauges: Callable[[], Mapping[Series, float]],
+    ) -> None:
+        self._recorder = recorder
+        self._transport = transport
+        self._source = source
+        self._period_s = period_s
+        self._gauges = gauges
+        self._sequence = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="weir-shipper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Ship once more, and end."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        before = time.monotonic()
+        while not self._stop.wait(self._period_s):
+            now = time.monotonic()
+            self.ship(now - before)
+            before = now
+        self.ship(time.monotonic() - before)
+
+    def ship(self, seconds: float) -> None:
+        """Send what the last `seconds` brought."""
+        recorder = self._recorder
+        rate = recorder.dial.rate
+        samples, rows = recorder.take()
+        recorder.dial.turn(rows, seconds)
+        made, lost = blocks(samples, self._source, rate)
+        if lost:
+            recorder.dropped(lost, "shapes differ")
+        for block in made:
+            if self._transport.send_block(block):
+                recorder.counts.add(names.SAMPLES, block.model, str(block.version), by=block.rows)
+            else:
+                recorder.dropped(block.rows, "monitor behind")
+        if sent_and_lost := self._transport.lost_rows():
+            recorder.dropped(sent_and_lost, "monitor failed")
+        self._sequence += 1
+        snapshot = recorder.counts.snapshot(self._source, self._sequence, self._gauges())
+        if not self._transport.send_snapshot(snapshot):
+            recorder.counts.add(names.SNAPSHOTS_FAILED)

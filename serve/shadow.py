@@ -1,0 +1,121 @@
+"""Shadow traffic: a copy of a request, after its answer has left, for a version nobody hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import WeirError
+from configs.settings import Shadow as ShadowSettings
+from monitors.telemetry import names
+from serve.models.batcher import Batcher
+from serve.models.frames import Tensors
+from serve.recorder.counts import Counts
+from serve.recorder.recorder import ArmRecorder
+from serve.traces import Trace, Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What a shadow version gets of a request; `draw` decides whether the recorder keeps it."""
+
+    prediction_id: str
+    draw: int
+    rows: int
+    inputs: Tensors
+    groups: Mapping[str, NDArray[np.object_]]
+    trace: Trace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The shadow version: where its batches go, and who records its answers."""
+
+    batcher: Batcher
+    arm: ArmRecorder
+
+
+class ShadowQueue:
+    """Holds copies for a moment and sends them in blocks; what does not fit is dropped."""
+
+    def __init__(
+        self, settings: ShadowSettings, counts: Counts, tracer: Tracer, deadline_s: float
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._counts = counts
+        self._tracer = tracer
+        self._deadline_s = deadline_s
+        self._waiting: deque[tuple[Target, Copy]] = deque()
+        self._rows = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def offer(self, target: Target, copy: Copy) -> None:
+        """Queue a copy, or drop it when too many rows wait or run already."""
+        if self._rows + copy.rows > self._settings.queue_max_rows:
+            self._count(target, "dropped")
+            return
+        self._rows += copy.rows
+        self._waiting.append((target, copy))
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._settings.flush_s, self._flush)
+
+    def close(self) -> None:
+        """Forget what waits: nobody waits for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._waiting:
+            target, _ = self._waiting.popleft()
+            self._count(target, "dropped")
+
+    def _flush(self) -> None:
+        self._timer = None
+        deadline = self._loop.time() + self._deadline_s
+        while self._waiting:
+            target, copy = self._waiting.popleft()
+            self._send(target, copy, deadline)
+
+    def _send(self, target: Target, copy: Copy, deadline: float) -> None:
+        started = self._loop.time()
+        span = self._tracer.shadow(copy.trace, target.arm.origin, copy.prediction_id)
+
+        def done(answer: asyncio.Future[Tensors]) -> None:
+            self._rows -= copy.rows
+            error = answer.exception()
+            if error is None:
+                self._record(target, copy, answer.result(), self._loop.time() - started)
+            else:
+                self._failed(target, error, self._loop.time() - started)
+            if span is not None:
+                span.end()
+
+        try:
+            run = target.batcher.submit(
+                copy.inputs, copy.rows, deadline, span.wire if span is not None else None
+            )
+        except WeirError as error:
+            self._rows -= copy.rows
+            self._failed(target, error, 0.0)
+        else:
+            run.add_done_callback(done)
+
+    def _record(self, target: Target, copy: Copy, outputs: Tensors, seconds: float) -> None:
+        self._count(target, "sent")
+        target.arm.answered(seconds)
+        target.arm.sample(
+            copy.draw, copy.prediction_id, copy.rows, (copy.inputs, outputs), copy.groups
+        )
+
+    def _failed(self, target: Target, error: BaseException, seconds: float) -> None:
+        self._count(target, "failed")
+        code = error.code if isinstance(error, WeirError) else WeirError.code
+        target.arm.failed(seconds, code)
+
+    def _count(self, target: Target, outcome: str) -> None:
+        origin = target.arm.origin
+        self._counts.add(names.SHADOW_REQUESTS, origin.model, str(origin.version), outcome)

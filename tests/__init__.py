@@ -1,0 +1,1 @@
+"""All tests, in folders that mirror the rooms."""

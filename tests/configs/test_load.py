@@ -1,0 +1,113 @@
+"""The configuration is read strictly, and every mistake is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from configs.errors import ConfigError
+from configs.explain import did_you_mean, dotted_names
+from configs.load import load_settings
+from configs.settings import Settings
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "weir.yaml"
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "weir.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _names(values: dict[str, object], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, value in values.items():
+        found |= _names(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+    return found
+
+
+def test_no_file_gives_the_defaults() -> None:
+    """Without a file and overrides the settings are the defaults."""
+    assert load_settings(None) == Settings()
+
+
+def test_the_shipped_file_is_the_defaults_and_names_every_key() -> None:
+    """The file that ships says what would happen anyway, for every key there is."""
+    assert load_settings(SHIPPED) == Settings()
+    written = _names(yaml.safe_load(SHIPPED.read_text(encoding="utf-8")))
+    assert written == set(dotted_names(Settings))
+
+
+def test_overrides_win_over_the_file_and_leave_its_other_keys(tmp_path: Path) -> None:
+    """A dotted override changes one key and keeps the rest of its section."""
+    path = _file(tmp_path, "listen:\n  http_port: 9000\n  control_port: 9002\n")
+    settings = load_settings(path, {"listen.http_port": 8100, "data": "elsewhere"})
+    assert (settings.listen.http_port, settings.listen.control_port) == (8100, 9002)
+    assert settings.data == Path("elsewhere")
+
+
+@pytest.mark.parametrize("text", ["", "listen:\n", "# nothing\n"])
+def test_an_empty_file_or_section_keeps_the_defaults(tmp_path: Path, text: str) -> None:
+    """A section whose lines are all commented out is no mistake."""
+    assert load_settings(_file(tmp_path, text)) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("listen: {htp_port: 1}", "'listen.http_port'", id="misspelt"),
+        pytest.param("lisen: {}", "'listen'", id="misspelt-section"),
+        pytest.param("control_port: 1", "'listen.control_port'", id="wrong-place"),
+        pytest.param("listen: {zzz: 1}", "listen.zzz does not exist.", id="unknown"),
+        pytest.param("listen: {http_port: 70000}", "listen.http_port: input should be", id="bound"),
+        pytest.param("listen: {host: 0.0.0.0}", "listen.host:", id="choice"),
+        pytest.param("listen: 7", "listen: input should be", id="not-a-section"),
+        pytest.param("listen: {http_port: 5, control_port: 5}", "are both 5", id="same-port"),
+        pytest.param("- a", "keys and values", id="list"),
+        pytest.param("a: [", "is not YAML", id="not-yaml"),
+        pytest.param("a: !!python/object:os.system {}", "is not YAML", id="python-tag"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """Every mistake in a file is a ConfigError that names the file and the key."""
+    path = _file(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert said in caught.value.message
+    assert str(path) in caught.value.message
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    """Two wrong keys give one error with both names."""
+    path = _file(tmp_path, "limits: {deadline_s: 0}\nhosts: {threads: 0}\n")
+    with pytest.raises(ConfigError, match=r"limits\.deadline_s.*hosts\.threads"):
+        load_settings(path)
+
+
+def test_a_wrong_override_is_named() -> None:
+    """Overrides are checked like the file."""
+    with pytest.raises(ConfigError, match=r"listen\.http_prt does not exist"):
+        load_settings(None, {"listen.http_prt": 1})
+
+
+def test_an_override_inside_a_value_is_refused() -> None:
+    """A key below something that is no section is a clear error."""
+    with pytest.raises(ConfigError, match=r"data must hold keys"):
+        load_settings(None, {"data": "x", "data.y": 1})
+
+
+def test_a_missing_or_binary_file_is_a_clear_error(tmp_path: Path) -> None:
+    """A file that cannot be read is named."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path / "bytes.yaml")
+
+
+def test_no_suggestion_for_a_word_unlike_all_others() -> None:
+    """Only near words are suggested."""
+    assert did_you_mean("credti", ["credit", "fraud"]) == " Did you mean 'credit'?"
+    assert did_you_mean("zzz", ["credit"]) == ""

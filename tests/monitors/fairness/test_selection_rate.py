@@ -1,0 +1,109 @@
+"""Selection rates are judged by intervals, and small groups by nobody."""
+
+import numpy as np
+import pytest
+
+from configs.settings import Monitors
+from monitors.fairness.selection_rate import SelectionRate
+from monitors.signal import Signal, Verdict
+from monitors.stats.intervals import newcombe
+from registry.card import Decision
+from tests.monitors.samples import CARD, block
+
+
+def judged(counts: dict[str | None, tuple[int, int]], minimum: int = 50) -> dict[str, Signal]:
+    """The signals after so many (selected, all) rows of each group."""
+    ages, sexes = [], []
+    for group, (selected, rows) in counts.items():
+        ages += [5.0] * selected + [-5.0] * (rows - selected)
+        sexes += [group] * rows
+    detector = SelectionRate(CARD, None, Monitors(minimum_rows=minimum))
+    rows_of = {
+        "age": np.array(ages),
+        "debt": np.zeros(len(ages)),
+        "town": np.full(len(ages), "a", dtype=np.object_),
+        "sex": np.array(sexes, dtype=np.object_),
+    }
+    detector.update(block(rows_of))
+    return {signal.subject: signal for signal in detector.signals()}
+
+
+def test_each_verdict_follows_from_the_interval() -> None:
+    """Wholly outside the allowed gap, wholly inside, or across its edge."""
+    apart = judged({"f": (200, 1000), "m": (500, 1000)})["sex=f"]
+    assert apart.verdict is Verdict.ALARM
+    assert (apart.lower, apart.upper) == pytest.approx(newcombe((200, 1000), (500, 1000)))
+    assert judged({"f": (500, 2000), "m": (500, 2000)})["sex=f"].verdict is Verdict.OK
+    across = judged({"f": (40, 100), "m": (50, 100)})["sex=f"]
+    assert across.verdict is Verdict.INSUFFICIENT_DATA
+
+
+def test_rows_needed_would_be_about_enough() -> None:
+    """With as many more rows as are asked for, at the same rates, the verdict is reached."""
+    few = judged({"f": (30, 100), "m": (50, 100)})["sex=f"]
+    assert few.verdict is Verdict.INSUFFICIENT_DATA
+    times = 1.1 * (100 + (few.rows_needed or 0)) / 100
+    rows = int(100 * times)
+    more = judged({"f": (int(0.3 * rows), rows), "m": (int(0.5 * rows), rows)})["sex=f"]
+    assert more.verdict is Verdict.ALARM
+
+
+def test_small_groups_wait_and_say_how_long() -> None:
+    """Below the minimum no rate is shown, only how many rows are lacking."""
+    signals = judged({"f": (20, 30), "m": (50, 100)})
+    assert signals["sex=f"].rows_needed == 20
+    assert signals["sex=f"].value is None
+    assert "others" not in signals["sex=f"].message
+    assert signals["sex=m"].rows_needed == 20
+
+
+def test_a_missing_group_is_unknown_and_no_yardstick() -> None:
+    """Rows without a group are shown, and left out of everybody's comparison."""
+    signals = judged({"f": (500, 1000), "m": (500, 1000), None: (0, 1000)})
+    assert signals["sex=f"].value == pytest.approx(0)
+    assert signals["sex=unknown"].value == pytest.approx(-0.5)
+
+
+def test_a_group_alone_has_nobody_to_be_compared_with() -> None:
+    """One group only is insufficient data."""
+    assert judged({"f": (50, 100)})["sex=f"].verdict is Verdict.INSUFFICIENT_DATA
+
+
+def test_groups_are_few() -> None:
+    """Of a hundred groups 32 are named, the rest are `other`, and no row is lost."""
+    signals = judged({f"g{n}": (5, 10) for n in range(100)}, minimum=1)
+    assert len(signals) == 33
+    assert signals["sex=other"].rows == 680
+    assert sum(signal.rows for signal in signals.values()) == 1000
+
+
+def test_a_card_without_a_decision_says_so() -> None:
+    """Groups without a decision are insufficient data, with the reason."""
+    silent = CARD.model_copy(update={"decision": None})
+    (signal,) = SelectionRate(silent, None, Monitors()).signals()
+    assert "no decision" in signal.message
+
+
+def test_favourable_may_be_zero() -> None:
+    """Where 0 is what people hope for, 0 is counted as selected."""
+    card = CARD.model_copy(update={"decision": Decision(threshold=0.5, favourable=0)})
+    detector = SelectionRate(card, None, Monitors())
+    values = {
+        "age": np.r_[np.full(60, -5.0), np.full(60, 5.0)],
+        "debt": np.zeros(120),
+        "town": np.full(120, "a", dtype=np.object_),
+        "sex": np.array(["f", "m"], dtype=np.object_).repeat(60),
+    }
+    detector.update(block(values))
+    assert detector.signals()[0].value == 1.0
+
+
+def test_equal_groups_seldom_alarm() -> None:
+    """300 audits of 200 rows of two like groups: at most a few find a gap above 0.1."""
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(300):
+        f, m = rng.binomial(200, 0.3, 2)
+        signals = judged({"f": (int(f), 200), "m": (int(m), 200)})
+        alarms += signals["sex=f"].verdict is Verdict.ALARM
+    assert alarms <= 3

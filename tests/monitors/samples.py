@@ -1,0 +1,92 @@
+"""Cards, references and blocks that the monitors' tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.blocks import SampleBlock
+from monitors.profile.build import build_profile
+from monitors.profile.reference import ReferenceProfile
+from registry.card import Card, Decision, Feature, FeatureType, Group, Score, Task
+from registry.signature import Datatype, Signature, TensorSpec
+
+CARD = Card(
+    task=Task.BINARY,
+    score=Score(output="p", column=1),
+    decision=Decision(threshold=0.5),
+    features=(
+        Feature(name="age", input="x", column=0),
+        Feature(name="debt", input="x", column=1),
+        Feature(name="town", input="town", type=FeatureType.CATEGORICAL),
+    ),
+    groups=(Group(name="sex"),),
+)
+SIGNATURE = Signature(
+    inputs=(
+        TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),
+        TensorSpec(name="town", datatype=Datatype.BYTES, shape=(-1, 1)),
+    ),
+    outputs=(TensorSpec(name="p", datatype=Datatype.FP32, shape=(-1, 2)),),
+)
+
+
+def model(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """A logistic model on the first column of x."""
+    with np.errstate(over="ignore"):
+        p = 1 / (1 + np.exp(-inputs["x"][:, 0]))
+    return {"p": np.stack([1 - p, p], axis=1)}
+
+
+def columns(rng: np.random.Generator, rows: int, shift: float = 0.0) -> dict[str, NDArray[Any]]:
+    """Reference columns: `age` is shifted."""
+    return {
+        "age": rng.standard_normal(rows) + shift,
+        "debt": rng.standard_exponential(rows),
+        "town": rng.choice(np.array(["a", "b", "c"], dtype=np.object_), rows, p=[0.6, 0.3, 0.1]),
+        "sex": rng.choice(np.array(["f", "m", None], dtype=np.object_), rows),
+    }
+
+
+def profile(rng: np.random.Generator, rows: int = 2000) -> ReferenceProfile:
+    """The profile of clean reference rows."""
+    return build_profile(CARD, SIGNATURE, columns(rng, rows), model)
+
+
+def block(values: dict[str, NDArray[Any]], first: int = 0, role: str = "stable") -> SampleBlock:
+    """Columns as a live block; `first` numbers its prediction ids."""
+    rows = len(values["age"])
+    x = np.stack([values["age"], values["debt"]], axis=1).astype(np.float32)
+    inputs = {"x": x, "town": values["town"].reshape(-1, 1)}
+    ids = np.array([f"{number:032x}" for number in range(first, first + rows)], dtype="S32")
+    return SampleBlock(
+        model="m",
+        version=1,
+        role=role,
+        source="s",
+        rate=1.0,
+        prediction_ids=ids,
+        row_numbers=np.zeros(rows, dtype=np.int64),
+        inputs=inputs,
+        outputs=model(inputs),
+        groups={"sex": values["sex"]},
+    )
+
+
+def part(whole: SampleBlock, start: int, stop: int) -> SampleBlock:
+    """The rows from start to stop of a block."""
+    cut = slice(start, stop)
+    return SampleBlock(
+        model=whole.model,
+        version=whole.version,
+        role=whole.role,
+        source=whole.source,
+        rate=whole.rate,
+        prediction_ids=whole.prediction_ids[cut],
+        row_numbers=whole.row_numbers[cut],
+        inputs={name: tensor[cut] for name, tensor in whole.inputs.items()},
+        outputs={name: tensor[cut] for name, tensor in whole.outputs.items()},
+        groups={name: values[cut] for name, values in whole.groups.items()},
+    )

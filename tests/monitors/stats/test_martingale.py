@@ -1,0 +1,59 @@
+"""The mixture over starting blocks is what its definition says, and stays stable."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from monitors.stats.checkpoints import Checkpoints
+from monitors.stats.martingale import StartMixture, start_weights
+
+
+def test_start_weights_sum_to_at_most_one() -> None:
+    """The first ten million weights and a bound on the rest stay below one, and near it."""
+    first = start_weights(0, 10**7).sum()
+    rest = 1 / np.log(10**7 + 1) / 2.1098
+    assert 0.99 < first + rest <= 1.0
+
+
+def test_wealth_is_the_sum_over_all_starts() -> None:
+    """Computed start by start, without recursion, in one part or several."""
+    rng = np.random.default_rng(0)
+    log_e = rng.normal(0, 1, (12, 2, 3))
+    bets = np.array([0.5, 0.3, 0.2])
+    w = start_weights(0, 12)
+    expected = 1 - w.sum() + sum(w[k] * np.exp(log_e[k:].sum(axis=0)) @ bets for k in range(12))
+    for cuts in ([0, 12], [0, 1, 5, 12]):
+        mixture = StartMixture(2, bets)
+        for a, b in pairwise(cuts):
+            mixture.update(log_e[a:b])
+        np.testing.assert_allclose(np.exp(mixture.log_wealth()), expected)
+
+
+def test_it_begins_at_one_and_survives_extremes() -> None:
+    """No data is an e-value of one; thousands of nats either way stay finite."""
+    mixture = StartMixture(1, np.array([1.0]))
+    assert mixture.log_wealth()[0] == pytest.approx(0)
+    mixture.update(np.full((50, 1, 1), 900.0))
+    assert mixture.log_wealth()[0] > 40_000
+    mixture.update(np.full((100, 1, 1), -900.0))
+    assert np.isfinite(mixture.log_wealth()).all()
+
+
+def test_the_start_of_a_run_of_wins_is_found() -> None:
+    """Losses, then wins from block 30 on: the likely start is block 30."""
+    mixture = StartMixture(1, np.array([1.0]))
+    log_e = np.where(np.arange(60) < 30, -1.0, 1.0)[:, None, None]
+    for a in range(0, 60, 7):
+        mixture.update(log_e[a : a + 7])
+    assert mixture.likely_starts()[0] == 30
+
+
+def test_checkpoints_are_few_and_near() -> None:
+    """After 10,000 blocks a few dozen are held, none further off than half the age."""
+    history = Checkpoints(np.array([0]))
+    for block in range(1, 10_001):
+        history.add(block, np.array([block]))
+    assert len(history._counts) < 40
+    for age in (1, 5, 40, 700, 9_000):
+        assert abs(int(history.nearest(10_000 - age)[0]) - (10_000 - age)) <= age / 2

@@ -1,0 +1,138 @@
+"""What every registered detector must keep, whatever it measures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from configs.settings import Monitors
+from monitors.panel import DETECTORS, DetectorFactory
+from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Detector, Signal, Verdict
+from tests.monitors.samples import CARD, block, columns, part, profile
+
+SETTINGS = Monitors()
+
+
+@pytest.fixture(params=DETECTORS, ids=[name for _, name, _ in DETECTORS])
+def make(request: pytest.FixtureRequest) -> Callable[[ReferenceProfile | None], Detector]:
+    """Makes the detector for the sample card."""
+    factory: DetectorFactory = request.param[2]
+    return lambda reference: factory(CARD, reference, SETTINGS)
+
+
+Maker = Callable[[ReferenceProfile | None], Detector]
+
+
+@pytest.fixture(scope="module")
+def reference() -> ReferenceProfile:
+    """The profile of 2,000 clean rows."""
+    return profile(np.random.default_rng(0))
+
+
+def after(
+    detector: Detector, rows: dict[str, NDArray[Any]], sizes: list[int]
+) -> tuple[Signal, ...]:
+    """The signals after the rows came in blocks of the given sizes, again and again."""
+    whole = block(rows)
+    at = turn = 0
+    while at < whole.rows:
+        size = sizes[turn % len(sizes)]
+        detector.update(part(whole, at, at + size))
+        at, turn = at + size, turn + 1
+    return detector.signals()
+
+
+def numbers(signal: Signal) -> tuple[float | None, ...]:
+    """What a signal measured."""
+    return signal.value, signal.lower, signal.upper, signal.log10_evidence
+
+
+def close(first: tuple[Signal, ...], second: tuple[Signal, ...]) -> bool:
+    """Equal but for rounding in the ninth digit."""
+    return len(first) == len(second) and all(
+        (a.family, a.name, a.subject, a.verdict, a.rows, a.message)
+        == (b.family, b.name, b.subject, b.verdict, b.rows, b.message)
+        and all(
+            x == y or x == pytest.approx(y, rel=1e-9, abs=1e-12)
+            for x, y in zip(numbers(a), numbers(b), strict=True)
+        )
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_no_data_is_never_ok(
+    make: Maker, reference: ReferenceProfile, with_reference: bool
+) -> None:
+    """Before the first row there are signals, and all say insufficient data."""
+    signals = make(reference if with_reference else None).signals()
+    assert signals
+    assert {signal.verdict for signal in signals} == {Verdict.INSUFFICIENT_DATA}
+    assert all(signal.message for signal in signals)
+
+
+def test_clean_rows_are_ok(make: Maker, reference: ReferenceProfile) -> None:
+    """3,000 clean rows: nothing alarms, something is ok."""
+    signals = after(make(reference), columns(np.random.default_rng(1), 3000), [500])
+    assert Verdict.OK in {signal.verdict for signal in signals}
+    assert Verdict.ALARM not in {signal.verdict for signal in signals}
+
+
+def test_the_split_into_blocks_does_not_matter(make: Maker, reference: ReferenceProfile) -> None:
+    """One block, single rows, or odd sizes: the same signals."""
+    rows = columns(np.random.default_rng(2), 400, shift=0.7)
+    whole = after(make(reference), rows, [400])
+    assert close(after(make(reference), rows, [1]), whole)
+    assert close(after(make(reference), rows, [13, 250, 0, 3]), whole)
+
+
+def test_the_same_stream_gives_the_same_signals(make: Maker, reference: ReferenceProfile) -> None:
+    """Nothing is drawn at random, and reading changes nothing."""
+    rows = columns(np.random.default_rng(3), 300)
+    detector = make(reference)
+    first = after(detector, rows, [100])
+    assert detector.signals() == first
+    assert after(make(reference), rows, [100]) == first
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("age", [np.nan]),
+        ("age", [np.inf, -np.inf, np.nan]),
+        ("age", [1e300, -1e300]),
+        ("town", [None, "", b"", "new", b"\xff", "x" * 10_000, "\ud800"]),
+        ("town", [1, 2.5, True, np.nan]),
+        ("sex", [None, 1, "", "new", b"f", np.nan]),
+    ],
+)
+def test_odd_values_never_raise(
+    make: Maker, reference: ReferenceProfile, column: str, values: list[object]
+) -> None:
+    """NaN, infinities, unseen and unreadable categories, also as the whole stream."""
+    rows = columns(np.random.default_rng(4), 200)
+    odd = np.empty(200, dtype=rows[column].dtype)
+    odd[:] = [values[n % len(values)] for n in range(200)]
+    rows[column] = odd
+    with np.errstate(over="ignore"):
+        assert after(make(reference), rows, [50])
+        assert after(make(None), rows, [50])
+
+
+def test_a_block_without_rows_changes_nothing(make: Maker, reference: ReferenceProfile) -> None:
+    """Zero rows are welcome."""
+    detector = make(reference)
+    before = detector.signals()
+    detector.update(part(block(columns(np.random.default_rng(5), 5)), 0, 0))
+    assert detector.signals() == before
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_a_small_reference_is_said_to_be_one(make: Maker, rows: int) -> None:
+    """A tiny reference raises nothing and alarms nobody."""
+    tiny = profile(np.random.default_rng(6), rows)
+    signals = after(make(tiny), columns(np.random.default_rng(7), 200, shift=3.0), [200])
+    assert Verdict.ALARM not in {signal.verdict for signal in signals}

@@ -1,0 +1,203 @@
+"""A panel weighs all monitors together, and survives the failure of one."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.errors import Refused
+from configs.settings import Monitors
+from monitors import panel as panels
+from monitors.blocks import SampleBlock
+from monitors.panel import Panel
+from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Signal, Verdict
+from registry.card import Card
+from registry.signature import Signature
+from tests.monitors.samples import CARD, SIGNATURE, block, columns, profile
+
+SETTINGS = Monitors()
+
+
+def by_subject(panel: Panel) -> dict[tuple[str, str], Signal]:
+    """The panel's signals by name and subject."""
+    return {(signal.name, signal.subject): signal for signal in panel.signals()}
+
+
+def drifted(rows: int, role: str = "stable") -> SampleBlock:
+    """A block whose ages, and so whose scores, have moved."""
+    return block(columns(np.random.default_rng(1), rows, shift=1.0), role=role)
+
+
+def test_a_change_is_found_where_it_is() -> None:
+    """The moved feature and the score alarm; the others do not; all have spoken."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    panel.update(drifted(400))
+    signals = by_subject(panel)
+    alarms = {key for key, signal in signals.items() if signal.verdict is Verdict.ALARM}
+    assert alarms == {("input_drift", "age"), ("prediction_drift", "score")}
+    assert ("missing_values", "town") in signals
+    assert ("selection_rate", "sex=f") in signals
+    assert panel.failures == 0
+
+
+def test_missing_values_are_found() -> None:
+    """A twentieth of values missing where none were alarms within 400 rows."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    rows = columns(np.random.default_rng(1), 400)
+    rows["debt"][::20] = np.nan
+    panel.update(block(rows))
+    signal = by_subject(panel)["missing_values", "debt"]
+    assert signal.verdict is Verdict.ALARM
+    assert signal.value == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_change_of_categories_is_found() -> None:
+    """A new category takes a quarter of the rows, and is named as unseen."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    rows = columns(np.random.default_rng(1), 400)
+    rows["town"][::4] = "elsewhere"
+    panel.update(block(rows))
+    signal = by_subject(panel)["input_drift", "town"]
+    assert signal.verdict is Verdict.ALARM
+    assert "(unseen)" in signal.message
+
+
+def test_evidence_without_effect_pages_nobody() -> None:
+    """A shift of 0.11 standard deviations becomes certain in 12,000 rows, and stays too small."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0), 30_000), SETTINGS)
+    panel.update(block(columns(np.random.default_rng(1), 12_000, shift=0.11)))
+    signal = by_subject(panel)["input_drift", "age"]
+    assert (signal.log10_evidence or 0) > 4
+    assert signal.verdict is Verdict.OK
+    assert "too small" in signal.message
+
+
+def test_effect_without_evidence_pages_nobody() -> None:
+    """A budget so small that 100 rows cannot reach it: a large shift stays ok."""
+    stingy = Monitors(alarm_budget=1e-60)
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), stingy)
+    panel.update(drifted(100))
+    signal = by_subject(panel)["input_drift", "age"]
+    assert (signal.lower or 0) > 0.5
+    assert signal.verdict is Verdict.OK
+
+
+def test_enough_evidence_alone_may_not_be_enough_together() -> None:
+    """An e-value between 1/budget and m/budget does not alarm in a panel of m subjects."""
+    reference = profile(np.random.default_rng(0))
+    panel = Panel(CARD, SIGNATURE, reference, SETTINGS)
+    found = []
+    for at in range(0, 600, 10):
+        rows = columns(np.random.default_rng(at + 1), 10, shift=0.4)
+        panel.update(block(rows, first=at))
+        found.append(by_subject(panel)["input_drift", "age"])
+    for signal in found:
+        if signal.verdict is Verdict.ALARM:
+            break
+        assert (signal.log10_evidence or 0) < np.log10(7 / SETTINGS.alarm_budget)
+    assert any("among all" in signal.message for signal in found)
+    assert found[-1].verdict is Verdict.ALARM
+
+
+def test_an_alarm_stands_until_the_reference_is_replaced() -> None:
+    """The feature comes back to where it was; the alarm that was read does not go away."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    panel.update(drifted(300))
+    assert by_subject(panel)["input_drift", "age"].verdict is Verdict.ALARM
+    panel.update(block(columns(np.random.default_rng(2), 20_000), first=300))
+    assert by_subject(panel)["input_drift", "age"].verdict is Verdict.ALARM
+
+
+def test_pinned_requests_are_not_judged() -> None:
+    """Blocks of the role `pinned` leave the panel as it was; `shadow` is judged like any."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    before = panel.signals()
+    panel.update(drifted(300, role="pinned"))
+    assert panel.signals() == before
+    panel.update(drifted(300, role="shadow"))
+    assert panel.signals() != before
+
+
+class Broken:
+    """A detector that works until it meets a row."""
+
+    def __init__(self, card: Card, reference: ReferenceProfile | None, settings: Monitors) -> None:
+        pass
+
+    def update(self, block: SampleBlock) -> None:
+        """Fail."""
+        raise ZeroDivisionError(f"oh no: {block.rows}")
+
+    def signals(self) -> tuple[Signal, ...]:
+        """One subject with evidence."""
+        return (Signal("drift", "broken", "it", Verdict.INSUFFICIENT_DATA, 0, log10_evidence=0.0),)
+
+
+def test_a_broken_detector_does_not_take_the_others_with_it(monkeypatch: Any) -> None:
+    """Its subjects become errors with the reason, once counted; the others go on."""
+    monkeypatch.setattr(panels, "DETECTORS", (("drift", "broken", Broken), *panels.DETECTORS))
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    for _ in range(2):
+        panel.update(drifted(300))
+    signals = by_subject(panel)
+    assert signals["broken", "it"].verdict is Verdict.ERROR
+    assert "oh no" in signals["broken", "it"].message
+    assert signals["input_drift", "age"].verdict is Verdict.ALARM
+    assert panel.failures == 1
+
+
+def test_without_a_reference_signals_say_how_to_give_one() -> None:
+    """Drift and quality are insufficient with advice; selection rates work all the same."""
+    panel = Panel(CARD, SIGNATURE, None, SETTINGS)
+    panel.update(drifted(2000))
+    signals = by_subject(panel)
+    assert "--reference" in signals["input_drift", "age"].message
+    assert "--reference" in signals["missing_values", "age"].message
+    assert signals["input_drift", "age"].verdict is Verdict.INSUFFICIENT_DATA
+    assert signals["selection_rate", "sex=f"].rows > 0
+
+
+def test_a_card_that_does_not_fit_the_model_is_refused() -> None:
+    """A feature in an input that the model lacks is found at once."""
+    strange = Signature(inputs=SIGNATURE.inputs[:1], outputs=SIGNATURE.outputs)
+    with pytest.raises(Refused, match="town"):
+        Panel(CARD, strange, None, SETTINGS)
+
+
+def test_no_change_raises_no_alarm_over_many_streams() -> None:
+    """30 panels of 7 watched subjects, 1,000 clean rows each, a budget of 10 %: few alarm."""
+    loose = Monitors(alarm_budget=0.1)
+    alarms = 0
+    for seed in range(30):
+        rng = np.random.default_rng([11, seed])
+        panel = Panel(CARD, SIGNATURE, profile(rng, 500), loose)
+        for at in range(0, 1000, 250):
+            fresh = block(columns(rng, 250), first=seed * 1000 + at)
+            panel.update(fresh)
+            watched = [s for s in panel.signals() if s.log10_evidence is not None]
+        alarms += any(signal.verdict is Verdict.ALARM for signal in watched)
+    assert alarms <= 9
+
+
+def test_a_detector_that_fails_while_read_is_an_error(monkeypatch: Any) -> None:
+    """A failure in `signals` is caught like one in `update`."""
+
+    class Mute(Broken):
+        said = 0
+
+        def update(self, block: SampleBlock) -> None:
+            """Take nothing in."""
+
+        def signals(self) -> tuple[Signal, ...]:
+            """Speak once."""
+            self.said += 1
+            if self.said > 1:
+                raise KeyError("lost")
+            return super().signals()
+
+    monkeypatch.setattr(panels, "DETECTORS", (("drift", "broken", Mute),))
+    panel = Panel(CARD, SIGNATURE, None, SETTINGS)
+    (signal,) = panel.signals()
+    assert signal == replace(signal, verdict=Verdict.ERROR)

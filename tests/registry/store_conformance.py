@@ -1,0 +1,171 @@
+"""What every store must do, to be run on each of them: subclass `StoreConformance`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from configs.errors import Conflict, StartError
+from registry.audit import next_entry, verify_chain
+from registry.card import Card, Task
+from registry.records import FULL, Arm, AuditEntry, Route, ShadowArm, Version
+from registry.routing import Change
+from registry.signature import Datatype, Signature, TensorSpec
+from registry.store import Store
+
+
+def moment(second: int) -> str:
+    """A moment as the registry writes it."""
+    return f"2026-01-01T00:00:{second:02}.000000+00:00"
+
+
+def version(number: int, model: str = "credit") -> Version:
+    """A version with something in every field."""
+    spec = TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 3))
+    return Version(
+        model=model,
+        number=number,
+        digest="sha256:" + "a" * 64,
+        signature=Signature(inputs=(spec,), outputs=(spec,)),
+        card=Card(task=Task.REGRESSION),
+        profile="sha256:" + "b" * 64,
+        size_bytes=123,
+        created_by="ada",
+        created_at=moment(number),
+    )
+
+
+def route(generation: int, model: str = "credit") -> Route:
+    """A route with something in every field."""
+    return Route(
+        model=model,
+        generation=generation,
+        stable=1,
+        arms=(Arm(1, FULL - 500), Arm(2, 500)),
+        salt=b"\x00salt",
+        shadow=ShadowArm(3, 1000),
+        previous=3,
+        created_by="ada",
+        created_at=moment(10 * generation),
+        reason="because",
+    )
+
+
+def entry(store: Store) -> AuditEntry:
+    """The entry that a store expects next."""
+    why = Change(actor="ada", at=moment(0), reason="because")
+    return next_entry(store.last_entry(), "change", "models/credit", (None, {}), why)
+
+
+def filled(store: Store, first: int = 1, last: int = 3) -> Store:
+    """The store with some more versions of one model."""
+    for number in range(first, last + 1):
+        store.add_version(version(number), entry(store))
+    return store
+
+
+class StoreConformance:
+    """The promises of `Store`."""
+
+    def open(self, folder: Path) -> Store:
+        """A store that keeps its records in a folder."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        """A new store."""
+        return self.open(tmp_path)
+
+    def test_a_new_store_is_empty(self, store: Store) -> None:
+        """Nothing is known at first."""
+        assert (store.models(), store.versions("credit"), store.route("credit")) == ((), (), None)
+        assert (store.last_entry(), store.audit(0, 10)) == (None, ())
+
+    def test_what_is_added_comes_back_equal(self, store: Store) -> None:
+        """Every field of versions, routes and entries survives."""
+        filled(store)
+        store.add_version(version(1, "a"), entry(store))
+        last = entry(store)
+        store.add_route(route(1), last)
+        assert store.models() == ("a", "credit")
+        assert store.versions("credit") == (version(1), version(2), version(3))
+        assert store.route("credit") == route(1)
+        assert store.last_entry() == last
+
+    def test_a_route_without_shadow_and_previous_comes_back_equal(self, store: Store) -> None:
+        """What may be missing stays missing."""
+        filled(store)
+        bare = replace(route(1), shadow=None, previous=None)
+        store.add_route(bare, entry(store))
+        assert store.route("credit") == bare
+
+    def test_all_is_there_after_opening_again(self, tmp_path: Path) -> None:
+        """Records outlive the process that wrote them."""
+        first = filled(self.open(tmp_path))
+        first.add_route(route(1), entry(first))
+        log = first.audit(0, 10)
+        first.close()
+        second = self.open(tmp_path)
+        assert (second.versions("credit")[2], second.route("credit")) == (version(3), route(1))
+        assert second.audit(0, 10) == log
+        assert verify_chain(log) is None
+        second.close()
+
+    def test_every_generation_of_a_route_is_kept(self, store: Store) -> None:
+        """A moment finds the generation in force; a moment before the first finds none."""
+        filled(store)
+        for generation in (1, 2, 3):
+            store.add_route(route(generation), entry(store))
+        found = [store.route("credit", moment(second)) for second in (9, 10, 25, 30, 59)]
+        assert found == [None, route(1), route(2), route(3), route(3)]
+        assert store.route("credit") == route(3)
+
+    def test_the_log_is_read_in_pages(self, store: Store) -> None:
+        """`after` and `limit` cut the log without gaps."""
+        filled(store)
+        assert [one.sequence for one in store.audit(1, 10)] == [2, 3]
+        assert [one.sequence for one in store.audit(0, 2)] == [1, 2]
+        assert store.audit(3, 10) == ()
+
+    def test_a_record_that_exists_is_a_conflict_and_leaves_no_entry(self, store: Store) -> None:
+        """The record and its entry stand or fall together."""
+        filled(store)
+        store.add_route(route(1), entry(store))
+        with pytest.raises(Conflict):
+            store.add_version(version(1), entry(store))
+        with pytest.raises(Conflict):
+            store.add_route(route(1), entry(store))
+        assert len(store.audit(0, 10)) == 4
+
+    def test_a_route_can_only_name_versions_that_exist(self, store: Store) -> None:
+        """Arms, stable, shadow and previous all refer to versions of that model."""
+        filled(store)
+        for wrong in (
+            replace(route(1), arms=(Arm(1, 5000), Arm(9, 5000))),
+            replace(route(1), stable=9),
+            replace(route(1), shadow=ShadowArm(9, 1)),
+            replace(route(1), previous=9),
+            route(1, "fraud"),
+        ):
+            with pytest.raises(Conflict):
+                store.add_route(wrong, entry(store))
+        assert (store.route("credit"), len(store.audit(0, 10))) == (None, 3)
+
+    def test_an_entry_that_does_not_follow_the_last_is_a_conflict(self, store: Store) -> None:
+        """The log cannot fork: an entry made from an older end is refused, with its record."""
+        stale = entry(store)
+        filled(store, last=1)
+        for wrong in (stale, replace(entry(store), previous_hash="f" * 64)):
+            with pytest.raises(Conflict):
+                store.add_version(version(2), wrong)
+        assert store.versions("credit") == (version(1),)
+
+    def test_a_second_owner_is_refused_at_once(self, tmp_path: Path) -> None:
+        """One folder has one owner; when it is closed, the next may have it."""
+        first = self.open(tmp_path)
+        with pytest.raises(StartError):
+            self.open(tmp_path)
+        first.close()
+        self.open(tmp_path).close()

@@ -1,0 +1,1 @@
+"""Real receivers and servers that tests talk to."""
