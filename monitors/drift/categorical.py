@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from monitors.profile.bins import CategoryBins
 from monitors.profile.reference import CategoricalProfile
@@ -27,7 +26,12 @@ def ready(profile: CategoricalProfile) -> bool:
 
 
 class CategoricalStream:
-    """A fold over one categorical column. Its e-value is the mean over the categories' e-values."""
+    """A fold over one categorical column.
+
+    Its evidence is the largest of its categories' e-values divided by their number: each
+    category's martingale has a filtration of its own, so their mean need not be safe at all
+    times, while this is, by Ville's inequality for each and a sum over categories.
+    """
 
     def __init__(self, subject: str, profile: CategoricalProfile, monitor: Monitor) -> None:
         self._subject = subject
@@ -54,7 +58,7 @@ class CategoricalStream:
     def signal(self) -> Signal:
         """The signal of this feature: the largest change of a category's share."""
         wealth = self._streams.log_wealth()
-        together = float(logsumexp(wealth)) - log(len(wealth))
+        together = float(wealth.max()) - log(len(wealth))
         rows = int(self._streams.counts[0].sum())
         since = self._streams.counts_since_change()
         reference = self._streams.reference

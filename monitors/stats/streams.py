@@ -32,10 +32,10 @@ class Streams:
         self._tilts = tilts
         self._mixture = StartMixture(streams, tilts.weights)
         self._history = Checkpoints(self.counts)
-        self._partial = np.zeros((streams, 3))
+        self._partial = np.zeros((streams, tilts.coefficients.shape[1]))
         self._filled = 0
         # Any size gives the same result; this one keeps the pairwise comparisons cheap.
-        self._step = BLOCK_ROWS * max(2, min(20, 200 // max(streams, 1)))
+        self._step = BLOCK_ROWS * max(6, min(20, 200 // max(streams, 1)))
 
     def update(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
         """Take in rows, both arguments of shape (rows, streams)."""

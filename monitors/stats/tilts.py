@@ -1,7 +1,7 @@
 """Bets on p-values: densities on [0, 1], whose value at a uniform p-value is an e-value.
 
 Every bet here is an exponential tilt, so the logarithm of its e-value over a block of rows is
-linear in three sums over the block. A `Tilts` holds what turns sums into bets.
+linear in a few sums over the block. A `Tilts` holds what turns sums into bets.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Floats = NDArray[np.float64]
 
 LOCATIONS = np.array([-1.4, -0.7, -0.35, -0.18, 0.18, 0.35, 0.7, 1.4])
 SCALES = np.array([0.6, 1.6])
-RATIOS = np.array([0.25, 0.5, 2.0, 4.0, 16.0, 64.0])
+RATIOS = np.array([0.25, 0.5, 0.7, 1.5, 2.0, 4.0, 16.0, 64.0])
 WIDE_RATIOS = np.array([4.0, 16.0])
-WIDE_SHARE = 0.01
+WIDTHS = np.array([0.001, 0.003, 0.01, 0.03])
 
 
 @dataclass(frozen=True, slots=True)
 class Tilts:
     """A family of bets on streams of p-values.
 
-    `statistics` maps p-values (rows, streams) to what is summed, (rows, streams, 3), zero for
-    NaN; `coefficients` has shape (streams or 1, 3, bets); `weights` (bets,) sum to one.
+    `statistics` maps p-values (rows, streams) to what is summed, (rows, streams, sums), zero for
+    NaN; `coefficients` has shape (streams or 1, sums, bets); `weights` (bets,) sum to one.
     """
 
     statistics: Callable[[Floats], Floats]
@@ -35,7 +35,7 @@ class Tilts:
     weights: Floats
 
     def log_e_values(self, sums: Floats) -> Floats:
-        """Natural logarithms of the e-values of sums (..., streams, 3): (..., streams, bets)."""
+        """Natural logarithms of the e-values of sums (..., streams, sums): (..., streams, bets)."""
         return np.asarray((sums[..., None, :] @ self.coefficients)[..., 0, :], dtype=np.float64)
 
 
@@ -66,25 +66,20 @@ def share_tilts(shares: Floats) -> Tilts:
 
     The density is r times higher on the top `share` of [0, 1] than below it, for each ratio r.
     `shares` (streams,), strictly between 0 and 1, must come from rows that are not ranked.
-    A rare event that becomes frequent soon fills more than its old share: some bets use a top
-    of at least one percent.
+    A rare event that becomes frequent soon fills more than its old share: some bets use a wider
+    top, one for each of `WIDTHS`.
     """
-    wide = np.maximum(shares, WIDE_SHARE)
+    tops = np.maximum(shares[:, None], np.r_[0.0, WIDTHS])
 
     def statistics(p: Floats) -> Floats:
         with np.errstate(invalid="ignore"):
-            return np.stack([~np.isnan(p), p > 1 - shares, p > 1 - wide], axis=-1).astype(float)
+            hits = p[..., None] > 1 - tops
+        return np.concatenate([~np.isnan(p)[..., None], hits], axis=-1).astype(np.float64)
 
-    own, broad = np.log(RATIOS), np.log(WIDE_RATIOS)
-    per_row = np.hstack(
-        [
-            -np.log1p((RATIOS - 1) * shares[:, None]),
-            -np.log1p((WIDE_RATIOS - 1) * wide[:, None]),
-        ]
-    )
-    bets = len(RATIOS) + len(WIDE_RATIOS)
-    coefficients = np.zeros((len(shares), 3, bets))
-    coefficients[:, 0] = per_row
-    coefficients[:, 1, : len(RATIOS)] = own
-    coefficients[:, 2, len(RATIOS) :] = broad
+    top = np.r_[np.zeros(len(RATIOS), dtype=int), np.repeat(np.arange(len(WIDTHS)) + 1, 2)]
+    ratio = np.r_[RATIOS, np.tile(WIDE_RATIOS, len(WIDTHS))]
+    bets = len(ratio)
+    coefficients = np.zeros((len(shares), 1 + tops.shape[1], bets))
+    coefficients[:, 0] = -np.log1p((ratio - 1) * tops[:, top])
+    coefficients[:, 1 + top, np.arange(bets)] = np.log(ratio)
     return Tilts(statistics, coefficients, np.full(bets, 1 / bets))

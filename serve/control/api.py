@@ -34,8 +34,7 @@ _TAGS = [
 def create_app(control: Control) -> FastAPI:
     """The ASGI application of a control plane; `state.unexpected_errors` counts what went wrong.
 
-    An unexpected error is answered without a word about the inside, then raised again, so that the
-    server writes it to its log.
+    An unexpected error is written to the log, and answered without a word about the inside.
     """
     app = FastAPI(
         title="Weir control API",
@@ -44,6 +43,7 @@ def create_app(control: Control) -> FastAPI:
         version=_version(),
         openapi_tags=_TAGS,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.control = control
@@ -52,9 +52,10 @@ def create_app(control: Control) -> FastAPI:
     def count() -> None:
         app.state.unexpected_errors += 1
 
-    errors.install(app, count)
+    errors.install(app)
     app.add_middleware(IdempotentChanges, streamed=lambda path: path == ARTIFACTS)
     app.add_middleware(LoopbackOnly)
+    app.add_middleware(errors.Boundary, count=count)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI, Request
@@ -9,9 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.errors import BadInput, InternalError, NotFound, WeirError
 
+_log = logging.getLogger("weir.control")
 _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
 
 
@@ -21,16 +24,40 @@ def answer(error: WeirError) -> JSONResponse:
     return _json(error.status, error.message, error.code, headers)
 
 
-def install(app: FastAPI, unexpected: Callable[[], None]) -> None:
-    """Let an application answer every error in one shape; `unexpected` counts the unnamed ones."""
-
-    async def surprise(_: Request, __: Exception) -> JSONResponse:
-        unexpected()
-        return answer(InternalError("something went wrong inside the gateway: see its log"))
-
+def install(app: FastAPI) -> None:
+    """Let an application answer every expected error in one shape."""
     for kind in _EXPECTED:
         app.add_exception_handler(kind, _expected)
-    app.add_exception_handler(Exception, surprise)
+
+
+class Boundary:
+    """ASGI middleware, the outermost: what nobody expected is counted, logged, and answered.
+
+    Without it the server would break off the connection, with whatever else was sent on it.
+    """
+
+    def __init__(self, app: ASGIApp, count: Callable[[], None]) -> None:
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            self._count()
+            if begun:
+                raise
+            _log.exception("an unexpected error in %s", scope.get("path"))
+            surprise = InternalError("something went wrong inside the gateway: see its log")
+            await answer(surprise)(scope, receive, send)
 
 
 async def _expected(request: Request, error: Exception) -> JSONResponse:

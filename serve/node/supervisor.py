@@ -34,6 +34,8 @@ _RAY_ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    # Ray would let everything else on the machine go before the gateway.
+    "RAY_worker_niceness": "0",
     "RAY_ADDRESS": "",
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from monitors.stats.tilts import Tilts, normal_tilts, share_tilts
+from monitors.stats.tilts import WIDTHS, Tilts, normal_tilts, share_tilts
 from tests.monitors.stats.fair import assert_mean_at_most_one
 
 
@@ -28,7 +28,7 @@ def test_normal_tilts_integrate_to_one() -> None:
 def test_share_tilts_integrate_to_one(share: float) -> None:
     """Each share bet is constant on pieces, whose lengths times heights sum to one."""
     tilts = share_tilts(np.array([share]))
-    edges = np.unique(np.r_[0, 1 - max(share, 0.01), 1 - share, 1])
+    edges = np.unique(np.r_[0, 1 - np.maximum(share, WIDTHS), 1 - share, 1])
     inside = (edges[1:] + edges[:-1]) / 2
     for bet in range(len(tilts.weights)):
         assert_mean_at_most_one(e_values(tilts, inside)[:, bet], np.diff(edges))
@@ -38,7 +38,9 @@ def test_share_tilts_integrate_to_one(share: float) -> None:
 def test_a_broken_bet_fails_the_check() -> None:
     """The same check refuses a bet that forgets to divide by its mean."""
     whole = share_tilts(np.array([0.3]))
-    broken = Tilts(whole.statistics, whole.coefficients * [[[0], [1], [1]]], whole.weights)
+    broken = Tilts(
+        whole.statistics, whole.coefficients * (np.arange(6) > 0)[:, None], whole.weights
+    )
     with pytest.raises(AssertionError):
         assert_mean_at_most_one(
             e_values(broken, np.array([0.35, 0.85]))[:, 3], np.array([0.7, 0.3])

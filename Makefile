@@ -1,0 +1,55 @@
+# Everything needs only Python 3.11 or newer and make; each target sets up what it uses.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help demo test test-quick lint up bench lock generate clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+# One environment, from the lock file, hashes checked; made anew when the lock file changes.
+$(READY): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	$(BIN)/python -m compileall -q serve monitors registry configs
+	@touch $(READY)
+
+demo: $(READY) ## the whole story on real data, on this machine
+	$(BIN)/weir demo
+
+test: $(READY) ## everything that CI runs
+	scripts/install-prometheus
+	$(MAKE) lint
+	$(BIN)/python -m pytest
+
+test-quick: $(READY) ## what needs neither a gateway nor Prometheus
+	$(BIN)/python -m pytest -m "not gateway and not deploy"
+
+lint: $(READY) ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+up: $(READY) ## a gateway in the foreground
+	$(BIN)/weir up
+
+bench: $(READY) ## the figures of docs/performance.md
+	benchmarks/install-wrk
+	$(BIN)/python -m benchmarks.figures
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+  --python-version 3.11 pyproject.toml
+
+lock: $(READY) ## resolve the dependencies anew
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra demo --group dev --constraint requirements.lock -o requirements-dev.lock
+
+generate: $(READY) ## dashboards, alert rules and docs/signals.md from the registry of signal names
+	$(BIN)/python -m monitors.telemetry.generate
+
+clean: ## forget the environment and the tools
+	rm -rf $(VENV) .tools

@@ -1,0 +1,204 @@
+"""A control plane over dictionaries, with the registry's own rules for routes and the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
+from monitors.signal import Signal, Verdict
+from registry.audit import next_entry, verify_chain
+from registry.card import Card, Task
+from registry.records import AuditEntry, Route, Version
+from registry.routing import Change, first_route, promote, rollback, set_weights, split
+from registry.signature import Datatype, Signature, TensorSpec
+from serve.control.service import ArmSignals, VersionStatus
+
+SIGNATURE = Signature(
+    inputs=(TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),),
+    outputs=(TensorSpec(name="y", datatype=Datatype.FP32, shape=(-1, 1)),),
+)
+SALT = b"s" * 16
+ARTIFACT_MAX_BYTES = 2**22
+
+
+@dataclass
+class MemoryControl:
+    """Implements `serve.control.service.Control`; fields are there for tests to look at or set."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    registered: dict[str, list[Version]] = field(default_factory=dict)
+    routes: dict[str, list[Route]] = field(default_factory=dict)
+    log: list[AuditEntry] = field(default_factory=list)
+    arms: tuple[ArmSignals, ...] = ()
+    is_ready: bool = True
+    fails: Exception | None = None
+
+    async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
+        """Store a file by its content."""
+        content = b""
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > ARTIFACT_MAX_BYTES:
+                raise TooLarge(f"the file is larger than the cap of {ARTIFACT_MAX_BYTES} bytes")
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.files[digest] = content
+        return digest
+
+    async def register(
+        self, model: str, digest: str, card: Card | None, profile: str | None, actor: str
+    ) -> tuple[Version, tuple[str, ...]]:
+        """Make a stored file the next version, by default of a regression."""
+        if self.fails:
+            raise self.fails
+        if digest not in self.files:
+            raise NotFound(f"no artifact {digest} is stored")
+        inferred = () if card else ("task: regression, from the output 'y'",)
+        versions = self.registered.setdefault(model, [])
+        version = Version(
+            model=model,
+            number=len(versions) + 1,
+            digest=digest,
+            signature=SIGNATURE,
+            card=card or Card(task=Task.REGRESSION),
+            profile=profile,
+            size_bytes=len(self.files[digest]),
+            created_by=actor,
+            created_at=_now(),
+        )
+        versions.append(version)
+        self._write(actor, "register", f"models/{model}/versions/{version.number}", "")
+        return version, inferred
+
+    async def models(self) -> tuple[str, ...]:
+        """The names of all models."""
+        return tuple(sorted(self.registered))
+
+    async def versions(self, model: str) -> tuple[Version, ...]:
+        """All versions of a model."""
+        return tuple(self._known(model))
+
+    async def version_status(self, model: str) -> tuple[VersionStatus, ...]:
+        """Ready if the route names it, else not hosted."""
+        route = await self.route(model)
+        live = route.live_versions() if route else ()
+        return tuple(
+            VersionStatus(version.number, "ready" if version.number in live else "not hosted")
+            for version in self._known(model)
+        )
+
+    async def route(self, model: str) -> Route | None:
+        """The route in force."""
+        self._known(model)
+        routes = self.routes.get(model)
+        return routes[-1] if routes else None
+
+    async def set_route(
+        self,
+        model: str,
+        weights: Mapping[int, float],
+        shadow: tuple[int, float] | None,
+        actor: str,
+        reason: str,
+        if_generation: int | None = None,
+    ) -> Route:
+        """Split the traffic."""
+        now = await self._matching(model, if_generation)
+        wanted = split(weights, shadow, [version.number for version in self._known(model)])
+        why = Change(actor, _now(), reason)
+        made = set_weights(now, wanted, why, SALT) if now else first_route(model, wanted, why, SALT)
+        return self._commit(made, "set-route")
+
+    async def promote(
+        self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
+    ) -> Route:
+        """Give a version everything."""
+        now = await self._routed(model, if_generation)
+        known = [known.number for known in self._known(model)]
+        return self._commit(promote(now, version, Change(actor, _now(), reason), known), "promote")
+
+    async def rollback(
+        self, model: str, actor: str, reason: str, if_generation: int | None = None
+    ) -> Route:
+        """Go back."""
+        now = await self._routed(model, if_generation)
+        return self._commit(rollback(now, Change(actor, _now(), reason)), "rollback")
+
+    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
+        """What a test has put there."""
+        self._known(model)
+        return self.arms
+
+    async def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditEntry, ...]:
+        """Entries after a sequence."""
+        return tuple(self.log[after : after + limit])
+
+    async def verify_audit(self) -> int | None:
+        """The first broken entry."""
+        return verify_chain(self.log)
+
+    async def served_at(self, model: str, at: datetime) -> Route | None:
+        """The last route made before a moment."""
+        self._known(model)
+        made = [
+            route
+            for route in self.routes.get(model, [])
+            if datetime.fromisoformat(route.created_at) <= at
+        ]
+        return made[-1] if made else None
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """A page that says what was accepted."""
+        kind = "application/openmetrics-text" if "openmetrics" in accept else "text/plain"
+        return b"weir_up 1\n", f"{kind}; version=1.0.0; charset=utf-8"
+
+    async def ready(self) -> bool:
+        """Whether a test wants it ready."""
+        return self.is_ready
+
+    def tamper(self, index: int) -> None:
+        """Rewrite an entry of the log behind the chain's back."""
+        self.log[index] = replace(self.log[index], actor="mallory")
+
+    def _known(self, model: str) -> list[Version]:
+        if model not in self.registered:
+            raise ModelNotFound(f"no model {model!r} is registered")
+        return self.registered[model]
+
+    async def _matching(self, model: str, if_generation: int | None) -> Route | None:
+        now = await self.route(model)
+        generation = now.generation if now else 0
+        if if_generation not in (None, generation):
+            raise PreconditionFailed(
+                f"the route of {model!r} is at generation {generation}, not {if_generation}"
+            )
+        return now
+
+    async def _routed(self, model: str, if_generation: int | None) -> Route:
+        now = await self._matching(model, if_generation)
+        if now is None:
+            raise NotFound(f"model {model!r} has no route yet")
+        return now
+
+    def _commit(self, route: Route, action: str) -> Route:
+        self.routes.setdefault(route.model, []).append(route)
+        resource = f"models/{route.model}/route"
+        self._write(route.created_by, action, resource, route.reason)
+        return route
+
+    def _write(self, actor: str, action: str, resource: str, reason: str) -> None:
+        last = self.log[-1] if self.log else None
+        states = (None, {"of": resource})
+        self.log.append(next_entry(last, action, resource, states, Change(actor, _now(), reason)))
+
+
+def signal(name: str, verdict: Verdict, **values: object) -> Signal:
+    """A signal of a made-up monitor about the feature `income`."""
+    defaults: dict[str, object] = {"family": "drift", "subject": "income", "rows": 400}
+    return Signal(name=name, verdict=verdict, **{**defaults, **values})  # type: ignore[arg-type]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

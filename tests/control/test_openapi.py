@@ -1,0 +1,126 @@
+"""The API documents itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from serve.control.api import create_app
+from tests.control.memory import MemoryControl
+
+METHODS = ("get", "put", "post", "delete", "patch")
+
+
+@pytest.fixture(name="document")
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document of the API."""
+    return create_app(MemoryControl()).openapi()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every operation with its name."""
+    return [
+        (f"{method.upper()} {path}", item[method])
+        for path, item in document["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+def references(value: object) -> set[str]:
+    """Every reference inside a document."""
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*map(references, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(references, value))
+    return set()
+
+
+def test_every_route_is_there(document: dict[str, Any]) -> None:
+    """The surface is exactly this; a change here is a change for users."""
+    assert sorted(name for name, _ in operations(document)) == [
+        "GET /health/live",
+        "GET /health/ready",
+        "GET /metrics",
+        "GET /v1/audit",
+        "GET /v1/audit:verify",
+        "GET /v1/models",
+        "GET /v1/models/{model}",
+        "GET /v1/models/{model}/route",
+        "GET /v1/models/{model}/served-at",
+        "GET /v1/models/{model}/signals",
+        "GET /v1/models/{model}/versions",
+        "POST /v1/artifacts",
+        "POST /v1/models/{model}/versions",
+        "POST /v1/models/{model}:promote",
+        "POST /v1/models/{model}:rollback",
+        "PUT /v1/models/{model}/route",
+    ]
+
+
+def test_every_route_documents_its_errors_in_one_shape(document: dict[str, Any]) -> None:
+    """Each operation has a summary, a sentence, a tag, and the one shape for all errors."""
+    shape = {"$ref": "#/components/schemas/ErrorView"}
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert operation["description"].endswith("."), name
+        assert len(operation["tags"]) == 1, name
+        errors = {s: r for s, r in operation["responses"].items() if not s.startswith("2")}
+        assert {"400", "default"} <= errors.keys(), name
+        for status, response in errors.items():
+            assert response["content"]["application/json"]["schema"] == shape, (name, status)
+
+
+def test_changes_document_their_headers(document: dict[str, Any]) -> None:
+    """Who acts, under which key and condition can be read from the document."""
+    for name, operation in operations(document):
+        headers = {p["name"] for p in operation.get("parameters", []) if p["in"] == "header"}
+        if ("route" in name and "PUT" in name) or ":promote" in name or ":rollback" in name:
+            assert headers == {"Weir-Actor", "If-Match", "Idempotency-Key"}, name
+
+
+def test_the_document_is_sound(document: dict[str, Any]) -> None:
+    """Version 3.1, unique operation ids, references that lead somewhere, schemas that are valid."""
+    ids = [operation["operationId"] for _, operation in operations(document)]
+    schemas = document["components"]["schemas"]
+
+    assert document["openapi"].startswith("3.1")
+    assert len(ids) == len(set(ids))
+    assert {ref.rpartition("/")[2] for ref in references(document)} == set(schemas)
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+    for path, item in document["paths"].items():
+        named = set(re.findall(r"{(\w+)}", path))
+        for operation in item.values():
+            in_path = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert in_path == named
+
+
+@pytest.mark.usefixtures("two_versions")
+def test_answers_match_the_document(http: httpx.Client, document: dict[str, Any]) -> None:
+    """What is sent is what is promised."""
+    for path in (
+        "/v1/models",
+        "/v1/models/{model}",
+        "/v1/models/{model}/versions",
+        "/v1/models/{model}/route",
+        "/v1/models/{model}/signals",
+        "/v1/audit",
+        "/v1/audit:verify",
+        "/health/live",
+    ):
+        promised = document["paths"][path]["get"]["responses"]["200"]["content"]
+        schema = {**promised["application/json"]["schema"], "components": document["components"]}
+
+        Draft202012Validator(schema).validate(http.get(path.format(model="credit")).json())
+
+
+def test_docs_can_be_read(http: httpx.Client) -> None:
+    """People find the pages where they look for them."""
+    assert http.get("/docs").status_code == 200
+    assert http.get("/openapi.json").json()["info"]["title"] == "Weir control API"
