@@ -106,7 +106,7 @@ async def _pids(control: httpx.AsyncClient, role: str) -> set[int]:
     answer.raise_for_status()
     return {
         entry["pid"]
-        for entry in answer.json()
+        for entry in answer.json()["processes"]
         if entry["role"] == role and (role == "gateway" or entry["model"] == NAME)
     }
 

@@ -20,7 +20,7 @@ from serve.edge.listener import Listener
 from serve.gateway import Gateway
 from serve.node.holder import borrow
 from serve.node.loop_thread import LoopThread
-from serve.node.names import CONTROL, HTTP_SOCKET, NAMESPACE
+from serve.node.names import CONTROL, HTTP_SOCKET, NAMESPACE, gateway_replica
 from serve.recorder.shipper import Shipper
 from serve.recorder.transport_ray import RayTransport
 from serve.traces import Tracer
@@ -39,7 +39,7 @@ class GatewayReplica:
 
     def __init__(self, settings: Settings, run_dir: Path) -> None:
         self._settings = settings
-        self._name = f"gateway-{os.getpid()}"
+        self._name = gateway_replica(os.getpid())
         provider = None
         if settings.telemetry.otlp_endpoint is not None:
             from serve.telemetry import tracer_provider  # noqa: PLC0415 - slow, and seldom needed
@@ -58,10 +58,6 @@ class GatewayReplica:
         self._shipper.start()
         self._following = asyncio.get_running_loop().create_task(self._follow())
         gc.freeze()
-
-    def pid(self) -> int:
-        """Give the process id of this replica."""
-        return os.getpid()
 
     async def check_health(self) -> None:
         """Fail when the loop that serves requests does not answer."""

@@ -28,10 +28,12 @@ COMMANDS: Mapping[str, Entry] = {
     "register": Entry("serve.cli.register:register", "Make an ONNX file a model's next version."),
     "models": Entry("serve.cli.models:models", "List models and how their traffic is split."),
     "versions": Entry("serve.cli.models:versions", "List the versions of a model."),
-    "route": Entry("serve.cli.route:route", "Show or change how a model's traffic is split."),
+    "route": Entry("serve.cli.route:route", "Show how a model's traffic is split, or change it."),
     "promote": Entry("serve.cli.route:promote", "Give a version all of the traffic."),
     "rollback": Entry("serve.cli.route:rollback", "Return to the version that served before."),
-    "signals": Entry("serve.cli.signals:signals", "Say what the monitors see, alarms first."),
+    "signals": Entry(
+        "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
+    ),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }
 

@@ -46,8 +46,7 @@ def register(
     from serve.cli.printing import print_json  # noqa: PLC0415
     from serve.control.prepare import Files, prepare  # noqa: PLC0415
 
-    # Asked first, so that nobody waits for a profile that has nowhere to go.
-    client.health()
+    client.models()  # so that nobody waits for a profile that has nowhere to go
     with _progress() as progress:
         prepared = prepare(Files(model, reference, card), Verify(), progress)
         progress("sending", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from configs.settings import Settings
 from registry.records import RouteTable, Version
 from registry.registry import Registry
 from serve.control.api import create_app
-from serve.control.fleet import Process
 from serve.control.fleet_ray import RayFleet
 from serve.control.plane import ControlPlane
 from serve.control.replicas import Replicas, VersionKey
@@ -56,10 +54,6 @@ class ControlActor:
     async def ready(self) -> bool:
         """Whether every gateway replica serves the present table."""
         return await self._plane.ready()
-
-    async def process(self) -> Process:
-        """Give this actor's own process."""
-        return Process("control", os.getpid())
 
     async def _open(self) -> None:
         await self._listener.open()

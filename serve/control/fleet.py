@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from registry.records import Version
 from serve.control.replicas import VersionKey
-from serve.control.service import VersionStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One process of the gateway: what it does, and its id."""
-
-    role: str
-    pid: int
-    model: str = ""
-    version: int = 0
+from serve.control.service import Process, VersionStatus
 
 
 class Fleet(Protocol):
@@ -43,4 +32,4 @@ class Fleet(Protocol):
         """Put new replicas in the place of a version's present ones, losing no request."""
 
     async def processes(self) -> tuple[Process, ...]:
-        """The processes that are running now."""
+        """The processes that are running now, but for the gateway replicas, which say so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from configs.errors import Refused
 from configs.settings import Settings
 from registry.records import Version
 from serve import gateway_ray
-from serve.control.fleet import Process
 from serve.control.replicas import VersionKey
-from serve.control.service import VersionStatus
+from serve.control.service import Process, VersionStatus
 from serve.models import host_ray
+from serve.models.addresses import addresses, folder, host_pid
 from serve.node.names import EXPORTER, GATEWAY_APP, NAMESPACE, OBSERVER, version_app
 
 _RUNNING = ApplicationStatus.RUNNING
@@ -29,7 +29,6 @@ _STATES = {
     ApplicationStatus.DEPLOYING: "starting",
     ApplicationStatus.NOT_STARTED: "starting",
 }
-_log = logging.getLogger("weir.control")
 
 
 class RayFleet:
@@ -80,18 +79,16 @@ class RayFleet:
             ) from error
 
     async def processes(self) -> tuple[Process, ...]:
-        """Give the processes that are running now."""
-        found = []
+        """Give the processes that are running now, but for the gateway replicas."""
+        found = [Process("control", os.getpid())]
         for role, actor in (("observer", OBSERVER), ("telemetry", EXPORTER)):
             handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
             found.append(Process(role, await handle.pid.remote()))
-        for name, state in (await self._states()).items():
-            if state is not _RUNNING:
-                continue
-            replica = ray_serve.get_app_handle(name)
-            pid = await replica.pid.remote()
+        for name in await self._states():
             key = _version_of(name)
-            found.append(Process("version", pid, *key) if key else Process("gateway", pid))
+            if key is not None:
+                sockets = addresses(folder(self._run_dir, *key))
+                found += [Process("version", host_pid(socket), *key) for socket in sockets]
         return tuple(found)
 
     async def _run(self, application: ray_serve.Application, name: str) -> None:

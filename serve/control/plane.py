@@ -7,15 +7,16 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from configs.errors import Unavailable, WeirError
 from registry.card import Card
 from registry.records import AuditEntry, Route, RoutedModel, RouteTable, Version
 from registry.registry import Registry
-from serve.control.fleet import Fleet, Process
+from serve.control.fleet import Fleet
 from serve.control.replicas import Replicas, VersionKey
-from serve.control.service import ArmSignals, VersionStatus
+from serve.control.service import ArmSignals, Process, VersionStatus
+from serve.node.names import gateway_pid
 
 _SETTLE_S = 30.0
 _log = logging.getLogger("weir.control")
@@ -107,33 +108,38 @@ class ControlPlane:
     ) -> Route:
         """Split the traffic, in percent."""
         wanted = {*weights, *((shadow[0],) if shadow is not None else ())}
-        return await self._change(
-            model,
-            wanted,
-            lambda: self._registry.set_route(model, weights, shadow, actor, reason, if_generation),
-        )
+
+        def commit() -> Route:
+            return self._registry.set_route(model, weights, shadow, actor, reason, if_generation)
+
+        async with self._change_turn:
+            return await self._change(model, wanted, commit)
 
     async def promote(
         self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
     ) -> Route:
         """Give a version all of the traffic."""
-        return await self._change(
-            model,
-            {version},
-            lambda: self._registry.promote(model, version, actor, reason, if_generation),
-        )
+
+        def commit() -> Route:
+            return self._registry.promote(model, version, actor, reason, if_generation)
+
+        async with self._change_turn:
+            return await self._change(model, {version}, commit)
 
     async def rollback(
         self, model: str, actor: str, reason: str, if_generation: int | None = None
     ) -> Route:
         """Return to the version that was stable before."""
-        route = await self.route(model)
-        wanted = {route.previous} if route is not None and route.previous is not None else set()
-        return await self._change(
-            model,
-            wanted,
-            lambda: self._registry.rollback(model, actor, reason, if_generation),
-        )
+
+        def commit() -> Route:
+            return self._registry.rollback(model, actor, reason, if_generation)
+
+        async with self._change_turn:
+            route = await self.route(model)
+            ways_back = (route.stable, route.previous) if route is not None else ()
+            return await self._change(
+                model, {number for number in ways_back if number is not None}, commit
+            )
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what the monitors say of every version of a model."""
@@ -162,7 +168,7 @@ class ControlPlane:
             frozenset(_key(version) for version in _named(self._replicas.table))
         )
 
-    async def replace(self, what: str, model: str, version: int) -> None:
+    async def replace(self, what: Literal["gateway", "version"], model: str, version: int) -> None:
         """Put new processes in the place of the gateway's or a version's present ones."""
         async with self._change_turn:
             if what == "gateway":
@@ -174,7 +180,8 @@ class ControlPlane:
 
     async def processes(self) -> tuple[Process, ...]:
         """Give the processes that are running now."""
-        return await self._fleet.processes()
+        gateways = [Process("gateway", gateway_pid(name)) for name in self._replicas.names()]
+        return (*await self._fleet.processes(), *gateways)
 
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and the bytes of its reference profile, if it has one."""
@@ -185,25 +192,26 @@ class ControlPlane:
         return found, await asyncio.to_thread(self._registry.read_artifact, digest)
 
     async def _change(self, model: str, wanted: set[int], commit: Callable[[], Route]) -> Route:
-        async with self._change_turn:
-            versions = [
-                await asyncio.to_thread(self._registry.version, model, number)
-                for number in sorted(wanted)
-            ]
-            await self._warm(versions)
-            try:
-                route = await asyncio.to_thread(commit)
-            finally:
-                await self._publish(await asyncio.to_thread(self._registry.table))
-            await self._replicas.settled(frozenset(map(_key, versions)), _SETTLE_S)
-            await self._clean_up()
-            return route
+        """Make one change; the caller holds `_change_turn`."""
+        versions = [
+            await asyncio.to_thread(self._registry.version, model, number)
+            for number in sorted(wanted)
+        ]
+        await self._warm(versions)
+        try:
+            route = await asyncio.to_thread(commit)
+        finally:
+            await self._publish(await asyncio.to_thread(self._registry.table))
+        await self._replicas.settled(frozenset(map(_key, versions)), _SETTLE_S)
+        await self._clean_up()
+        return route
 
     async def _warm(self, versions: list[Version]) -> None:
         """Start hosts, and wait until every gateway replica is connected to them."""
         await asyncio.gather(*(self._fleet.start(version) for version in versions))
-        await self._publish(_with(self._replicas.table, versions))
-        if not await self._replicas.settled(frozenset(map(_key, versions)), _SETTLE_S):
+        table = _with(self._replicas.table, versions)
+        await self._publish(table)
+        if not await self._replicas.settled(_reachable(table, versions), _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
             raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
 
@@ -239,6 +247,11 @@ def _key(version: Version) -> VersionKey:
 
 def _named(table: RouteTable) -> list[Version]:
     return [version for model in table.models.values() for version in model.versions.values()]
+
+
+def _reachable(table: RouteTable, versions: list[Version]) -> frozenset[VersionKey]:
+    """Give those of the versions that replicas connect to: of a model without a route, none."""
+    return frozenset(map(_key, versions)) & frozenset(map(_key, _named(table)))
 
 
 def _with(table: RouteTable, versions: list[Version]) -> RouteTable:

@@ -67,6 +67,10 @@ class Replicas:
             self._reports.pop(replica, None)
             self._news.notify_all()
 
+    def names(self) -> tuple[str, ...]:
+        """Give the replicas that are alive, in order."""
+        return tuple(sorted(self._alive()))
+
     async def settled(self, versions: frozenset[VersionKey], timeout_s: float) -> bool:
         """Wait until every replica routes by the present table and reaches these versions."""
         try:
@@ -87,9 +91,9 @@ class Replicas:
         alive = self._alive()
         return bool(alive) and all(
             report.generation == self._table.generation and versions <= report.connected
-            for report in alive
+            for report in alive.values()
         )
 
-    def _alive(self) -> list[Report]:
+    def _alive(self) -> dict[str, Report]:
         earliest = self._clock() - SILENT_S
-        return [report for report in self._reports.values() if report.at >= earliest]
+        return {name: report for name, report in self._reports.items() if report.at >= earliest}

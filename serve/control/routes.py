@@ -28,9 +28,12 @@ from serve.control.schemas import (
     ModelSummaryView,
     ModelsView,
     ModelView,
+    ProcessesView,
+    ProcessView,
     PromoteBody,
     RegisterBody,
     RegisteredView,
+    ReplaceBody,
     RollbackBody,
     RouteBody,
     RouteView,
@@ -78,7 +81,8 @@ traffic = APIRouter(tags=["traffic"])
 signals = APIRouter(tags=["signals"])
 audit = APIRouter(tags=["audit"])
 health = APIRouter(tags=["health"])
-ROUTERS = (models, traffic, signals, audit, health)
+system = APIRouter(tags=["system"])
+ROUTERS = (models, traffic, signals, audit, system, health)
 
 
 @models.post(
@@ -223,6 +227,29 @@ async def verify_audit(control: Plane) -> AuditCheckView:
     """Whether the chain of hashes is whole, else the first entry that breaks it."""
     broken = await control.verify_audit()
     return AuditCheckView(intact=broken is None, first_broken=broken)
+
+
+@system.get("/v1/system/processes", summary="List processes", responses=_errors(503))
+async def list_processes(control: Plane) -> ProcessesView:
+    """What is running now, by role and process id."""
+    return ProcessesView(
+        processes=tuple(
+            ProcessView(role=each.role, pid=each.pid, model=each.model, version=each.version)
+            for each in await control.processes()
+        )
+    )
+
+
+@system.post(
+    "/v1/system:replace",
+    summary="Replace processes",
+    responses=_errors(404, 413, 422, 503),
+    dependencies=[KEYED],
+)
+async def replace(body: ReplaceBody, control: Plane) -> ProcessesView:
+    """Put new processes in the place of the gateway's or a version's, losing no request."""
+    await control.replace(body.what, body.model, body.version)
+    return await list_processes(control)
 
 
 @health.get(

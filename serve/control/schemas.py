@@ -7,9 +7,9 @@ views ignore keys that they do not know, so that a client can be older than its 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from monitors.signal import Signal, Verdict
 from registry.card import Card
@@ -83,6 +83,21 @@ class RollbackBody(Body):
 def etag(generation: int) -> str:
     """The `ETag` of a route at a generation, which `If-Match` takes."""
     return f'"{generation}"'
+
+
+class ReplaceBody(Body):
+    """What to replace: all gateway replicas, or those of one version."""
+
+    what: Literal["gateway", "version"]
+    model: str = ""
+    version: int = 0
+
+    @model_validator(mode="after")
+    def _version_is_named(self) -> ReplaceBody:
+        if self.what == "version" and not (self.model and self.version):
+            message = "replacing a version needs its model and version"
+            raise ValueError(message)
+        return self
 
 
 class ErrorView(View):
@@ -267,6 +282,21 @@ class SignalsView(View):
 
     model: str
     arms: tuple[ArmSignalsView, ...]
+
+
+class ProcessView(View):
+    """One process of the gateway; `model` and `version` are set for version hosts only."""
+
+    role: str
+    pid: int
+    model: str
+    version: int
+
+
+class ProcessesView(View):
+    """All processes of the gateway."""
+
+    processes: tuple[ProcessView, ...]
 
 
 class AuditView(View):

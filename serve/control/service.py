@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from monitors.signal import Signal
 from registry.card import Card
@@ -29,6 +29,16 @@ class VersionStatus:
     version: int
     state: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the gateway: what it does, its id, and the version if it hosts one."""
+
+    role: str
+    pid: int
+    model: str = ""
+    version: int = 0
 
 
 class Control(Protocol):
@@ -89,6 +99,12 @@ class Control(Protocol):
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """The Prometheus page and its content type."""
+
+    async def replace(self, what: Literal["gateway", "version"], model: str, version: int) -> None:
+        """Put new processes in the place of the gateway's or a version's; no request is lost."""
+
+    async def processes(self) -> tuple[Process, ...]:
+        """The processes that are running now."""
 
     async def ready(self) -> bool:
         """Whether every gateway replica serves the present table."""

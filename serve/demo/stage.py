@@ -24,7 +24,7 @@ ROWS = 2400
 RATE = 600.0
 _CLIENT_S = 120.0
 _MONITORS_S = 20.0
-_ENOUGH = 0.95
+_STILL_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +63,21 @@ class Stage:
         return report
 
     def watched(self, version: int, role: Role, rows: float) -> ArmSignalsView:
-        """What the monitors say of an arm, once they have seen nearly all of its rows.
+        """What the monitors say of an arm, once they have seen `rows` or as many as they will.
 
-        Raises `Unavailable` if they have seen none within 20 s; if they sampled fewer, the
-        signals say on how many rows they rest.
+        Monitors sample, and drop rows rather than fall behind: when nothing new has come for 3 s,
+        nothing will. Raises `Unavailable` if they have seen none within 20 s.
         """
-        deadline = monotonic() + _MONITORS_S
+        began = moved = monotonic()
+        seen = 0
         with self.console.status("the monitors take in what was sampled"):
             while True:
-                arm = self._arm(version, role)
-                late = monotonic() > deadline
-                if arm is not None and (late or arm.rows >= _ENOUGH * rows):
+                arm, now = self._arm(version, role), monotonic()
+                if arm is not None and arm.rows > seen:
+                    seen, moved = arm.rows, now
+                if arm is not None and (seen >= rows or (seen and now - moved > _STILL_S)):
                     return arm
-                if late:
+                if now - began > _MONITORS_S:
                     message = f"the monitors have seen nothing of version {version} as {role}"
                     raise Unavailable(message)
                 sleep(0.2)

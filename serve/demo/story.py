@@ -14,7 +14,6 @@ from monitors.signal import Verdict
 from registry.records import Role
 from serve.cli.options import user_name
 from serve.control.client import ControlClient
-from serve.control.schemas import ArmSignalsView
 from serve.demo import show
 from serve.demo.data import FEATURES, MARKET_SHIFT, MODEL, clean, load_table, split
 from serve.demo.gateway import Ports, running, up_command
@@ -93,9 +92,10 @@ def _serve(stage: Stage, version: int) -> None:
     stage.console.print(show.answers(report))
     arm = stage.watched(version, Role.STABLE, report.answered)
     drift = show.of_family(arm, "drift")
+    alarms = sum(signal.verdict is Verdict.ALARM for signal in drift)
     stage.say(
-        f"Nothing has moved, and the monitors say so: {_alarms(arm, 'drift')} of {len(drift)} "
-        "drift signals in alarm."
+        f"Nothing has moved. Of {len(drift)} drift signals, {alarms} are in alarm, after "
+        f"{arm.rows:,} sampled rows."
     )
     stage.say("But look whom the model approves, though it never sees race:")
     stage.console.print(show.groups(report, arm))
@@ -112,8 +112,9 @@ def _shadow(stage: Stage, first: int, second: int) -> None:
         "answers had left. Nobody got an answer from it:"
     )
     stage.console.print(show.answers(report))
-    shadow = stage.watched(second, Role.SHADOW, report.answered * SHADOW_SHARE / 100)
-    stable = stage.watched(first, Role.STABLE, report.answered)
+    # Half of the requests, less what a fair coin may take away.
+    shadow = stage.watched(second, Role.SHADOW, 0.45 * report.answered)
+    stable = stage.watched(first, Role.STABLE, 0)
     stage.say("The change of the score is in standard deviations, the gaps are between shares.")
     stage.console.print(show.side_by_side(stable, shadow))
 
@@ -152,6 +153,7 @@ def _drift(stage: Stage, version: int) -> None:
     stage.console.print(show.answers(report))
     arm = stage.watched(version, Role.STABLE, report.answered)
     signals = show.of_family(arm, "drift")
+    stage.say(f"After {arm.rows:,} sampled rows:")
     stage.console.print(show.drift(signals))
     moved = [s.subject for s in signals if s.verdict is Verdict.ALARM and s.subject in FEATURES]
     stage.say(f"[bold]Moved: {', '.join(moved) or 'nothing'}.[/]")
@@ -187,10 +189,6 @@ def split_bounds(keys: int, share: float) -> str:
     """Between which counts 99 % of honest splits lie: binomial, `share` percent of the keys."""
     lower, upper = binom.interval(0.99, keys, share / 100)
     return f"{lower:.0f} to {upper:.0f}"
-
-
-def _alarms(arm: ArmSignalsView, family: str) -> int:
-    return sum(signal.verdict is Verdict.ALARM for signal in show.of_family(arm, family))
 
 
 def _chapter(console: Console, title: str) -> None:

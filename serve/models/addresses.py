@@ -20,6 +20,16 @@ def folder(run_dir: Path, model: str, version: int) -> Path:
     return run_dir / "v" / name
 
 
+def socket_path(versions: Path, pid: int) -> Path:
+    """Give the path of the socket of the replica that is this process."""
+    return versions / f"{pid}.sock"
+
+
+def host_pid(address: Address) -> int:
+    """Give the process id of the replica that listens at an address."""
+    return int(Path(address).stem)
+
+
 def addresses(versions: Path) -> tuple[Address, ...]:
     """Give the sockets that are there at this moment, in order of name."""
     return tuple(Address(str(path)) for path in sorted(versions.glob("*.sock")))

@@ -11,7 +11,7 @@ from ray import serve as ray_serve
 from configs.settings import Settings
 from registry.artifacts import Artifacts
 from registry.records import Version
-from serve.models.addresses import folder
+from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
 from serve.models.session import Session, warm_up
 from serve.node.loop_thread import LoopThread
@@ -35,14 +35,10 @@ class VersionHost:
 
             provider = tracer_provider(settings.telemetry, instance)
         tracer = RunTracer(provider, version.model, version.number)
-        socket = folder(run_dir, version.model, version.number) / f"{os.getpid()}.sock"
+        socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
         self._host = Host(version.number, session.run, socket, tracer.ran)
         self._thread = LoopThread("weir-host")
         self._thread.submit(self._host.open()).result()
-
-    def pid(self) -> int:
-        """Give the process id of this replica."""
-        return os.getpid()
 
     async def check_health(self) -> None:
         """Fail when the host's loop does not answer."""

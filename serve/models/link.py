@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from configs.errors import ModelFailed, NotReady, Unavailable, WeirError
 from serve.models import frames
@@ -35,8 +36,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Offer itself to the batcher."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for the type checker
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._batcher.free(self)
 
     def carry(self, batch: Batch) -> None:

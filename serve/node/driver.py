@@ -76,7 +76,8 @@ def _start(settings: Settings, run_dir: Path) -> None:
 
 
 def _actor(kind: type, name: str) -> Any:
-    return ray.remote(kind).options(name=name, num_cpus=0, max_restarts=-1, max_concurrency=1000)
+    """Give what makes an actor that lives, and comes back, until Ray ends."""
+    return ray.remote(kind).options(name=name, lifetime="detached", num_cpus=0, max_restarts=-1)
 
 
 def _on_signals(event: threading.Event) -> None:

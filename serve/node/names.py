@@ -14,3 +14,13 @@ CONTROL_SOCKET = "control"
 def version_app(model: str, version: int) -> str:
     """Give the name of the Ray Serve application of a version's host."""
     return f"version/{model}/{version}"
+
+
+def gateway_replica(pid: int) -> str:
+    """Give the name of the gateway replica that is this process."""
+    return f"gateway-{pid}"
+
+
+def gateway_pid(name: str) -> int:
+    """Give the process id in a gateway replica's name."""
+    return int(name.removeprefix("gateway-"))

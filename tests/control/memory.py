@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
 from monitors.signal import Signal, Verdict
@@ -14,7 +15,7 @@ from registry.card import Card, Task
 from registry.records import AuditEntry, Route, Version
 from registry.routing import Change, first_route, promote, rollback, set_weights, split
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.control.service import ArmSignals, VersionStatus
+from serve.control.service import ArmSignals, Process, VersionStatus
 
 SIGNATURE = Signature(
     inputs=(TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),),
@@ -34,6 +35,7 @@ class MemoryControl:
     log: list[AuditEntry] = field(default_factory=list)
     arms: tuple[ArmSignals, ...] = ()
     is_ready: bool = True
+    replaced: list[tuple[str, str, int]] = field(default_factory=list)
     fails: Exception | None = None
 
     async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
@@ -153,6 +155,16 @@ class MemoryControl:
         """A page that says what was accepted."""
         kind = "application/openmetrics-text" if "openmetrics" in accept else "text/plain"
         return b"weir_up 1\n", f"{kind}; version=1.0.0; charset=utf-8"
+
+    async def replace(self, what: Literal["gateway", "version"], model: str, version: int) -> None:
+        """Note what was to be replaced."""
+        if what == "version":
+            await self.versions(model)
+        self.replaced.append((what, model, version))
+
+    async def processes(self) -> tuple[Process, ...]:
+        """One process."""
+        return (Process("control", 1),)
 
     async def ready(self) -> bool:
         """Whether a test wants it ready."""

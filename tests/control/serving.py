@@ -29,7 +29,7 @@ class Stage:
     """A running server, on which one application after the other can stand."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +41,12 @@ class Stage:
         """A fresh API with nothing registered, in place of the one before."""
         control = MemoryControl()
         app = create_app(control)
+        self.put(app)
+        return Api(self.url, app, control)
+
+    def put(self, app: ASGIApp) -> None:
+        """Let another application stand here."""
         self._app = app
-        return Api(self._url, app, control)
 
 
 @contextmanager

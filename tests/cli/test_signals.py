@@ -1,0 +1,78 @@
+"""`weir signals`."""
+
+from __future__ import annotations
+
+import signal as signals_of_unix
+import subprocess
+import sys
+
+from monitors.signal import Verdict
+from serve.control.service import ArmSignals
+from tests.cli.conftest import Weir
+from tests.cli.test_main import ROOT
+from tests.control.memory import signal
+from tests.control.serving import Api
+
+ALARM = signal(
+    "weir.drift",
+    Verdict.ALARM,
+    value=0.42,
+    lower=0.31,
+    log10_evidence=8.25,
+    message="income has moved up",
+)
+WAITING = signal(
+    "weir.quality", Verdict.INSUFFICIENT_DATA, rows=12, rows_needed=1038, message="too early"
+)
+FINE = signal("weir.fairness", Verdict.OK, value=0.01, lower=-0.02, upper=0.04, log10_evidence=-0.3)
+BROKEN = signal("weir.score", Verdict.ERROR, message="the column is missing")
+
+
+def test_alarms_come_first_with_their_evidence(weir: Weir, two_versions: Api) -> None:
+    """The order is alarm, error, insufficient data, ok; figures stand beside the sentence."""
+    arms = (ArmSignals(2, "canary", 1200, (FINE, WAITING, BROKEN, ALARM)),)
+    two_versions.control.arms = arms
+
+    head, _, *rows = weir("signals", "credit").stdout.strip().splitlines()
+
+    assert head == (
+        "version 2, canary: 1 alarm, 1 error, 1 insufficient data, 1 ok, after 1,200 sampled rows"
+    )
+    assert [row.split()[0] for row in rows] == ["alarm", "error", "insufficient", "ok"]
+    for words in ("0.42 (at least 0.31)", "10^8.2", "income has moved up"):
+        assert words in rows[0]
+    assert "0.01 (-0.02 to 0.04)" in rows[3]
+    assert "0.501" in rows[3]
+
+
+def test_insufficient_data_says_how_much_more(weir: Weir, two_versions: Api) -> None:
+    """Too little data is said plainly, with the number of rows that would be enough."""
+    two_versions.control.arms = (ArmSignals(1, "stable", 12, (WAITING,)),)
+
+    assert "too early; needs about 1,038 more rows" in weir("signals", "credit").stdout
+
+
+def test_no_traffic_is_no_good_news(weir: Weir, two_versions: Api) -> None:
+    """Silence is never taken for ok."""
+    shown = weir("signals", "credit").stdout
+
+    assert "no traffic" in shown
+    assert "ok" not in shown
+
+
+def test_follow_prints_changes_until_ctrl_c(two_versions: Api) -> None:
+    """A new verdict appears by itself, and Ctrl-C is a good end."""
+    two_versions.control.arms = (ArmSignals(1, "stable", 12, (WAITING,)),)
+    command = [sys.executable, "-m", "serve.cli.main", "signals", "credit", "--follow"]
+    with subprocess.Popen(
+        [*command, "--url", two_versions.url], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert "1 insufficient data" in child.stdout.readline()
+        two_versions.control.arms = (ArmSignals(1, "stable", 900, (ALARM,)),)
+        for line in child.stdout:
+            if "1 alarm, after 900" in line:
+                break
+        child.send_signal(signals_of_unix.SIGINT)
+
+        assert child.wait(20) == 0

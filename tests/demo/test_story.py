@@ -1,0 +1,123 @@
+"""`weir demo` tells its story to the end, finds what moved, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from scipy.stats import binom
+
+from configs.errors import StartError
+from serve.cli import demo as command
+from serve.demo.data import MARKET_SHIFT
+from serve.demo.gateway import choose_port
+from serve.demo.story import split_bounds
+
+DEMO = (sys.executable, "-m", "serve.cli.main", "demo")
+
+
+def processes_with(mark: str) -> list[str]:
+    """The command lines of running processes whose environment or command holds `mark`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        if int(folder.name) == os.getpid():
+            continue
+        try:
+            text = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+            line = (folder / "cmdline").read_bytes()
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue
+        if mark.encode() in text and line:
+            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def free_ports() -> list[str]:
+    """Options that name two ports which nobody has."""
+    return ["--port", str(choose_port(0)), "--control-port", str(choose_port(0))]
+
+
+def marked(mark: str, folder: Path) -> dict[str, str]:
+    """An environment that every descendant inherits, with a temporary folder of its own."""
+    return {**os.environ, "WEIR_TEST_MARK": mark, "TMPDIR": str(folder)}
+
+
+@pytest.fixture
+def temporary() -> Path:
+    """A folder with a short name: sockets in it must have short paths."""
+    return Path(tempfile.mkdtemp(prefix="wd"))
+
+
+@pytest.mark.gateway
+@pytest.mark.timeout(240)
+def test_the_story_is_told_to_the_end(temporary: Path) -> None:
+    """The demo ends well within three minutes, names what moved, and leaves no process or file."""
+    told = subprocess.run(
+        [*DEMO, *free_ports()],
+        capture_output=True,
+        check=False,
+        timeout=180,
+        env=marked(temporary.name, temporary),
+        text=True,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stderr == ""
+    moved = next(line for line in told.stdout.splitlines() if line.startswith("Moved: "))
+    assert set(MARKET_SHIFT) <= set(moved.removeprefix("Moved: ").rstrip(".").split(", "))
+    assert "Warning" not in told.stdout
+    assert processes_with(temporary.name) == []
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
+
+
+@pytest.mark.gateway
+def test_an_interrupted_story_leaves_nothing(temporary: Path) -> None:
+    """SIGTERM while the gateway starts ends the demo and its gateway, and removes the files."""
+    demo = subprocess.Popen(
+        [*DEMO, *free_ports()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**marked(temporary.name, temporary), "PYTHONUNBUFFERED": "1"},
+        text=True,
+    )
+    assert demo.stdout is not None
+    with demo.stdout as words:
+        for line in words:
+            if "is starting" in line:
+                break
+        demo.send_signal(signal.SIGTERM)
+        words.read()
+    assert demo.wait(60) == 130
+    assert processes_with(temporary.name) == []
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
+
+
+def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
+    """The demo does not mix its files with those of somebody else."""
+    (tmp_path / "mine.txt").write_text("precious", encoding="utf-8")
+    told = subprocess.run(
+        [*DEMO, "--data", str(tmp_path)], capture_output=True, check=False, timeout=60, text=True
+    )
+    assert told.returncode == 1
+    assert "empty folder" in told.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lacks the demo's packages is told what to install."""
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "skl2onnx" else name)
+    with pytest.raises(StartError, match=r"skl2onnx: pip install 'weir-gateway\[demo\]'"):
+        command.require_packages()
+
+
+def test_expected_splits_hold_99_percent() -> None:
+    """The interval shown beside a split has at least 99 % of the binomial inside it."""
+    lower, upper = map(int, split_bounds(2000, 10.0).split(" to "))
+    inside = binom.cdf(upper, 2000, 0.1) - binom.cdf(lower - 1, 2000, 0.1)
+    assert 0.99 <= inside < 0.995

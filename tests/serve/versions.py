@@ -1,0 +1,82 @@
+"""Versions, routes and tables made by hand, and hosts that answer for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from registry.card import Card, Group, Task
+from registry.records import FULL, Arm, Route, RoutedModel, RouteTable, ShadowArm, Version
+from registry.signature import Datatype, Signature, TensorSpec
+from serve.models.addresses import folder
+from serve.models.host import Host, Run, Traced
+from serve.models.session import Session
+from tests.registry.models import regressor
+
+MODEL = "credit"
+SALT = b"s" * 16
+CARD = Card(task=Task.REGRESSION)
+GROUPED = Card(task=Task.REGRESSION, groups=(Group(name="sex"),))
+
+
+def signature(
+    datatype: Datatype = Datatype.FP32, inputs: tuple[int, ...] = (-1, 3), outputs: int = 1
+) -> Signature:
+    """One input `x` and one output `y`, both of one datatype."""
+    return Signature(
+        inputs=(TensorSpec(name="x", datatype=datatype, shape=inputs),),
+        outputs=(TensorSpec(name="y", datatype=datatype, shape=(-1, outputs)),),
+    )
+
+
+REGRESSOR = signature()
+"""What `tests.registry.models.regressor` takes and gives."""
+
+
+def version(number: int, model: str = MODEL, card: Card = CARD) -> Version:
+    """A version of the regressor."""
+    return Version(model, number, "sha256:", REGRESSOR, card, None, 0, "ada", "2026-01-01")
+
+
+def table(
+    generation: int,
+    weights: Mapping[int, int],
+    *,
+    shadow: ShadowArm | None = None,
+    previous: int | None = None,
+    card: Card = CARD,
+) -> RouteTable:
+    """A table of one model, split by weights in basis points; the first version is stable."""
+    arms = tuple(Arm(number, weight) for number, weight in weights.items())
+    route = Route(MODEL, generation, next(iter(weights)), arms, SALT, shadow, previous)
+    versions = {number: version(number, card=card) for number in route.live_versions()}
+    return RouteTable(generation, {MODEL: RoutedModel(route, versions)})
+
+
+def alone(generation: int, number: int = 1) -> RouteTable:
+    """A table in which one version has all of the traffic."""
+    return table(generation, {number: FULL})
+
+
+def run_of(number: int) -> Run:
+    """The regressor of a version: the sum of a row plus the version's number, by onnxruntime."""
+    return Session(regressor(float(number)).SerializeToString(), REGRESSOR, threads=1).run
+
+
+def socket_of(run_dir: Path, number: int, replica: str = "a") -> Path:
+    """Where a replica of a version listens."""
+    return folder(run_dir, MODEL, number) / f"{replica}.sock"
+
+
+async def host(
+    run_dir: Path,
+    number: int,
+    *,
+    run: Run | None = None,
+    replica: str = "a",
+    traced: Traced = lambda _wires, _seconds: None,
+) -> Host:
+    """A host of a version that listens; by default one that runs the regressor."""
+    opened = Host(number, run or run_of(number), socket_of(run_dir, number, replica), traced)
+    await opened.open()
+    return opened
