@@ -19,6 +19,8 @@ from serve.edge.http import Edge
 from serve.edge.listener import Listener
 from serve.gateway import Gateway
 from serve.node.holder import borrow
+from serve.node.lean_ray import keep_replica_on_loopback
+from serve.node.logs import log_to
 from serve.node.loop_thread import LoopThread
 from serve.node.names import CONTROL, HTTP_SOCKET, NAMESPACE, gateway_replica
 from serve.recorder.shipper import Shipper
@@ -38,6 +40,8 @@ class GatewayReplica:
     """
 
     def __init__(self, settings: Settings, run_dir: Path) -> None:
+        keep_replica_on_loopback()
+        log_to(settings.data)
         self._settings = settings
         self._name = gateway_replica(os.getpid())
         provider = None

@@ -1,23 +1,24 @@
-"""Ray shells: the actors that watch, and the control plane's way to ask them."""
+"""Ray shells: the actors that watch."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayError
 
-from configs.errors import Unavailable
 from configs.settings import Settings
 from monitors.blocks import SampleBlock, Snapshot
-from monitors.exporter import Exporter
-from monitors.observer import Observer, Watched
 from registry.records import Version
 from serve.control.service import ArmSignals
-from serve.node.names import CONTROL, EXPORTER, NAMESPACE, OBSERVER
+from serve.node.logs import log_to
+from serve.node.names import CONTROL, EXPORTER, NAMESPACE
+
+if TYPE_CHECKING:
+    from monitors.push import Push
 
 _log = logging.getLogger("weir.watchers")
 
@@ -26,7 +27,16 @@ class ExporterActor:
     """Folds counts and exports them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._exporter = Exporter(settings.telemetry, f"exporter-{os.getpid()}")
+        # Imported here, in the actor, so that the driver need not wait for it.
+        from monitors.exporter import Exporter  # noqa: PLC0415
+
+        log_to(settings.data)
+        self._exporter = Exporter(max(settings.monitors.signals_s, settings.recorder.flush_s))
+        self._push: Push | None = None
+        if settings.telemetry.otlp_endpoint is not None:
+            from monitors.push import Push  # noqa: PLC0415 - slow, and not always needed
+
+            self._push = Push(self._exporter, settings.telemetry, f"exporter-{os.getpid()}")
 
     def fold(self, snapshot: Snapshot) -> None:
         """Take in the counts of one source."""
@@ -38,7 +48,8 @@ class ExporterActor:
 
     def close(self) -> None:
         """Export what has not been exported."""
-        self._exporter.close()
+        if self._push is not None:
+            self._push.close()
 
     def pid(self) -> int:
         """Give the process id."""
@@ -49,6 +60,10 @@ class ObserverActor:
     """Folds blocks into signals and tells the exporter of them now and then."""
 
     def __init__(self, settings: Settings) -> None:
+        # Imported here, in the actor, so that the driver need not wait for it.
+        from monitors.observer import Observer  # noqa: PLC0415
+
+        log_to(settings.data)
         self._lock = threading.Lock()
         self._observer = Observer(settings.monitors, _describe, f"observer-{os.getpid()}")
         self._every_s = settings.monitors.signals_s
@@ -62,7 +77,10 @@ class ObserverActor:
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
         with self._lock:
-            return tuple(map(_view, self._observer.signals(model)))
+            return tuple(
+                ArmSignals(watched.version, watched.role, watched.rows, watched.signals)
+                for watched in self._observer.signals(model)
+            )
 
     def pid(self) -> int:
         """Give the process id."""
@@ -80,33 +98,7 @@ class ObserverActor:
                 _log.warning("the exporter cannot be reached; its next start will get all signals")
 
 
-class RayWatchers:
-    """Asks the actors, for the control plane."""
-
-    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
-        """Give what the monitors say of a model's versions."""
-        signals: tuple[ArmSignals, ...] = await _ask(OBSERVER, "signals", model)
-        return signals
-
-    async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Give the Prometheus page and its content type."""
-        page: tuple[bytes, str] = await _ask(EXPORTER, "page", accept)
-        return page
-
-
-async def _ask(actor: str, method: str, argument: str) -> Any:
-    try:
-        handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
-        return await getattr(handle, method).remote(argument)
-    except (RayError, ValueError) as error:
-        raise Unavailable(f"{actor} is not there at the moment; try again") from error
-
-
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:
     control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
     described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
     return described
-
-
-def _view(watched: Watched) -> ArmSignals:
-    return ArmSignals(watched.version, watched.role, watched.rows, watched.signals)

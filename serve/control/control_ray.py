@@ -8,15 +8,10 @@ from pathlib import Path
 
 from configs.settings import Settings
 from registry.records import RouteTable, Version
-from registry.registry import Registry
-from serve.control.api import create_app
-from serve.control.fleet_ray import RayFleet
-from serve.control.plane import ControlPlane
 from serve.control.replicas import Replicas, VersionKey
-from serve.edge.listener import Listener
 from serve.node.holder import borrow
+from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
-from serve.watchers_ray import RayWatchers
 
 _PATIENCE_S = 2.0
 
@@ -25,35 +20,46 @@ class ControlActor:
     """The one owner of the registry."""
 
     def __init__(self, settings: Settings, run_dir: Path) -> None:
-        registry = Registry.open(settings.data, settings.verify)
+        # Imported here, in the actor, so that the driver need not wait for them.
+        from registry.registry import Registry  # noqa: PLC0415
+        from serve.control.api import create_app  # noqa: PLC0415
+        from serve.control.fleet_ray import RayFleet  # noqa: PLC0415
+        from serve.control.plane import ControlPlane  # noqa: PLC0415
+        from serve.control.watchers_ray import RayWatchers  # noqa: PLC0415
+        from serve.edge.listener import Listener  # noqa: PLC0415
+
+        log_to(settings.data)
+        self._registry = Registry.open(settings.data, settings.verify)
         self._replicas = Replicas(time.monotonic)
-        self._plane = ControlPlane(
-            registry, RayFleet(settings, run_dir), RayWatchers(), self._replicas
-        )
+        self._fleet = RayFleet(settings, run_dir)
+        self._plane = ControlPlane(self._registry, self._fleet, RayWatchers(), self._replicas)
         self._listener = Listener(create_app(self._plane), borrow(run_dir, CONTROL_SOCKET))
         self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen on the control port and bring up everything that routes name, once."""
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
-        await asyncio.shield(self._opening)
+        await asyncio.shield(self._opened())
 
     async def ask(
         self, replica: str, generation: int, connected: frozenset[VersionKey]
     ) -> RouteTable | None:
         """Take a gateway replica's report; give a newer table as soon as there is one."""
-        if self._opening is None:  # This actor was started anew, and nobody else will say so.
-            self._opening = asyncio.get_running_loop().create_task(self._open())
+        self._opened()  # An actor that was started anew is told by nobody else.
         return await self._replicas.ask(replica, generation, connected, _PATIENCE_S)
 
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
 
-    async def ready(self) -> bool:
-        """Whether every gateway replica serves the present table."""
-        return await self._plane.ready()
+    def _opened(self) -> asyncio.Task[None]:
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        return self._opening
+
+    async def close(self) -> None:
+        """End what runs on Ray Serve: gateway replicas drain, hosts say goodbye."""
+        await self._fleet.close()
+        await asyncio.to_thread(self._registry.close)
 
     async def _open(self) -> None:
         await self._listener.open()

@@ -38,6 +38,10 @@ class RayFleet:
         self._settings = settings
         self._run_dir = run_dir
 
+    async def close(self) -> None:
+        """End Ray Serve and all that runs on it, each replica in its own way."""
+        await asyncio.to_thread(ray_serve.shutdown)
+
     async def start_gateway(self) -> None:
         """Have gateway replicas running; does nothing when they run already."""
         if (await self._states()).get(GATEWAY_APP) is not _RUNNING:

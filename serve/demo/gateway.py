@@ -14,7 +14,7 @@ from time import monotonic, sleep
 import httpx
 import yaml
 
-from configs.errors import StartError
+from configs.errors import StartError, WeirError
 
 READY_S = 90.0
 STOP_S = 10.0
@@ -66,7 +66,8 @@ def running(command: Sequence[str], ports: Ports, log: Path) -> Iterator[subproc
     """Run a gateway while the block runs; ready when it begins, gone when it ends.
 
     The child has a session of its own, so that Ctrl-C reaches the demo alone, which then ends
-    the child in order. Raises `StartError` with the child's last words if it does not get ready.
+    the child in order. Raises `StartError` with the child's last words if it does not get
+    ready, or if it has ended by itself when the block fails.
     """
     with log.open("wb") as words:
         # The command is this interpreter and our own module: nothing comes from outside.
@@ -76,6 +77,11 @@ def running(command: Sequence[str], ports: Ports, log: Path) -> Iterator[subproc
     try:
         wait_ready(child, ports, log)
         yield child
+    except WeirError as error:
+        if child.poll() is None:
+            raise
+        message = f"the gateway ended by itself: {last_words(log)}"
+        raise StartError(message) from error
     finally:
         stop(child)
 
@@ -85,10 +91,7 @@ def wait_ready(
 ) -> None:
     """Wait until both ports answer; `StartError` if the child ends or the time is over."""
     deadline = monotonic() + limit_s
-    while monotonic() < deadline:
-        if child.poll() is not None:
-            message = f"the gateway ended while it started: {last_words(log)}"
-            raise StartError(message)
+    while monotonic() < deadline and child.poll() is None:
         if _answers(f"{ports.http_url}/v2/health/ready") and _answers(
             f"{ports.control_url}/health/ready"
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from serve.demo.data import Applicants
 from serve.demo.traffic import Report
 from serve.demo.train import Trained
 
+_STRONGEST = 6
 _COLOURS = {
     Verdict.OK: "green",
     Verdict.ALARM: "bold red",
@@ -55,8 +57,8 @@ def answers(report: Report) -> Table:
         str(report.failed),
         _counts(report.by_version),
         _counts(report.by_arm),
-        f"{report.latency_ms_p50} ms",
-        f"{report.latency_ms_p99} ms",
+        _milliseconds(report.latency_ms_p50),
+        _milliseconds(report.latency_ms_p99),
     )
     return table
 
@@ -73,9 +75,10 @@ def groups(report: Report, arm: ArmSignalsView) -> Table:
 
 
 def drift(signals: Sequence[SignalView]) -> Table:
-    """Signals with their effect and evidence, the strongest evidence first."""
+    """The signals with the strongest evidence, and how many more there are."""
     table = _table("signal", "of", "change", "95 % bounds", "evidence", "verdict")
-    for signal in sorted(signals, key=lambda s: -(s.log10_evidence or 0.0)):
+    ordered = sorted(signals, key=lambda s: -(s.log10_evidence or 0.0))
+    for signal in ordered[:_STRONGEST]:
         evidence = signal.log10_evidence
         table.add_row(
             signal.name.replace("_", " "),
@@ -85,6 +88,9 @@ def drift(signals: Sequence[SignalView]) -> Table:
             "" if evidence is None else f"10^{evidence:.1f}",
             _verdict(signal.verdict),
         )
+    table.add_section()
+    rest = Counter(signal.verdict.value for signal in ordered[_STRONGEST:])
+    table.add_row(f"{rest.total()} more", "", "", "", "less", _counts(rest))
     return table
 
 
@@ -153,6 +159,10 @@ def _share(hits: int, rows: int) -> tuple[str, str, str]:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} ms"
 
 
 def _signed(value: float | None) -> str:

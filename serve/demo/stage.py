@@ -20,8 +20,8 @@ from serve.demo.gateway import Ports
 from serve.demo.traffic import Report, request_body
 from serve.demo.train import Trained
 
-ROWS = 2400
-RATE = 600.0
+ROWS = 1800
+RATE = 300.0
 _CLIENT_S = 120.0
 _MONITORS_S = 20.0
 _STILL_S = 3.0

@@ -179,7 +179,7 @@ def _next_steps(stage: Stage, *, running_on: bool) -> None:
     if running_on:
         stage.say("The gateway still runs. In another terminal:")
     else:
-        stage.say("The gateway is ended now. [bold]weir demo --keep[/] leaves it running, for:")
+        stage.say("The gateway ends now. [bold]weir demo --keep[/] leaves it running, for:")
     for line in stage.next_steps():
         # As one line each, so that it can be copied: the console must not wrap it.
         stage.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)

@@ -96,20 +96,18 @@ class Edge:
         limit = self._limits.body_max_bytes
         if headers.length is not None and headers.length > limit:
             raise TooLarge(f"the body has {headers.length} bytes, {limit} are allowed")
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return body
-        parts = [body]
-        size = len(body)
-        while message.get("more_body", False):
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise BadInput("the client left before its request was complete")
-            parts.append(message["body"])
+            parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
                 raise TooLarge(f"the body is larger than the {limit} bytes that are allowed")
+            more = message.get("more_body", False)
         return b"".join(parts)
 
     def _describe(self, asked: Endpoint) -> Reply:

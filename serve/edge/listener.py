@@ -53,8 +53,11 @@ class Listener:
             server.close()
         deadline = asyncio.get_running_loop().time() + timeout_s
         connections = self._server.server_state.connections
+        await asyncio.sleep(_CHECK_S)  # What was accepted a moment ago becomes a connection.
         while connections and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(_CHECK_S)
+        for connection in [*connections]:
+            connection.transport.abort()
         self._server.should_exit = True
         if self._task is not None:
             await self._task

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from configs.errors import DeadlineExceeded, Unavailable, WeirError
+from configs.errors import DeadlineExceeded, ModelFailed, Unavailable, WeirError
 from serve.models.frames import Tensors
 
 
@@ -97,6 +97,7 @@ class Batcher:
         self._pumping = False
         self._sweep: asyncio.TimerHandle | None = None
         self._rows_waiting = 0
+        self._closed: WeirError | None = None
         self.on_batch: Callable[[int], None] = _ignore
         self.on_retry: Callable[[], None] = _nothing
 
@@ -109,6 +110,8 @@ class Batcher:
         self, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
     ) -> asyncio.Future[Tensors]:
         """Queue a request; `Unavailable` at once when too many rows wait already."""
+        if self._closed is not None:
+            raise type(self._closed)(self._closed.message)
         if self._rows_waiting and self._rows_waiting + rows > self._queue_max_rows:
             raise Unavailable(f"{self._rows_waiting} rows are waiting already; try again")
         job = Job(tensors, rows, deadline, self._loop.create_future(), trace)
@@ -132,9 +135,12 @@ class Batcher:
             self._free.remove(carrier)
 
     def answered(self, batch: Batch, answer: Tensors) -> None:
-        """Hand out the answer to a batch."""
+        """Hand out the answer to a batch; one that is not row for row is nobody's."""
         self._out.pop(batch, None)
-        batch.resolve(answer)
+        if len(batch.jobs) > 1 and any(tensor.shape[:1] != (batch.rows,) for tensor in answer):
+            self.failed(batch, ModelFailed("the model does not answer row by row"))
+        else:
+            batch.resolve(answer)
 
     def failed(self, batch: Batch, error: WeirError) -> None:
         """Reject a job that the model cannot run; jobs of a batch are tried alone first.
@@ -151,6 +157,8 @@ class Batcher:
     def lost(self, batch: Batch) -> None:
         """Send a batch whose link broke once more: inference is pure; a second loss is final."""
         self._out.pop(batch, None)
+        if all(job.answer.done() for job in batch.jobs):
+            return
         if batch.tries > 1:
             batch.reject(Unavailable("the version's replica was lost twice; try again"))
             return
@@ -159,7 +167,8 @@ class Batcher:
         self._pump()
 
     def close(self, error: WeirError) -> None:
-        """Reject everything that still waits."""
+        """Reject everything that still waits, and whatever comes later."""
+        self._closed = error
         for batch in (*self._again, *self._out):
             batch.reject(error)
         Batch(list(self._waiting), 0).reject(error)
@@ -228,6 +237,8 @@ class Batcher:
         for job in waiting:
             if job.deadline <= now and not job.answer.done():
                 job.answer.set_exception(DeadlineExceeded("no answer within the deadline"))
+        self._waiting = deque(job for job in self._waiting if not job.answer.done())
+        self._rows_waiting = sum(job.rows for job in self._waiting)
         deadlines = [job.deadline for job in waiting if not job.answer.done()]
         if deadlines:
             self._sweep = self._loop.call_at(min(deadlines), self._expire)

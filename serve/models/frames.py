@@ -2,7 +2,7 @@
 
 A frame is a fixed header, one short header for each tensor, and the tensors' raw bytes:
 
-    u32 length of what follows | u8 kind | u8 tensors | u16 traced | u32 version | u64 sequence
+    u32 length of what follows | u8 kind | u8 traced | u16 tensors | u32 version | u64 sequence
     tensor header: u8 datatype | u8 dimensions | u16, u32 zero | u64 bytes | i64 dimensions
     tensors, packed, little-endian; strings as u32 length and bytes for each element
 
@@ -78,7 +78,7 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
     if length > MAX_FRAME:
         raise BrokenFrame(f"a frame of {length} bytes is too long")
     header = _HEADER.pack(
-        length, frame.kind, len(heads), bool(traces), frame.version, frame.sequence
+        length, frame.kind, bool(traces), len(heads), frame.version, frame.sequence
     )
     return [b"".join((header, *heads)), *bodies]
 
@@ -89,11 +89,11 @@ def decode(data: memoryview) -> Frame:
     Numeric tensors are read-only views of `data`.
     """
     try:
-        kind, count, traced, version, sequence = _PAYLOAD.unpack_from(data, 0)
+        kind, traced, count, version, sequence = _PAYLOAD.unpack_from(data, 0)
         tensors = _decode_tensors(data, count)
         traces = tuple(tensors[-1].tolist()) if traced else ()
         return Frame(Kind(kind), version, sequence, tensors[: count - traced], traces)
-    except (struct_error, ValueError, IndexError, UnicodeDecodeError) as error:
+    except (struct_error, ValueError, IndexError, TypeError) as error:
         raise BrokenFrame(str(error)) from error
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
-from configs.errors import NotReady, WeirError
+from configs.errors import ModelFailed, NotReady, WeirError
 from serve.models import frames
 from serve.models.frames import BrokenFrame, Frame, Kind, Tensors
 
@@ -19,6 +20,7 @@ Traced = Callable[[tuple[str, ...], float], None]
 
 _INLINE_S = 0.000_15
 """Runs shorter than this stay on the loop: a thread would cost more than it frees."""
+_log = logging.getLogger("weir.host")
 
 
 class Host:
@@ -73,6 +75,10 @@ class Host:
                 answer = await asyncio.to_thread(self._run, frame.tensors)
         except WeirError as error:
             return frames.failure(frame.version, frame.sequence, error.code, error.message)
+        except Exception as error:  # A process boundary: the gateway counts it by its code.
+            _log.exception("a run failed in a way that no model should")
+            message = f"the model failed: {type(error).__name__}"
+            return frames.failure(frame.version, frame.sequence, ModelFailed.code, message)
         took = time.perf_counter() - started
         self._seconds_a_run += 0.1 * (took - self._seconds_a_run)
         if frame.traces:

@@ -14,6 +14,8 @@ from registry.records import Version
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
 from serve.models.session import Session, warm_up
+from serve.node.lean_ray import keep_replica_on_loopback
+from serve.node.logs import log_to
 from serve.node.loop_thread import LoopThread
 from serve.traces import RunTracer
 
@@ -24,6 +26,8 @@ class VersionHost:
     """Loads one version, listens for its batches, and leaves without losing one."""
 
     def __init__(self, settings: Settings, run_dir: Path, version: Version) -> None:
+        keep_replica_on_loopback()
+        log_to(settings.data)
         self._settings = settings
         model = Artifacts(settings.data / "artifacts").read(version.digest)
         session = Session(model, version.signature, settings.hosts.threads)

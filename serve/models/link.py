@@ -34,6 +34,11 @@ class Link(asyncio.Protocol):
         self._sequence = 0
         self._leaving = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the replica can be reached over this link."""
+        return self._transport is not None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Offer itself to the batcher."""
         self._transport = cast("asyncio.Transport", transport)
@@ -146,9 +151,12 @@ class Links:
         try:
             await self._loop.create_unix_connection(lambda: link, address)
         except ConnectionRefusedError:
-            forget(address)  # Its replica died without a goodbye.
+            with contextlib.suppress(OSError):
+                forget(address)  # Its replica died without a goodbye.
             return
-        except FileNotFoundError:
+        except OSError:  # It has gone, or cannot be reached now: the next look may find it.
+            return
+        if not link.is_open:
             return
         self._links[address] = link
         self.was_connected = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import logging
 import os
 import shutil
@@ -20,18 +21,20 @@ from types import FrameType
 from typing import Any
 
 import ray
-from ray import serve as ray_serve
 
 from configs.errors import WeirError
 from configs.settings import Settings
 from serve.control.control_ray import ControlActor
+from serve.node.lean_ray import leave_out_unused_processes
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE, OBSERVER
 from serve.watchers_ray import ExporterActor, ObserverActor
 
 _PR_SET_PDEATHSIG = 1
 _OBJECT_STORE_BYTES = 256 * 2**20
-_LOGICAL_CPUS = 1
+_PRESTARTED = 5
+"""Ray starts as many workers ahead as it believes to have processors: one for each of our own."""
 _SERVE_DOWN_S = 2.5
+_EXPORT_DOWN_S = 1.0
 _RAY_DOWN_S = 1.5
 
 
@@ -50,29 +53,40 @@ def main(run_dir: Path, status_fd: int) -> None:
         _say(status_fd, f"error: {_sentence(error)}")
         raise
     finally:
-        _bounded(ray_serve.shutdown, _SERVE_DOWN_S)
+        _bounded(_control_down, _SERVE_DOWN_S)
+        _bounded(_export_down, _EXPORT_DOWN_S)
         _bounded(ray.shutdown, _RAY_DOWN_S)
         if os.getppid() != supervisor:
             shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def _start(settings: Settings, run_dir: Path) -> None:
+    """Start in the order in which things are waited for.
+
+    Ray Serve is imported while Ray starts, and its controller starts beside the control actor;
+    what watches comes last.
+    """
+    importing = threading.Thread(target=importlib.import_module, args=("ray.serve",))
+    importing.start()
+    leave_out_unused_processes()
     ray.init(
         address="local",
-        num_cpus=_LOGICAL_CPUS,
+        num_cpus=_PRESTARTED,
         num_gpus=0,
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         namespace=NAMESPACE,
         logging_level=logging.ERROR,
+        log_to_driver=False,
         _temp_dir=str(run_dir / "ray"),
-        _node_ip_address="127.0.0.1",
     )
+    control = _actor(ControlActor, CONTROL).remote(settings, run_dir)
+    importing.join()
+    ray_serve: Any = importlib.import_module("ray.serve")
+    ray_serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+    ray.get(control.open.remote())
     _actor(ExporterActor, EXPORTER).remote(settings)
     _actor(ObserverActor, OBSERVER).remote(settings)
-    control = _actor(ControlActor, CONTROL).remote(settings, run_dir)
-    ray_serve.start(proxy_location="Disabled")
-    ray.get(control.open.remote())
 
 
 def _actor(kind: type, name: str) -> Any:
@@ -91,6 +105,16 @@ def _on_signals(event: threading.Event) -> None:
 def _die_with_parent() -> None:
     """Be told to end when the supervisor is killed, which cannot tell anybody any more."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _control_down() -> None:
+    control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+    ray.get(control.close.remote())
+
+
+def _export_down() -> None:
+    exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
+    ray.get(exporter.close.remote())
 
 
 def _bounded(work: Callable[[], None], seconds: float) -> None:

@@ -23,6 +23,7 @@ from configs.errors import StartError
 from configs.settings import Settings
 from serve.node.descendants import adopt_orphans, end_descendants
 from serve.node.holder import Holder, listen
+from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
 
 _DRIVER_DOWN_S = 4.3
@@ -37,6 +38,8 @@ _RAY_ENVIRONMENT = {
     # Ray would let everything else on the machine go before the gateway.
     "RAY_worker_niceness": "0",
     "RAY_ADDRESS": "",
+    # All of Ray listens on loopback: whoever reaches its ports can run what they like.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 Tell = Callable[["Started"], None]
@@ -81,21 +84,21 @@ def _run(
     adopt_orphans()
     resolved = settings.model_copy(update={"data": settings.data.resolve()})
     (run_dir / "settings.json").write_text(resolved.model_dump_json())
-    log_path = resolved.data / "weir.log"
+    log = log_path(resolved.data)
     with contextlib.ExitStack() as stack:
         stack.callback(Holder(run_dir, sockets).close)
-        driver, status = _start_driver(run_dir, stack.enter_context(log_path.open("ab")))
+        driver, status = _start_driver(run_dir, stack.enter_context(log.open("ab")))
         stack.callback(os.close, status)
         stack.callback(_end, driver)
         word = _first_line(status, watch.heard)
         if word is None:
             return
         if word != "ready":
-            raise StartError(_why(word, log_path))
+            raise StartError(_why(word, log))
         http, control = (_url(sockets[name]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
         watch.tell(Started(http, control, time.monotonic() - began))
         if _first(watch.heard, status) == status:
-            raise StartError(f"the gateway ended by itself; see {log_path}")
+            raise StartError(f"the gateway ended by itself; see {log}")
 
 
 def _start_driver(run_dir: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], int]:
@@ -136,10 +139,10 @@ def _first(*readable: int) -> int:
     return next(descriptor for descriptor in readable if descriptor in ready)
 
 
-def _why(word: str, log_path: Path) -> str:
+def _why(word: str, log: Path) -> str:
     if word.startswith("error: "):
-        return f"{word.removeprefix('error: ')} (log: {log_path})"
-    return f"the gateway did not start; see {log_path}"
+        return f"{word.removeprefix('error: ')} (log: {log})"
+    return f"the gateway did not start; see {log}"
 
 
 def _end(driver: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.errors import StartError
+from configs.errors import StartError, Unavailable
 from serve.demo.gateway import Ports, choose_port, last_words, running, stop, up_command, wait_ready
 
 _SERVER = """
@@ -79,6 +79,32 @@ def test_the_child_is_gone_after_a_failure(tmp_path: Path) -> None:
     ):
         raise RuntimeError("inside")
     assert child.poll() is not None
+
+
+def test_a_child_that_dies_later_is_quoted(tmp_path: Path) -> None:
+    """If the block fails because the child has ended, the error carries the child's last words."""
+    ports = free_ports()
+
+    def fail_with(child: subprocess.Popen[bytes]) -> None:
+        child.kill()
+        child.wait()
+        raise Unavailable("nobody answers")
+
+    with (
+        pytest.raises(StartError, match=r"ended by itself: .*GET"),
+        running(server(ports), ports, tmp_path / "log") as child,
+    ):
+        fail_with(child)
+
+
+def test_an_error_with_a_living_child_stays_as_it_is(tmp_path: Path) -> None:
+    """While the child lives, an error in the block is not blamed on it."""
+    ports = free_ports()
+    with (
+        pytest.raises(Unavailable, match="too busy"),
+        running(server(ports), ports, tmp_path / "log"),
+    ):
+        raise Unavailable("too busy")
 
 
 def test_a_child_that_dies_is_quoted(tmp_path: Path) -> None:

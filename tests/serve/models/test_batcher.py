@@ -1,0 +1,213 @@
+"""Requests share batches, and each gets the answer to its own rows and to nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import Unavailable
+from tests.serve.models.carriers import Answering, Holding, batcher, doubled, rows, soon
+
+
+async def turn(times: int = 3) -> None:
+    """Let the loop turn."""
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+async def _run_all(jobs: list[tuple[int, int]], max_rows: int, carriers: int) -> None:
+    gathers = batcher(max_rows=max_rows, queue_max_rows=10_000)
+    carrying = [Answering(gathers) for _ in range(carriers)]
+    asked = [rows(count, 1000.0 * n, width) for n, (count, width) in enumerate(jobs)]
+
+    answers = await asyncio.gather(*(gathers.submit(job, len(job[0]), soon()) for job in asked))
+
+    for job, answer in zip(asked, answers, strict=True):
+        np.testing.assert_array_equal(answer[0], doubled(job)[0])
+    batches = [batch for carrier in carrying for batch in carrier.batches]
+    largest = max((count for count, _ in jobs), default=0)
+    assert all(len(batch[0]) <= max(max_rows, largest) for batch in batches)
+    assert sum(len(batch[0]) for batch in batches) == sum(count for count, _ in jobs)
+    assert gathers.idle
+
+
+@settings(max_examples=60)
+@given(
+    jobs=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 3)), max_size=20),
+    max_rows=st.integers(1, 8),
+    carriers=st.integers(1, 3),
+)
+def test_everybody_gets_their_own_rows(
+    jobs: list[tuple[int, int]], max_rows: int, carriers: int
+) -> None:
+    """Jobs of any rows and widths, over any number of links, are answered row for row."""
+    uvloop.run(_run_all(jobs, max_rows, carriers))
+
+
+async def test_a_lone_request_leaves_at_once() -> None:
+    """With a free link there is no delay: the request is out on the loop's next turn."""
+    gathers = batcher()
+    link = Holding(gathers)
+
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+
+    assert link.rows() == [1]
+
+
+async def test_requests_read_together_leave_together() -> None:
+    """Requests of one turn of the loop share a batch, though a link was free."""
+    gathers = batcher()
+    link = Holding(gathers)
+
+    for n in range(3):
+        gathers.submit(rows(1, n), 1, soon())
+    await turn()
+
+    assert link.rows() == [3]
+
+
+async def test_the_next_batch_gathers_while_one_is_out() -> None:
+    """What arrives while the link is busy goes as one batch when it is free, up to `max_rows`."""
+    gathers = batcher(max_rows=4)
+    link = Holding(gathers)
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+
+    for n in range(6):
+        gathers.submit(rows(1, n), 1, soon())
+    await turn()
+    assert link.rows() == [1]
+    link.answer()
+    link.answer()
+
+    assert link.rows() == [1, 4, 2]
+
+
+async def test_a_request_larger_than_a_batch_goes_alone() -> None:
+    """A request is never cut: one with more rows than `max_rows` is a batch of its own."""
+    gathers = batcher(max_rows=4)
+    link = Holding(gathers)
+    for count in (1, 9, 1):
+        gathers.submit(rows(count), count, soon())
+    await turn()
+    link.answer()
+    link.answer()
+
+    assert link.rows() == [1, 9, 1]
+
+
+async def test_different_shapes_never_share_a_batch() -> None:
+    """Rows of other widths wait for a batch of their own, in order."""
+    gathers = batcher()
+    link = Holding(gathers)
+    for width in (3, 3, 5, 3):
+        gathers.submit(rows(1, width=width), 1, soon())
+    await turn()
+    link.answer()
+    link.answer()
+
+    assert [batch.tensors()[0].shape for batch in link.seen] == [(2, 3), (1, 5), (1, 3)]
+
+
+async def test_models_without_a_batch_run_one_request_at_a_time() -> None:
+    """When rows cannot be put under one another, every request is a batch."""
+    gathers = batcher(batched=False)
+    link = Holding(gathers)
+    for _ in range(3):
+        gathers.submit(rows(2), 1, soon())
+    await turn()
+    link.answer()
+    link.answer()
+
+    assert [len(batch.jobs) for batch in link.seen] == [1, 1, 1]
+
+
+async def test_several_links_work_at_the_same_time() -> None:
+    """A second replica takes the next batch while the first is busy."""
+    gathers = batcher()
+    first, second = Holding(gathers), Holding(gathers)
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+
+    assert (first.rows(), second.rows()) == ([1], [1])
+
+
+async def test_cancelled_requests_are_not_sent() -> None:
+    """Nobody runs what nobody waits for."""
+    gathers = batcher()
+    link = Holding(gathers)
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+    gathers.submit(rows(1, 10.0), 1, soon()).cancel()
+    wanted = gathers.submit(rows(1, 20.0), 1, soon())
+    link.answer()
+
+    assert link.rows() == [1, 1]
+    link.answer()
+    np.testing.assert_array_equal((await wanted)[0], doubled(rows(1, 20.0))[0])
+    assert gathers.idle
+
+
+async def test_an_answer_to_a_cancelled_request_is_ignored() -> None:
+    """One caller who leaves while the batch is out costs the others nothing."""
+    gathers = batcher()
+    link = Holding(gathers)
+    left, stayed = gathers.submit(rows(1), 1, soon()), gathers.submit(rows(1, 9.0), 1, soon())
+    await turn()
+    left.cancel()
+    link.answer()
+
+    np.testing.assert_array_equal((await stayed)[0], doubled(rows(1, 9.0))[0])
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    """Too many waiting rows are `Unavailable`; room comes back when a batch leaves."""
+    gathers = batcher(max_rows=4, queue_max_rows=8)
+    link = Holding(gathers)
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+    for _ in range(8):
+        gathers.submit(rows(1), 1, soon())
+
+    with pytest.raises(Unavailable, match="8 rows are waiting"):
+        gathers.submit(rows(1), 1, soon())
+    link.answer()
+    gathers.submit(rows(4), 4, soon())
+
+
+async def test_one_request_may_exceed_an_empty_queue() -> None:
+    """A single request larger than the queue is not turned away when nothing waits."""
+    gathers = batcher(queue_max_rows=8)
+
+    assert not gathers.submit(rows(20), 20, soon()).done()
+
+
+async def test_trace_contexts_travel_with_their_batch() -> None:
+    """A batch carries the contexts of those of its requests that are traced."""
+    gathers = batcher()
+    link = Holding(gathers)
+    for trace in (None, "first", None, "second"):
+        gathers.submit(rows(1), 1, soon(), trace)
+    await turn()
+
+    assert link.out[0].traces() == ("first", "second")
+
+
+async def test_every_batch_is_told_by_its_rows() -> None:
+    """`on_batch` hears of each batch that leaves."""
+    gathers = batcher(max_rows=2)
+    told: list[int] = []
+    gathers.on_batch = told.append
+    Answering(gathers)
+
+    await asyncio.gather(*(gathers.submit(rows(1, n), 1, soon()) for n in range(5)))
+
+    assert told == [2, 2, 1]

@@ -1,0 +1,189 @@
+"""The recorder never waits, and every row it chose is shipped or counted as dropped."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from configs.settings import Recorder as RecorderSettings
+from monitors.telemetry.names import INFERENCE_DURATION, SNAPSHOTS_FAILED
+from registry.signature import Signature
+from serve.recorder.recorder import Recorder
+from serve.recorder.samples import DRAWS
+from serve.recorder.shipper import Shipper
+from tests.serve.recorder.sampling import Memory, arm, dropped, keep, recorder, sample, shipped
+from tests.serve.versions import MODEL
+from tests.serve.waiting import wait_until
+
+
+def shipper(of: Recorder, transport: Memory, period_s: float = 1000.0) -> Shipper:
+    """A shipper without gauges."""
+    return Shipper(of, transport, "gateway-7", period_s, dict)
+
+
+def test_answers_and_errors_are_counted_apart() -> None:
+    """Durations are kept by version, role and code of the error."""
+    records = recorder()
+    stable = arm(records)
+    stable.answered(0.002)
+    stable.answered(0.002)
+    stable.failed(0.1, "bad_tensor")
+
+    found = records.counts.snapshot("me", 0).histograms
+
+    series = {error: found[INFERENCE_DURATION.name, (MODEL, "1", "stable", error)] for error in ("", "bad_tensor")}
+    assert {error: sum(counts.buckets) for error, counts in series.items()} == {
+        "": 2,
+        "bad_tensor": 1,
+    }
+    assert series[""].total == 0.004
+
+
+def test_the_draw_alone_decides() -> None:
+    """A prediction is kept when its draw is below the dial's limit, in whatever role."""
+    records = recorder(rows_per_s=100.0)
+    records.dial.turn(10_000, 1.0)
+    stable = arm(records)
+    limit = records.dial.limit
+
+    for number, draw in enumerate([0, limit - 1, limit, DRAWS - 1]):
+        keep(stable, number, draw)
+
+    samples, rows = records.take()
+    assert [int(kept.prediction_id, 16) for kept in samples] == [0, 1]
+    assert rows == 2
+
+
+def test_a_recorder_that_is_off_keeps_no_rows() -> None:
+    """Without sampling the counts go on."""
+    records = Recorder(RecorderSettings(enabled=False))
+    keep(arm(records), 1, 0)
+
+    assert records.take() == ([], 0)
+
+
+def test_a_full_buffer_drops_and_counts() -> None:
+    """Rows beyond the buffer are lost and counted; what is in it stays; room comes back."""
+    records = recorder(buffer_max_rows=16)
+    stable = arm(records)
+    keep(stable, 1, 0, rows=10)
+    keep(stable, 2, 0, rows=7)
+    keep(stable, 3, 0, rows=6)
+
+    assert dropped(records.counts.snapshot("me", 0)) == {"buffer full": 7}
+    samples, rows = records.take()
+    assert ([int(kept.prediction_id, 16) for kept in samples], rows) == ([1, 3], 16)
+    keep(stable, 4, 0, rows=16)
+    assert records.take()[1] == 16
+
+
+def test_a_shipment() -> None:
+    """Blocks carry the rate at which their rows were kept; the snapshot counts them."""
+    records, transport = recorder(), Memory()
+    ships = shipper(records, transport)
+    for number in range(5):
+        keep(arm(records), number, 0)
+
+    ships.ship(1.0)
+    ships.ship(1.0)
+
+    (block,) = transport.blocks
+    assert (block.rows, block.rate, block.source) == (5, 1.0, "gateway-7")
+    assert [snapshot.sequence for snapshot in transport.snapshots] == [1, 2]
+    assert shipped(transport.snapshots[-1]) == 5
+
+
+def test_the_rate_of_a_block_is_that_of_its_rows() -> None:
+    """A burst lowers the rate for the rows to come, not for those that were kept before."""
+    records, transport = recorder(rows_per_s=10.0), Memory()
+    ships = shipper(records, transport)
+    for number in range(100):
+        keep(arm(records), number, 0)
+    ships.ship(1.0)
+    keep(arm(records), 100, 0)
+    ships.ship(1.0)
+
+    assert [block.rate for block in transport.blocks] == [1.0, 1 / 16]
+
+
+def test_every_way_to_lose_rows_is_counted() -> None:
+    """A refused block, rows lost on the way, shapes that differ and snapshots that failed."""
+    records, transport = recorder(), Memory()
+    ships = shipper(records, transport)
+    transport.refuses = True
+    keep(arm(records), 1, 0, rows=3)
+    ships.ship(1.0)
+    transport.refuses = False
+    transport.lost = 4
+    records.keep(sample(2, 2))
+    records.keep(sample(3, 5, width=4))
+    ships.ship(1.0)
+
+    (snapshot,) = transport.snapshots
+    assert dropped(snapshot) == {"monitor behind": 3, "shapes differ": 7, "monitor failed": 4}
+    assert shipped(snapshot) == 0
+    assert snapshot.counters[SNAPSHOTS_FAILED.name, ()] == 1
+
+
+def test_gauges_are_read_when_they_are_sent() -> None:
+    """Each snapshot has the gauges of its moment."""
+    values = iter([1.0, 2.0])
+    transport = Memory()
+    ships = Shipper(recorder(), transport, "me", 1000.0, lambda: {("a", ()): next(values)})
+    ships.ship(1.0)
+    ships.ship(1.0)
+
+    assert [snapshot.gauges["a", ()] for snapshot in transport.snapshots] == [1.0, 2.0]
+
+
+def test_offered_is_shipped_plus_dropped() -> None:
+    """While one thread records as fast as it can and another ships, no row is lost uncounted."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    records, transport = recorder(buffer_max_rows=50), Memory()
+    ships = shipper(records, transport, period_s=0.001)
+    stable = arm(records)
+    ships.start()
+    try:
+        offered = 0
+        for number in range(10_000):
+            rows = number % 3 + 1
+            offered += rows
+            keep(stable, number, 0, rows)
+            transport.refuses = number % 1000 > 900
+    finally:
+        transport.refuses = False
+        ships.stop(5.0)
+        sys.setswitchinterval(before)
+
+    last = transport.snapshots[-1]
+    assert shipped(last) + sum(dropped(last).values()) == offered
+    assert sum(block.rows for block in transport.blocks) == shipped(last)
+    ids = np.concatenate(transport.ids())
+    numbers, counts = np.unique(ids, return_counts=True)
+    assert [int(number, 16) % 3 + 1 for number in numbers] == counts.tolist()
+
+
+def test_it_ships_by_itself_and_once_more_at_the_end() -> None:
+    """The thread sends every period, and what came last when it is stopped."""
+    records, transport = recorder(), Memory()
+    ships = shipper(records, transport, period_s=0.01)
+    ships.start()
+    wait_until(lambda: len(transport.snapshots) >= 3, "three periods")
+    keep(arm(records), 1, 0)
+
+    ships.stop(5.0)
+
+    assert sum(block.rows for block in transport.blocks) == 1
+    assert shipped(transport.snapshots[-1]) == 1
+
+
+def test_an_empty_signature_of_outputs_is_no_matter() -> None:
+    """A block of a model whose outputs are not sampled has no output columns."""
+    records, transport = recorder(), Memory()
+    silent = Signature(inputs=arm(records).origin.signature.inputs, outputs=())
+    keep(arm(records, silent), 1, 0)
+    shipper(records, transport).ship(1.0)
+
+    assert transport.blocks[0].outputs == {}

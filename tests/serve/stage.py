@@ -1,0 +1,115 @@
+"""A gateway on a real port with real hosts behind it: everything but Ray."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from configs.settings import Limits, Settings
+from monitors.blocks import Snapshot
+from registry.records import RouteTable
+from serve.edge.http import Edge
+from serve.edge.listener import Listener
+from serve.gateway import Gateway
+from serve.models.host import Host, Run
+from serve.node.holder import listen
+from serve.node.loop_thread import LoopThread
+from serve.traces import Tracer
+from tests.serve.versions import host
+
+T = TypeVar("T")
+_PATIENCE_S = 15.0
+
+
+class Stage:
+    """One gateway replica and the hosts of its versions, each on a loop of its own."""
+
+    def __init__(self, run_dir: Path, listening: socket.socket, settings: Settings) -> None:
+        self._run_dir = run_dir
+        self._settings = settings
+        self._edge_loop = LoopThread("edge")
+        self._host_loop = LoopThread("hosts")
+        self._hosts: list[Host] = []
+        self._generation = 0
+        self.port = listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._listening = listening
+        self._opened = False
+        self.on_edge(self._open())
+
+    def on_edge(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on the gateway's loop."""
+        return self._edge_loop.submit(work).result(_PATIENCE_S)
+
+    def start_host(self, number: int, run: Run | None = None, replica: str = "a") -> Host:
+        """Have a replica of a version."""
+        started = host(self._run_dir, number, run=run, replica=replica)
+        opened = self._host_loop.submit(started).result(_PATIENCE_S)
+        self._hosts.append(opened)
+        return opened
+
+    def drain_host(self, leaving: Host) -> None:
+        """Have a replica leave."""
+        self._host_loop.submit(leaving.drain(1.0)).result(_PATIENCE_S)
+
+    def apply(self, table: RouteTable, connect_s: float = 5.0) -> None:
+        """Route by a table, and wait until its versions are reached; then listen."""
+
+        async def applied() -> None:
+            self.gateway.apply(table)
+            await self.gateway.wait_connected(connect_s)
+            if not self._opened:
+                await self._listener.open()
+                self._opened = True
+
+        self.on_edge(applied())
+
+    def next_generation(self) -> int:
+        """A generation that no table had yet."""
+        self._generation += 1
+        return self._generation
+
+    def counts(self) -> Snapshot:
+        """What has been counted so far."""
+        return self.gateway.recorder.counts.snapshot("test", 0)
+
+    def drain(self, timeout_s: float) -> None:
+        """Stop to listen, as a replica that is replaced does."""
+
+        async def drained() -> None:
+            self.edge.draining = True
+            if self._opened:
+                await self._listener.drain(timeout_s)
+                self._opened = False
+
+        self.on_edge(drained())
+
+    def close(self) -> None:
+        """End everything."""
+        self.drain(0.05)
+        for leaving in self._hosts:
+            self.drain_host(leaving)
+        self.on_edge(self.gateway.close())
+        self._listening.close()
+        self._edge_loop.stop(_PATIENCE_S)
+        self._host_loop.stop(_PATIENCE_S)
+
+    async def _open(self) -> None:
+        self.gateway = Gateway(self._settings, self._run_dir, Tracer(None, 0.0))
+        self.edge = Edge(self.gateway, self._settings.limits)
+        self._listener = Listener(self.edge, self._listening)
+
+
+@contextmanager
+def stage(run_dir: Path, limits: Limits | None = None) -> Iterator[Stage]:
+    """A stage on a port of its own while the block runs."""
+    opened = Stage(
+        run_dir, listen("127.0.0.1", 0, "a test"), Settings(limits=limits or Limits(drain_s=1.0))
+    )
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,212 @@
+"""Copies go out after the answers, cost the primary nothing, and every one is accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.errors import ModelFailed, NotReady
+from configs.settings import Settings
+from configs.settings import Shadow as ShadowSettings
+from monitors.telemetry.names import INFERENCE_DURATION, SHADOW_REQUESTS
+from registry.records import FULL, Role, ShadowArm
+from serve.edge.http import Edge
+from serve.gateway import Gateway
+from serve.models.batcher import Batch, Batcher
+from serve.recorder.recorder import Recorder
+from serve.shadow import Copy, ShadowQueue, Target
+from serve.traces import Tracer
+from tests.serve.edge.requests import body, x
+from tests.serve.models.carriers import Answering, Holding, batcher
+from tests.serve.recorder.sampling import recorder
+from tests.serve.versions import MODEL, REGRESSOR, host, table
+from tests.serve.waiting import until
+
+
+class Shadows:
+    """A shadow queue, the batcher of version 2 behind it, and what is counted."""
+
+    def __init__(self, queue_max_rows: int = 10, deadline_s: float = 30.0) -> None:
+        self.recorder: Recorder = recorder()
+        settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
+        self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
+        self.batcher: Batcher = batcher(queue_max_rows=1000)
+        self.target = Target(
+            self.batcher, self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR)
+        )
+        self.offered = 0
+
+    def offer(self, rows: int = 1) -> None:
+        """Offer a copy of a request."""
+        self.offered += 1
+        inputs = (np.ones((rows, 3), np.float32),)
+        self.queue.offer(self.target, Copy(f"{self.offered:032x}", 0, rows, inputs, {}, None))
+
+    def outcomes(self) -> Counter[str]:
+        """How many copies came to each end."""
+        counters = self.recorder.counts.snapshot("me", 0).counters
+        return Counter(
+            {
+                attributes[2]: count
+                for (name, attributes), count in counters.items()
+                if name == SHADOW_REQUESTS.name
+            }
+        )
+
+    async def settled(self) -> Counter[str]:
+        """The outcomes, when every copy has one."""
+        await until(lambda: self.outcomes().total() == self.offered, "every copy has an end")
+        return self.outcomes()
+
+
+async def test_copies_wait_for_a_block() -> None:
+    """What is offered in a moment is sent together, after that moment."""
+    shadows = Shadows()
+    link = Holding(shadows.batcher)
+    for _ in range(3):
+        shadows.offer()
+
+    assert shadows.batcher.idle
+    await until(lambda: bool(link.out), "the block is sent")
+    assert link.rows() == [3]
+    link.answer()
+    assert await shadows.settled() == {"sent": 3}
+
+
+async def test_copies_that_do_not_fit_are_dropped() -> None:
+    """Rows that wait or run count against the cap; when they are done there is room again."""
+    shadows = Shadows(queue_max_rows=4)
+    link = Holding(shadows.batcher)
+    for rows in (3, 2, 1):
+        shadows.offer(rows)
+    await until(lambda: bool(link.out), "the block is sent")
+    shadows.offer()
+
+    assert shadows.outcomes() == {"dropped": 2}
+    link.answer()
+    await until(lambda: shadows.outcomes()["sent"] == 2, "the block is answered")
+    shadows.offer(4)
+    await until(lambda: bool(link.out), "the next block is sent")
+    link.answer()
+    assert await shadows.settled() == {"sent": 3, "dropped": 2}
+
+
+async def test_answers_are_recorded_as_the_shadows_own() -> None:
+    """A shadow's rows are sampled by the draw of the prediction that they copy."""
+    shadows = Shadows()
+    Answering(shadows.batcher)
+    shadows.offer(2)
+    await shadows.settled()
+
+    (sample,), rows = shadows.recorder.take()
+    assert (sample.origin.role, sample.origin.version, rows) == (Role.SHADOW, 2, 2)
+    assert sample.prediction_id == f"{1:032x}"
+
+
+class Failing(Answering):
+    """A link whose model fails on everything."""
+
+    def carry(self, batch: Batch) -> None:
+        """Fail soon."""
+        asyncio.get_running_loop().call_soon(self._fail, batch)
+
+    def _fail(self, batch: Batch) -> None:
+        self._batcher.failed(batch, ModelFailed("no"))
+        self._batcher.free(self)
+
+
+async def test_failures_are_counted() -> None:
+    """A shadow that fails is counted by version and by the code of its error."""
+    shadows = Shadows()
+    Failing(shadows.batcher)
+    for _ in range(4):
+        shadows.offer()
+
+    assert await shadows.settled() == {"failed": 4}
+    found = shadows.recorder.counts.snapshot("me", 0).histograms
+    errors = found[INFERENCE_DURATION.name, (MODEL, "2", "shadow", "model_failed")]
+    assert sum(errors.buckets) == 4
+
+
+async def test_a_hung_shadow_is_given_up() -> None:
+    """After the deadline copies count as failed and their rows no longer fill the queue."""
+    shadows = Shadows(queue_max_rows=2, deadline_s=0.05)
+    Holding(shadows.batcher)
+    for _ in range(3):
+        shadows.offer()
+
+    assert await shadows.settled() == {"failed": 2, "dropped": 1}
+    Answering(shadows.batcher)
+    shadows.offer(2)
+    assert (await shadows.settled())["sent"] == 1
+
+
+async def test_a_full_batcher_fails_copies_and_frees_their_rows() -> None:
+    """A shadow version that refuses costs its copies only."""
+    shadows = Shadows(queue_max_rows=4)
+    shadows.batcher.close(NotReady("gone"))
+    for _ in range(3):
+        for _ in range(4):
+            shadows.offer()
+        await until(lambda: shadows.outcomes().total() == shadows.offered, "all refused")
+
+    assert shadows.outcomes() == {"failed": 12}
+
+
+async def test_close_accounts_for_what_waits() -> None:
+    """Copies that were never sent count as dropped."""
+    shadows = Shadows()
+    for _ in range(3):
+        shadows.offer()
+
+    shadows.queue.close()
+
+    assert await shadows.settled() == {"dropped": 3}
+
+
+async def _infer(edge: Edge, told: list[str], values: list[float]) -> list[object]:
+    """Send one request to the application and note when its answer has left."""
+    sent: list[object] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body(x(values))}
+
+    async def send(message: object) -> None:
+        sent.append(message)
+        told.append("answer")
+
+    scope = {"method": "POST", "path": f"/v2/models/{MODEL}/infer", "headers": []}
+    await edge(scope, receive, send)  # type: ignore[arg-type]
+    return sent
+
+
+@pytest.mark.parametrize("shadow", ["answers", "fails", "hangs", "is-not-there"])
+async def test_the_primary_never_notices(tmp_path: Path, shadow: str) -> None:
+    """Whatever the shadow does, each answer leaves first, and leaves whole."""
+    gateway = Gateway(Settings(shadow=ShadowSettings(flush_s=0.001)), tmp_path, Tracer(None, 0.0))
+    edge = Edge(gateway, Settings().limits)
+    primary = await host(tmp_path, 1)
+    gateway.apply(table(1, {1: FULL}, shadow=ShadowArm(2, FULL)))
+    await gateway.model_version(MODEL, 1).links.wait_connected()
+    told: list[str] = []
+    copies = gateway.model_version(MODEL, 2).batcher
+    link = {"answers": Answering, "fails": Failing, "hangs": Holding}.get(shadow)
+    if link is not None:
+        link(copies)
+    offer = gateway.shadows.offer
+
+    def noted(target: Target, copy: Copy) -> None:
+        told.append("copy")
+        offer(target, copy)
+
+    gateway.shadows.offer = noted  # type: ignore[method-assign]
+    for n in range(5):
+        assert b'"data":[%.1f]' % (n + 1) in str((await _infer(edge, told, [n, 0, 0]))[1]).encode()
+
+    assert told == ["answer", "answer", "copy"] * 5
+    await gateway.close()
+    await primary.drain(1.0)
