@@ -11,10 +11,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import orjson
 import uvicorn
 from fastapi import FastAPI, Request, Response
+
+from registry.inference import onnxruntime as ort
 
 NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64}
 DATATYPE = {np.dtype(np.float32): "FP32", np.dtype(np.int64): "INT64"}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from skl2onnx import to_onnx
 from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier
+
+from registry.inference import onnxruntime as ort
 
 NAME = "benchmark"
 FEATURES = 30

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from configs.errors import Refused
+from registry.inference import onnxruntime
 from registry.signature import DTYPES, Datatype, Signature, TensorSpec
 
 _TYPES = {

@@ -13,7 +13,7 @@ import ray
 from ray import serve as ray_serve
 from ray.exceptions import RayError
 
-from configs.settings import Settings
+from configs.settings import Limits, Settings
 from registry.records import RouteTable
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
@@ -72,7 +72,7 @@ class GatewayReplica:
         """Leave without losing a request; Ray Serve waits for this before it ends the process."""
         self._following.cancel()
         drain_s = self._settings.limits.drain_s
-        await self._thread.run(self._drain(drain_s))
+        await self._thread.run(self._drain(self._settings.limits))
         await asyncio.to_thread(self._shipper.stop, drain_s)
         self._thread.stop(drain_s)
 
@@ -82,10 +82,12 @@ class GatewayReplica:
         self._listener = Listener(self._edge, borrow(run_dir, HTTP_SOCKET))
         self._listening = False
 
-    async def _drain(self, drain_s: float) -> None:
+    async def _drain(self, limits: Limits) -> None:
         self._edge.draining = True
         if self._listening:
-            await self._listener.drain(drain_s)
+            await self._listener.drain(
+                limits.drain_s, limits.deadline_s, lambda: self._edge.open_requests > 0
+            )
         await self._gateway.close()
 
     async def _follow(self) -> None:
@@ -118,7 +120,7 @@ def application(settings: Settings, run_dir: Path) -> ray_serve.Application:
         ray_actor_options={"num_cpus": 0},
         health_check_period_s=2,
         health_check_timeout_s=10,
-        graceful_shutdown_timeout_s=settings.limits.drain_s + 2,
+        graceful_shutdown_timeout_s=settings.limits.deadline_s + 2,
         graceful_shutdown_wait_loop_s=0.05,
     )
     return deploy(GatewayReplica).bind(settings, run_dir)

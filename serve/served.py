@@ -47,7 +47,7 @@ class ServedVersion:
     async def leave(self, timeout_s: float) -> None:
         """Close once its last requests are answered, or after `timeout_s`."""
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while not self.batcher.idle and asyncio.get_running_loop().time() < deadline:
+        while not self.batcher.idle and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_IDLE_CHECK_S)
         await self.links.close()
 

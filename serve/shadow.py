@@ -92,7 +92,7 @@ class ShadowQueue:
             else:
                 self._failed(target, error, self._loop.time() - started)
             if span is not None:
-                span.end()
+                span.end(None, _code(error) if error is not None else None)
 
         try:
             run = target.batcher.submit(
@@ -101,6 +101,8 @@ class ShadowQueue:
         except WeirError as error:
             self._rows -= copy.rows
             self._failed(target, error, 0.0)
+            if span is not None:
+                span.end(None, error.code)
         else:
             run.add_done_callback(done)
 
@@ -113,9 +115,12 @@ class ShadowQueue:
 
     def _failed(self, target: Target, error: BaseException, seconds: float) -> None:
         self._count(target, "failed")
-        code = error.code if isinstance(error, WeirError) else WeirError.code
-        target.arm.failed(seconds, code)
+        target.arm.failed(seconds, _code(error))
 
     def _count(self, target: Target, outcome: str) -> None:
         origin = target.arm.origin
         self._counts.add(names.SHADOW_REQUESTS, origin.model, str(origin.version), outcome)
+
+
+def _code(error: BaseException) -> str:
+    return error.code if isinstance(error, WeirError) else WeirError.code

@@ -7,6 +7,7 @@ frame, as a string of three words: the traceparent, the role and the prediction 
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ from serve.recorder.samples import DRAWS, Origin
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _SAMPLED_FLAG = 0x01
+_TRACEPARENT = re.compile(
+    rb"(?:00(?=.{53}$)|(?!00|ff)[0-9a-f]{2})"  # Later versions may have more behind the flags.
+    rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +40,14 @@ class Trace:
         self.span.set_attributes(_attributes(origin, prediction_id))
         return Trace(self.span, _wire(self.span, origin, prediction_id))
 
-    def end(self, status: int = 200, error: str | None = None) -> None:
-        """Close the span with the HTTP status and the error's code, if any."""
+    def end(self, status: int | None = 200, error: str | None = None) -> None:
+        """Close the span with the HTTP status and the error's code; a shadow has no status."""
         if error is not None:
             self.span.set_attribute(names.ERROR_TYPE, error)
-        if status >= 500:
-            self.span.set_status(Status(StatusCode.ERROR))
-        self.span.set_attribute(names.HTTP_STATUS, status)
+            if status is None or status >= 500:
+                self.span.set_status(Status(StatusCode.ERROR))
+        if status is not None:
+            self.span.set_attribute(names.HTTP_STATUS, status)
         self.span.end()
 
 
@@ -139,8 +145,5 @@ def _wire(span: Span, origin: Origin, prediction_id: str) -> str:
 
 def _is_sampled(traceparent: bytes) -> bool | None:
     """Read the flag byte (W3C Trace Context, section 3.2.2.5); None when it is malformed."""
-    parts = traceparent.split(b"-")
-    try:
-        return bool(int(parts[3], 16) & _SAMPLED_FLAG)
-    except (IndexError, ValueError):
-        return None
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return bool(int(found[1], 16) & _SAMPLED_FLAG) if found is not None else None

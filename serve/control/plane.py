@@ -136,10 +136,11 @@ class ControlPlane:
 
         async with self._change_turn:
             route = await self.route(model)
-            ways_back = (route.stable, route.previous) if route is not None else ()
-            return await self._change(
-                model, {number for number in ways_back if number is not None}, commit
-            )
+            if route is None:
+                back_to = None
+            else:  # A split ends at its stable version.
+                back_to = route.stable if len(route.arms) > 1 else route.previous
+            return await self._change(model, {back_to} if back_to is not None else set(), commit)
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what the monitors say of every version of a model."""
@@ -197,18 +198,21 @@ class ControlPlane:
             await asyncio.to_thread(self._registry.version, model, number)
             for number in sorted(wanted)
         ]
-        await self._warm(versions)
         try:
-            route = await asyncio.to_thread(commit)
+            await self._warm(versions)
+            return await asyncio.to_thread(commit)
         finally:
-            await self._publish(await asyncio.to_thread(self._registry.table))
-        await self._replicas.settled(frozenset(map(_key, versions)), _SETTLE_S)
-        await self._clean_up()
-        return route
+            table = await asyncio.to_thread(self._registry.table)
+            await self._publish(table)
+            await self._replicas.settled(_reachable(table, versions), _SETTLE_S)
+            await self._clean_up()
 
     async def _warm(self, versions: list[Version]) -> None:
         """Start hosts, and wait until every gateway replica is connected to them."""
-        await asyncio.gather(*(self._fleet.start(version) for version in versions))
+        starts = (self._fleet.start(version) for version in versions)
+        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
         table = _with(self._replicas.table, versions)
         await self._publish(table)
         if not await self._replicas.settled(_reachable(table, versions), _SETTLE_S):

@@ -10,7 +10,6 @@ from typing import Protocol, cast
 
 import numpy as np
 import onnx
-import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet
 import yaml
@@ -24,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from configs.errors import Refused
 from registry.card import Card, Decision, Feature, FeatureType, Group, Label, Lineage, Score, Task
+from registry.inference import onnxruntime
 from serve.demo.data import APPROVE_AT, FEATURES, GROUP, LABEL, SEED, Applicants, Parts, data_name
 
 AGREEMENT_ROWS = 500

@@ -10,7 +10,14 @@ from typing import Any
 
 import orjson
 
-from configs.errors import BadInput, MethodNotAllowed, NotReady, TooLarge, UnsupportedEncoding
+from configs.errors import (
+    BadInput,
+    MethodNotAllowed,
+    NotReady,
+    TooLarge,
+    UnsupportedEncoding,
+    WeirError,
+)
 from configs.settings import Limits
 from monitors.telemetry import names
 from serve.edge import metadata
@@ -28,13 +35,15 @@ Reply = tuple[int, Headers, bytes]
 
 _CLOSE = (b"connection", b"close")
 _UNKNOWN_ROUTE = "unknown"
+_OTHER_METHOD = "_OTHER"
 _log = logging.getLogger("weir.edge")
 
 
 class Edge:
     """Answers every HTTP request of the inference port.
 
-    While `draining`, every answer asks the client to reconnect.
+    While `draining`, every answer asks the client to reconnect. `open_requests` counts those that
+    have no answer yet.
     """
 
     def __init__(self, gateway: Gateway, limits: Limits) -> None:
@@ -46,38 +55,37 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        started = perf_counter()
-        method: str = scope["method"]
-        asked: Endpoint | None = None
-        exchange: Exchange | None = None
-        code = ""
+        outcome = _Outcome()
         self.open_requests += 1
         try:
-            asked = endpoint(scope["path"])
-            if asked.method != method:
+            status, headers, body = await self._reply_to(scope, receive, outcome)
+        finally:
+            self.open_requests -= 1
+        if self.draining:
+            headers.append(_CLOSE)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        if outcome.exchange is not None:
+            outcome.exchange.answered(self._gateway.shadows)
+        self._count(scope["method"], status, outcome)
+
+    async def _reply_to(self, scope: Scope, receive: Receive, outcome: _Outcome) -> Reply:
+        try:
+            asked = outcome.asked = endpoint(scope["path"])
+            if asked.method != scope["method"]:
                 raise MethodNotAllowed(f"{asked.ask.value} takes {asked.method}")
-            if asked.ask is Ask.INFER:
-                headers = _Headers(scope["headers"])
-                exchange = self._begin(asked, headers)
-                body = await self._read(headers, receive)
-                reply = _answer(exchange, await exchange.run(body, self._gateway.deadline()))
-            else:
-                reply = self._describe(asked)
-        except Exception as raised:
+            if asked.ask is not Ask.INFER:
+                return self._describe(asked)
+            headers = _Headers(scope["headers"])
+            exchange = outcome.exchange = self._begin(asked, headers)
+            body = await self._read(headers, receive)
+            return _answer(exchange, await exchange.run(body, self._gateway.deadline()))
+        except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             error = as_weir_error(raised)
             if error is not raised:
                 _log.exception("a request failed for a reason of ours")
-            if exchange is not None:
-                exchange.failed(error)
-                exchange = None
-            code = error.code
-            reply = render(error)
-        finally:
-            self.open_requests -= 1
-        await self._reply(send, reply)
-        if exchange is not None:
-            exchange.answered(self._gateway.shadows)
-        self._count(asked, method, reply[0], code, perf_counter() - started)
+            outcome.fail(error)
+            return render(error)
 
     def _begin(self, asked: Endpoint, headers: _Headers) -> Exchange:
         trace = partial(
@@ -129,25 +137,36 @@ class Edge:
                 served = gateway.model_version(asked.model, asked.version)
                 return _json(metadata.model(served.version, gateway.versions(asked.model)))
 
-    async def _reply(self, send: Send, reply: Reply) -> None:
-        status, headers, body = reply
-        if self.draining:
-            headers.append(_CLOSE)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _count(
-        self, asked: Endpoint | None, method: str, status: int, code: str, seconds: float
-    ) -> None:
+    def _count(self, method: str, status: int, outcome: _Outcome) -> None:
+        asked = outcome.asked
         route = asked.ask.value if asked is not None else _UNKNOWN_ROUTE
-        key = (method if asked is not None else "_OTHER", route, status, code)
+        key = (method if asked is not None else _OTHER_METHOD, route, status, outcome.code)
         histogram = self._durations.get(key)
         if histogram is None:
             histogram = self._gateway.recorder.counts.histogram(
-                names.REQUEST_DURATION, key[0], route, str(status), code
+                names.REQUEST_DURATION, key[0], route, str(status), outcome.code
             )
             self._durations[key] = histogram
-        histogram.record(seconds)
+        histogram.record(perf_counter() - outcome.started)
+
+
+class _Outcome:
+    """What has become of one request so far."""
+
+    __slots__ = ("asked", "code", "exchange", "started")
+
+    def __init__(self) -> None:
+        self.started = perf_counter()
+        self.asked: Endpoint | None = None
+        self.exchange: Exchange | None = None
+        self.code = ""
+
+    def fail(self, error: WeirError) -> None:
+        """Note the error that the client gets."""
+        self.code = error.code
+        if self.exchange is not None:
+            self.exchange.failed(error)
+            self.exchange = None
 
 
 class _Headers:

@@ -26,6 +26,7 @@ class Listener:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
         self._server = uvicorn.Server(config)
@@ -42,19 +43,21 @@ class Listener:
                 self._task.result()
             await asyncio.sleep(0.001)
 
-    async def drain(self, timeout_s: float) -> None:
+    async def drain(self, idle_s: float, busy_s: float, busy: Callable[[], bool]) -> None:
         """Stop to accept, wait for the connections to end, close those that are left.
 
         Whoever holds the socket keeps accepting for the next listener. Answers must carry
         `Connection: close` from now on, so that clients leave by themselves: closing a
-        connection that seems idle could cut off a request that is on its way.
+        connection that seems idle could cut off a request that is on its way. Connections get
+        `idle_s` for that, and up to `busy_s` while `busy` says that requests are being answered.
         """
         for server in self._server.servers:
             server.close()
-        deadline = asyncio.get_running_loop().time() + timeout_s
+        clock = asyncio.get_running_loop().time
+        began = clock()
         connections = self._server.server_state.connections
         await asyncio.sleep(_CHECK_S)  # What was accepted a moment ago becomes a connection.
-        while connections and asyncio.get_running_loop().time() < deadline:
+        while connections and clock() - began < (busy_s if busy() else idle_s):  # noqa: ASYNC110
             await asyncio.sleep(_CHECK_S)
         for connection in [*connections]:
             connection.transport.abort()

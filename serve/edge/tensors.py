@@ -48,6 +48,7 @@ class Codec:
         self._model = model
         self._version = str(version)
         self._signature = signature
+        self._batched = signature.batched
         self._inputs = {spec.name: place for place, spec in enumerate(signature.inputs)}
         self._outputs = {spec.name: place for place, spec in enumerate(signature.outputs)}
         self._extra = frozenset(card.extra_inputs)
@@ -118,9 +119,9 @@ class Codec:
         return cast("Tensors", tuple(found))
 
     def _rows(self, inputs: Tensors, groups: Mapping[str, NDArray[np.object_]]) -> int:
-        rows = inputs[0].shape[0] if self._signature.batched else 1
+        rows = inputs[0].shape[0] if self._batched else 1
         for spec, tensor in zip(self._signature.inputs, inputs, strict=True):
-            if self._signature.batched and tensor.shape[0] != rows:
+            if self._batched and tensor.shape[0] != rows:
                 raise BadTensor(
                     f"input {spec.name!r} has {tensor.shape[0]} rows, the first input has {rows}"
                 )

@@ -75,7 +75,7 @@ class Host:
                 answer = await asyncio.to_thread(self._run, frame.tensors)
         except WeirError as error:
             return frames.failure(frame.version, frame.sequence, error.code, error.message)
-        except Exception as error:  # A process boundary: the gateway counts it by its code.
+        except Exception as error:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a run failed in a way that no model should")
             message = f"the model failed: {type(error).__name__}"
             return frames.failure(frame.version, frame.sequence, ModelFailed.code, message)

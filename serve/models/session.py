@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
 from configs.errors import ModelFailed, Refused
+from registry.inference import errors, onnxruntime
 from registry.signature import DTYPES, Signature, TensorSpec
 from serve.models.frames import Tensors
 
 _ORT_ERRORS = (
-    ort.Fail,
-    ort.InvalidArgument,
-    ort.InvalidGraph,
-    ort.InvalidProtobuf,
-    ort.NoModel,
-    ort.NotImplemented,
-    ort.RuntimeException,
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.NoModel,
+    errors.NotImplemented,
+    errors.RuntimeException,
     ValueError,
 )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from scipy.stats import binom
 
 from configs.errors import StartError
@@ -119,6 +122,18 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "skl2onnx" else name)
     with pytest.raises(StartError, match=r"skl2onnx: pip install 'weir-gateway\[demo\]'"):
         command.require_packages()
+
+
+def test_a_taken_port_is_replaced_and_said() -> None:
+    """When a port is taken a free one is used, and the user is told both numbers."""
+    console = Console(record=True, file=io.StringIO(), width=100)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        ports = command._free_ports(console, taken, choose_port(0))
+    assert ports.http != taken
+    assert f"Port {taken} is taken; this demo uses {ports.http}." in console.export_text()
 
 
 def test_expected_splits_hold_99_percent() -> None:

@@ -1,0 +1,1 @@
+"""What a real gateway does, seen from outside: processes, ports, files, answers and signals."""

@@ -1,0 +1,26 @@
+"""One gateway for all tests that leave it as good as they found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from serve.control.client import ControlClient
+from tests.gateway.running import Running, running_gateway
+
+QUICK = {"monitors": {"signals_s": 0.2}, "recorder": {"flush_s": 0.1}}
+
+
+@pytest.fixture(scope="package")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway in which every test uses a model of its own."""
+    with running_gateway(tmp_path_factory.mktemp("gateway"), QUICK) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def control(gateway: Running) -> Iterator[ControlClient]:
+    """Its control API."""
+    with ControlClient(gateway.control, "ada") as client:
+        yield client
