@@ -18,7 +18,8 @@ class SampleBlock:
     32-character hexadecimal ids (dtype S32), `row_numbers` the row inside its request.
     `inputs` and `outputs` are the model's tensors by name, `groups` the group attributes that
     came as extra inputs (objects: str; missing ones None). `rate` is the share of predictions
-    that were kept, so that 1/rate is the weight of a row.
+    that were kept, so that 1/rate is the weight of a row. `made_at` is when
+    the block was made, in seconds since 1970.
     """
 
     model: str
@@ -31,6 +32,7 @@ class SampleBlock:
     inputs: Mapping[str, NDArray[Any]]
     outputs: Mapping[str, NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    made_at: float = 0.0
 
     @property
     def rows(self) -> int:

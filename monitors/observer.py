@@ -14,6 +14,8 @@ from monitors.telemetry import names
 from monitors.telemetry.signals import signal_gauges
 from registry.records import Role, Version
 
+_PANEL = "panel"
+
 Describe = Callable[[str, int], tuple[Version, bytes | None]]
 """Gives a version and the bytes of its reference profile."""
 
@@ -37,16 +39,21 @@ class Observer:
     Rows of pinned requests are left out: whoever pins a version is not the traffic it was made for.
     """
 
-    def __init__(self, settings: Monitors, describe: Describe, source: str) -> None:
+    def __init__(
+        self, settings: Monitors, describe: Describe, source: str, clock: Callable[[], float]
+    ) -> None:
         self._settings = settings
         self._describe = describe
         self._source = source
+        self._clock = clock
+        self._lag_s = 0.0
         self._watched: dict[tuple[str, int, str], Watched] = {}
         self._counters: dict[Series, int] = {}
         self._sequence = 0
 
     def fold(self, block: SampleBlock) -> None:
         """Take in a block."""
+        self._lag_s = max(0.0, self._clock() - block.made_at)
         self._count(names.MONITOR_BLOCKS.name, block.model, str(block.version))
         if block.role == Role.PINNED:
             return
@@ -87,16 +94,14 @@ class Observer:
         """Give the signals as gauges, with the observer's own counts."""
         self.look()
         self._sequence += 1
-        gauges: dict[Series, float] = {}
+        gauges: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
         failures = 0
         for watched in self._watched.values():
             gauges.update(
                 signal_gauges(watched.model, watched.version, watched.role, watched.signals)
             )
             failures += watched.panel.failures
-        counters = dict(self._counters)
-        if failures:
-            counters[names.MONITOR_FAILURES.name, ("panel",)] = failures
+        counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         return Snapshot(self._source, self._sequence, counters, {}, gauges)
 
     def _watch(self, block: SampleBlock) -> Watched:

@@ -29,6 +29,7 @@ class ServedVersion:
         self._recorder = recorder
         self._arms: dict[Role, ArmRecorder] = {}
         self._series = (version.model, str(version.number))
+        recorder.counts.add(names.VERSION_RETRIES, *self._series, by=0)
         batcher.on_batch = recorder.counts.histogram(names.BATCH_SIZE, *self._series).record
         batcher.on_retry = self._retried
 

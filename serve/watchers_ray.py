@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -65,7 +66,9 @@ class ObserverActor:
 
         log_to(settings.data)
         self._lock = threading.Lock()
-        self._observer = Observer(settings.monitors, _describe, f"observer-{os.getpid()}")
+        self._observer = Observer(
+            settings.monitors, _describe, f"observer-{os.getpid()}", time.time
+        )
         self._every_s = settings.monitors.signals_s
         threading.Thread(target=self._tell, name="weir-signals", daemon=True).start()
 

@@ -248,7 +248,7 @@ MONITOR_LAG = Metric(
     Kind.GAUGE,
     "s",
     (MONITOR,),
-    "Age of the oldest block that the monitor has not taken in.",
+    "Age of the last block of rows when the monitor took it in.",
     across=Across.MAX,
 )
 MONITOR_FAILURES = Metric(

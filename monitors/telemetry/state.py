@@ -128,8 +128,8 @@ class TelemetryState:
         totals.update(_read([snapshot.gauges for snapshot in snapshots]))
         live = sum(source.live for source in self._sources.values())
         totals[names.TELEMETRY_SOURCES.name, ()] = live
-        for reason, count in self._refused.items():
-            totals[names.TELEMETRY_REFUSED.name, (reason,)] = count
+        for reason in Refusal:
+            totals[names.TELEMETRY_REFUSED.name, (reason,)] = self._refused.get(reason, 0)
         by_name: dict[str, list[Point]] = {}
         for (name, attributes), value in totals.items():
             by_name.setdefault(name, []).append(Point(attributes, value))

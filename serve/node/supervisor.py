@@ -38,6 +38,8 @@ _RAY_ENVIRONMENT = {
     # Ray would let everything else on the machine go before the gateway.
     "RAY_worker_niceness": "0",
     "RAY_ADDRESS": "",
+    # Asked for an actor while Ray has not started, or has ended, it would start a second Ray.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # All of Ray listens on loopback: whoever reaches its ports can run what they like.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,15 @@ from registry.records import Role
 from registry.signature import Signature
 from serve.recorder.counts import Counts, Histogram
 from serve.recorder.samples import Dial, Origin, Sample
+
+
+class Lost(StrEnum):
+    """Why rows that were chosen for the monitors did not reach them."""
+
+    BUFFER_FULL = "buffer full"
+    SHAPES_DIFFER = "shapes differ"
+    MONITOR_BEHIND = "monitor behind"
+    MONITOR_FAILED = "monitor failed"
 
 
 class ArmRecorder:
@@ -60,6 +70,10 @@ class Recorder:
         self._buffer_max_rows = settings.buffer_max_rows
         self._samples: list[Sample] = []
         self._rows = 0
+        # What has not happened yet is counted as zero: a gap in a chart would say "unknown".
+        self.counts.add(names.SNAPSHOTS_FAILED, by=0)
+        for reason in Lost:
+            self.dropped(0, reason)
 
     def arm(self, model: str, version: int, role: Role, signature: Signature) -> ArmRecorder:
         """Give the recorder of a version in a role, to be kept."""
@@ -68,14 +82,14 @@ class Recorder:
     def keep(self, sample: Sample) -> None:
         """Buffer a sample, or drop it when the buffer is full."""
         if self._rows + sample.rows > self._buffer_max_rows:
-            self.dropped(sample.rows, "buffer full")
+            self.dropped(sample.rows, Lost.BUFFER_FULL)
             return
         self._rows += sample.rows
         self._samples.append(sample)
 
-    def dropped(self, rows: int, reason: str) -> None:
+    def dropped(self, rows: int, reason: Lost) -> None:
         """Count rows that were chosen and lost."""
-        self.counts.add(names.SAMPLES_DROPPED, reason, by=rows)
+        self.counts.add(names.SAMPLES_DROPPED, reason.value, by=rows)
 
     def take(self) -> tuple[list[Sample], int]:
         """Give what is buffered, and its rows, and begin anew."""

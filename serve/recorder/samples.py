@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,8 +64,10 @@ class Dial:
         self.limit = int(self.rate * DRAWS)
 
 
-def blocks(samples: Iterable[Sample], source: str, rate: float) -> tuple[list[SampleBlock], int]:
-    """Give the samples as blocks, one for each origin, and how many rows did not fit together."""
+def blocks(
+    samples: Iterable[Sample], source: str, rate: float, now: float
+) -> tuple[list[SampleBlock], int]:
+    """Give the samples as blocks made `now`, one an origin, and how many rows did not fit."""
     by_origin: defaultdict[Origin, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_origin[sample.origin].append(sample)
@@ -73,7 +75,7 @@ def blocks(samples: Iterable[Sample], source: str, rate: float) -> tuple[list[Sa
     lost = 0
     for origin, members in by_origin.items():
         try:
-            made.append(_block(origin, members, source, rate))
+            made.append(replace(_block(origin, members, source, rate), made_at=now))
         except ValueError:  # Shapes that vary beyond the rows cannot stand in one column.
             lost += sum(sample.rows for sample in members)
     return made, lost

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from monitors.blocks import SampleBlock, Series, Snapshot
 from monitors.telemetry import names
-from serve.recorder.recorder import Recorder
+from serve.recorder.recorder import Lost, Recorder
 from serve.recorder.samples import blocks
 
 
@@ -69,16 +69,16 @@ class Shipper:
         rate = recorder.dial.rate
         samples, rows = recorder.take()
         recorder.dial.turn(rows, seconds)
-        made, lost = blocks(samples, self._source, rate)
+        made, lost = blocks(samples, self._source, rate, time.time())
         if lost:
-            recorder.dropped(lost, "shapes differ")
+            recorder.dropped(lost, Lost.SHAPES_DIFFER)
         for block in made:
             if self._transport.send_block(block):
                 recorder.counts.add(names.SAMPLES, block.model, str(block.version), by=block.rows)
             else:
-                recorder.dropped(block.rows, "monitor behind")
+                recorder.dropped(block.rows, Lost.MONITOR_BEHIND)
         if sent_and_lost := self._transport.lost_rows():
-            recorder.dropped(sent_and_lost, "monitor failed")
+            recorder.dropped(sent_and_lost, Lost.MONITOR_FAILED)
         self._sequence += 1
         snapshot = recorder.counts.snapshot(self._source, self._sequence, self._gauges())
         if not self._transport.send_snapshot(snapshot):

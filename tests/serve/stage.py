@@ -82,7 +82,9 @@ class Stage:
         async def drained() -> None:
             self.edge.draining = True
             if self._opened:
-                await self._listener.drain(timeout_s)
+                await self._listener.drain(
+                    timeout_s, timeout_s, lambda: self.edge.open_requests > 0
+                )
                 self._opened = False
 
         self.on_edge(drained())

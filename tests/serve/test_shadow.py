@@ -35,9 +35,7 @@ class Shadows:
         settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
         self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
         self.batcher: Batcher = batcher(queue_max_rows=1000)
-        self.target = Target(
-            self.batcher, self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR)
-        )
+        self.target = Target(self.batcher, self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR))
         self.offered = 0
 
     def offer(self, rows: int = 1) -> None:
@@ -180,7 +178,7 @@ async def _infer(edge: Edge, told: list[str], values: list[float]) -> list[objec
         told.append("answer")
 
     scope = {"method": "POST", "path": f"/v2/models/{MODEL}/infer", "headers": []}
-    await edge(scope, receive, send)  # type: ignore[arg-type]
+    await edge(scope, receive, send)
     return sent
 
 

@@ -120,13 +120,15 @@ def test_bad_values(datatype: str, data: Sequence[object]) -> None:
     [
         pytest.param("FP32", [2, 3], [[1, 2], [3, 4], [5, 6]], id="transposed-numbers"),
         pytest.param("BYTES", [2, 2], [["a"], ["b", "c", "d"]], id="ragged-strings"),
-        pytest.param("BYTES", [2, 3], [["a", "b"], ["c", "d"], ["e", "f"]], id="transposed-strings"),
+        pytest.param(
+            "BYTES", [2, 3], [["a", "b"], ["c", "d"], ["e", "f"]], id="transposed-strings"
+        ),
     ],
 )
 def test_nesting_must_agree_with_the_shape(
     datatype: str, shape: list[int], data: list[object]
 ) -> None:
-    """Nested data says its shape twice; where the two differ the request is refused, not guessed."""
+    """Nested data says its shape twice; where the two differ the request is refused."""
     with pytest.raises(BadTensor, match="'x'"):
         parse(codec(Datatype(datatype), (-1, -1)), x(data, shape, datatype))
 
@@ -200,7 +202,7 @@ def test_a_required_feature_beside_a_nullable_one() -> None:
 def test_a_required_column_that_was_not_sent() -> None:
     """A model of varying width may be sent fewer columns than the card speaks of."""
     wide = Feature(name="wide", input="x", column=5)
-    with pytest.raises(BadTensor, match="'x'|'wide'"):
+    with pytest.raises(BadTensor, match=r"'x'|'wide'"):
         parse(codec(shape=(-1, -1), features=[INCOME, wide]), x([1, 2, 3]))
 
 

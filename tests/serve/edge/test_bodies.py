@@ -162,9 +162,7 @@ def test_a_slow_request_whose_version_leaves(http: httpx.Client, served: Stage) 
         assert status(slow) in (200, 503)
 
 
-def test_answers_come_while_another_body_is_slow(
-    http: httpx.Client, wire: socket.socket
-) -> None:
+def test_answers_come_while_another_body_is_slow(http: httpx.Client, wire: socket.socket) -> None:
     """A client that sends nothing holds up nobody."""
     wire.sendall(head(f"Content-Length: {len(GOOD)}"))
     started = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -51,9 +50,7 @@ def answered(served: Stage, version: int, arm: str, error: str = "") -> int:
 
 def shadowed(served: Stage, outcome: str) -> int:
     """How many copies came to this end."""
-    return served.counts().counters.get(
-        (names.SHADOW_REQUESTS.name, (MODEL, "2", outcome)), 0
-    )
+    return served.counts().counters.get((names.SHADOW_REQUESTS.name, (MODEL, "2", outcome)), 0)
 
 
 def test_an_answer(http: httpx.Client) -> None:
@@ -186,7 +183,9 @@ def test_requests_are_counted_by_route_and_status(http: httpx.Client, served: St
 
     def series() -> set[tuple[str, ...]]:
         histograms = served.counts().histograms
-        return {attributes for name, attributes in histograms if name == "http.server.request.duration"}
+        return {
+            attributes for name, attributes in histograms if name == "http.server.request.duration"
+        }
 
     wanted = {("_OTHER", "unknown", "404", "not_found"), ("GET", "/v2/health/live", "200", "")}
     wait_until(lambda: wanted <= series(), "both routes")
@@ -205,7 +204,9 @@ def test_a_unit_always_meets_the_same_arm(http: httpx.Client, served: Stage) -> 
         choice = router.choose(key.encode(), 0)
         assert {reply.headers["weir-version"] for reply in replies} == {str(choice.version)}
         assert {reply.headers["weir-arm"] for reply in replies} == {choice.role.value}
-        assert {reply.json()["outputs"][0]["data"][0] for reply in replies} == {6.0 + choice.version}
+        assert {reply.json()["outputs"][0]["data"][0] for reply in replies} == {
+            6.0 + choice.version
+        }
 
 
 def test_a_pin_decides_the_version(http: httpx.Client, served: Stage) -> None:
@@ -220,9 +221,7 @@ def test_a_pin_decides_the_version(http: httpx.Client, served: Stage) -> None:
 
 def test_a_shadow_sees_the_same_request(http: httpx.Client, served: Stage) -> None:
     """With a full shadow every answer has a copy of the same id, input and groups."""
-    served.apply(
-        table(served.next_generation(), {1: FULL}, shadow=ShadowArm(2, FULL))
-    )
+    served.apply(table(served.next_generation(), {1: FULL}, shadow=ShadowArm(2, FULL)))
     served.gateway.recorder.take()
     sent = shadowed(served, "sent")
 

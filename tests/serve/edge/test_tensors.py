@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)
 
 
 @st.composite
-def tensors(draw: st.DrawFn, datatypes: list[Datatype]) -> tuple[Datatype, NDArray[Any]]:
+def tensors(draw: st.DrawFn, datatypes: Sequence[Datatype]) -> tuple[Datatype, NDArray[Any]]:
     """A datatype and an array of it without NaN or infinity."""
     datatype = draw(st.sampled_from(datatypes))
     shape = draw(SHAPES)

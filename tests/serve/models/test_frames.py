@@ -1,4 +1,4 @@
-"""Frames arrive as they were sent, however the stream is cut, and garbage is known for what it is."""
+"""Frames arrive as they were sent, however the stream is cut; garbage is a broken frame."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_bytes_behind_the_last_tensor_break_a_frame() -> None:
 
 def test_trace_contexts_must_be_strings() -> None:
     """A frame that calls a single number its traces is broken."""
-    payload = bytearray(wire(Frame(Kind.RUN, 1, 1, (np.float32(1).reshape(()),)))[4:])
+    payload = bytearray(wire(Frame(Kind.RUN, 1, 1, (np.array(1.0),)))[4:])
     payload[1] = 1
 
     with pytest.raises(BrokenFrame):

@@ -78,7 +78,9 @@ def test_a_taken_port_is_told_in_one_line(listening: socket.socket) -> None:
     """The address, the purpose and the reason are in the message."""
     port = listening.getsockname()[1]
 
-    with pytest.raises(StartError, match=rf"cannot listen on 127.0.0.1:{port} for models: .*in use"):
+    with pytest.raises(
+        StartError, match=rf"cannot listen on 127.0.0.1:{port} for models: .*in use"
+    ):
         listen("127.0.0.1", port, "models")
 
 

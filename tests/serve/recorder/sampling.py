@@ -44,9 +44,7 @@ def keep(arm: ArmRecorder, number: int, draw: int, rows: int = 1) -> None:
 
 def recorder(rows_per_s: float = 1e6, buffer_max_rows: int = 1000) -> Recorder:
     """A recorder that keeps everything, as long as there is room."""
-    return Recorder(
-        RecorderSettings(sample_rows_per_s=rows_per_s, buffer_max_rows=buffer_max_rows)
-    )
+    return Recorder(RecorderSettings(sample_rows_per_s=rows_per_s, buffer_max_rows=buffer_max_rows))
 
 
 def arm(of: Recorder, signature: Signature = REGRESSOR) -> ArmRecorder:
@@ -64,7 +62,7 @@ def dropped(snapshot: Snapshot) -> dict[str, int]:
     return {
         attributes[0]: n
         for (name, attributes), n in snapshot.counters.items()
-        if name == SAMPLES_DROPPED.name
+        if name == SAMPLES_DROPPED.name and n
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from threading import Thread
 
 import pytest
@@ -29,8 +30,7 @@ def test_each_value_is_in_the_first_bucket_that_holds_it(
 
     edges = [float("-inf"), *ordered, float("inf")]
     assert histogram.buckets == [
-        sum(low < value <= high for value in values)
-        for low, high in zip(edges, edges[1:], strict=False)
+        sum(low < value <= high for value in values) for low, high in pairwise(edges)
     ]
     assert histogram.total == pytest.approx(sum(values))
 

@@ -70,12 +70,14 @@ def test_rows_become_columns() -> None:
         ],
         "gateway-7",
         0.25,
+        99.0,
     )
 
     (block,) = made
     assert lost == 0
     assert (block.model, block.version, block.role) == (MODEL, 1, "stable")
     assert (block.source, block.rate, block.rows) == ("gateway-7", 0.25, 4)
+    assert block.made_at == 99.0
     assert block.prediction_ids.dtype == "S32"
     assert [int(name, 16) for name in block.prediction_ids] == [1, 1, 2, 3]
     assert block.row_numbers.tolist() == [0, 1, 0, 0]
@@ -90,7 +92,7 @@ def test_each_version_and_role_has_a_block_of_its_own() -> None:
     """Rows of a shadow never stand among those of the stable version."""
     shadow = Origin(MODEL, 2, Role.SHADOW, REGRESSOR)
 
-    made, _ = blocks([sample(1), sample(2, origin=shadow), sample(3)], "me", 1.0)
+    made, _ = blocks([sample(1), sample(2, origin=shadow), sample(3)], "me", 1.0, 99.0)
 
     assert {(block.version, block.role): block.rows for block in made} == {
         (1, "stable"): 2,
@@ -108,6 +110,7 @@ def test_a_model_without_a_batch_gets_a_first_dimension() -> None:
         [Sample(alone, f"{n:032x}", 1, (grid,), (grid,), {}) for n, grid in enumerate(grids)],
         "me",
         1.0,
+        99.0,
     )
 
     assert lost == 0
@@ -119,7 +122,9 @@ def test_rows_that_do_not_fit_together_are_counted() -> None:
     """Requests of other widths cannot stand in one column: their rows are lost, and it is said."""
     other = Origin(MODEL, 2, Role.STABLE, REGRESSOR)
 
-    made, lost = blocks([sample(1, 2), sample(2, 3, width=5), sample(3, origin=other)], "me", 1.0)
+    made, lost = blocks(
+        [sample(1, 2), sample(2, 3, width=5), sample(3, origin=other)], "me", 1.0, 99.0
+    )
 
     assert lost == 5
     assert [block.version for block in made] == [2]
@@ -127,13 +132,13 @@ def test_rows_that_do_not_fit_together_are_counted() -> None:
 
 def test_nothing_makes_no_block() -> None:
     """Without samples there is nothing to send."""
-    assert blocks([], "me", 1.0) == ([], 0)
+    assert blocks([], "me", 1.0, 99.0) == ([], 0)
 
 
 def test_origins_are_compared_by_what_they_say() -> None:
     """Two recorders of the same arm fill the same block."""
     again = Origin(MODEL, 1, Role.STABLE, REGRESSOR)
 
-    made, _ = blocks([sample(1, origin=STABLE), sample(2, origin=again)], "me", 1.0)
+    made, _ = blocks([sample(1, origin=STABLE), sample(2, origin=again)], "me", 1.0, 99.0)
 
     assert len(made) == 1

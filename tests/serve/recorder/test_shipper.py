@@ -32,7 +32,10 @@ def test_answers_and_errors_are_counted_apart() -> None:
 
     found = records.counts.snapshot("me", 0).histograms
 
-    series = {error: found[INFERENCE_DURATION.name, (MODEL, "1", "stable", error)] for error in ("", "bad_tensor")}
+    series = {
+        error: found[INFERENCE_DURATION.name, (MODEL, "1", "stable", error)]
+        for error in ("", "bad_tensor")
+    }
     assert {error: sum(counts.buckets) for error, counts in series.items()} == {
         "": 2,
         "bad_tensor": 1,

@@ -1,0 +1,129 @@
+"""A control plane over a real registry, with hosts and gateway replicas in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from configs.errors import Refused
+from registry.records import RouteTable, Version
+from registry.registry import Registry
+from serve.control.plane import ControlPlane
+from serve.control.replicas import Replicas, VersionKey
+from serve.control.service import ArmSignals, Process, VersionStatus
+from tests.serve.versions import MODEL
+
+
+class MemoryFleet:
+    """Hosts that are names in a set; `log` tells the order of what was asked."""
+
+    def __init__(self) -> None:
+        self.hosted: set[VersionKey] = set()
+        self.log: list[str] = []
+        self.refuses: set[int] = set()
+        self.starting = 0
+        self.most_starting = 0
+
+    async def start_gateway(self) -> None:
+        """Note it."""
+        self.log.append("start gateway")
+
+    async def start(self, version: Version) -> None:
+        """Have a host, unless a test has it refuse."""
+        self.starting += 1
+        self.most_starting = max(self.starting, self.most_starting)
+        await asyncio.sleep(0.001)
+        self.starting -= 1
+        if version.number in self.refuses:
+            raise Refused(f"the host of {version.number} did not start")
+        self.hosted.add((version.model, version.number))
+        self.log.append(f"start {version.number}")
+
+    async def stop(self, version: VersionKey) -> None:
+        """End a host."""
+        self.hosted.discard(version)
+        self.log.append(f"stop {version[1]}")
+
+    async def status(self) -> Mapping[VersionKey, VersionStatus]:
+        """All that are hosted are ready."""
+        return {key: VersionStatus(key[1], "ready") for key in self.hosted}
+
+    async def replace_gateway(self) -> None:
+        """Note it."""
+        self.log.append("replace gateway")
+
+    async def replace_version(self, version: Version) -> None:
+        """Note it."""
+        self.log.append(f"replace {version.number}")
+
+    async def processes(self) -> tuple[Process, ...]:
+        """Nobody."""
+        return ()
+
+
+class NoWatchers:
+    """Watchers that have nothing to say."""
+
+    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
+        """Nothing, of any model."""
+        del model
+        return ()
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Nothing."""
+        return b"", accept
+
+
+class Replica:
+    """A gateway replica that follows the tables and reaches the hosts that there are."""
+
+    def __init__(self, name: str, replicas: Replicas, fleet: MemoryFleet) -> None:
+        self._name = name
+        self._replicas = replicas
+        self._fleet = fleet
+        self.unreachable: set[int] = set()
+        self.table = RouteTable(0)
+        self.task = asyncio.ensure_future(self._follow())
+
+    def connected(self) -> frozenset[VersionKey]:
+        """The versions of the table that it reaches."""
+        return frozenset(
+            (model, number)
+            for model, routed in self.table.models.items()
+            for number in routed.versions
+            if (model, number) in self._fleet.hosted and number not in self.unreachable
+        )
+
+    def versions(self) -> set[int]:
+        """The versions of the table."""
+        return {n for routed in self.table.models.values() for n in routed.versions}
+
+    async def _follow(self) -> None:
+        while True:
+            generation = self.table.generation
+            news = await self._replicas.ask(self._name, generation, self.connected(), 0.01)
+            if news is not None:
+                self.table = news
+
+
+class Plane:
+    """A control plane over a real registry, with two replicas that follow it."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.fleet = MemoryFleet()
+        self.replicas = Replicas(time.monotonic)
+        self.control = ControlPlane(registry, self.fleet, NoWatchers(), self.replicas)
+        self.gateways = [Replica(name, self.replicas, self.fleet) for name in ("a", "b")]
+
+    def weights(self) -> dict[int, int]:
+        """How the registry splits the traffic."""
+        route = self.registry.route(MODEL)
+        return {arm.version: arm.weight_bp for arm in route.arms} if route else {}
+
+    async def set(self, **weights: float) -> None:
+        """Set weights, given as v1=50."""
+        await self.control.set_route(
+            MODEL, {int(name[1:]): weight for name, weight in weights.items()}, None, "ada", "why"
+        )

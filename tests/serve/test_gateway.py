@@ -1,0 +1,134 @@
+"""A gateway replica follows its table: versions come, are reached, and leave when they are idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.errors import ModelNotFound, NotReady, VersionNotFound
+from configs.settings import Settings
+from monitors.telemetry import names
+from registry.records import FULL, Role, RouteTable
+from serve.gateway import Gateway
+from serve.models.host import Host
+from serve.traces import Trace, Tracer
+from tests.serve.models.carriers import soon
+from tests.serve.versions import MODEL, alone, host, table
+from tests.serve.waiting import until
+
+
+def untraced(_draw: int) -> Trace | None:
+    """No request is traced here."""
+    return None
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A gateway without a table."""
+    made = Gateway(Settings(), tmp_path, Tracer(None, 0.0))
+    yield made
+    made.apply(RouteTable(generation=99))
+    await until(lambda: not made._leaving, "all versions have left")
+    await made.close()
+
+
+@pytest.fixture
+async def first(tmp_path: Path) -> AsyncIterator[Host]:
+    """A host of version 1."""
+    opened = await host(tmp_path, 1)
+    yield opened
+    await opened.drain(0.1)
+
+
+async def test_without_a_table_nothing_is_served(gateway: Gateway) -> None:
+    """Before the first table the replica is not ready and knows no model."""
+    assert not gateway.ready()
+    assert gateway.connected() == frozenset()
+    with pytest.raises(ModelNotFound, match="no model 'credit' is served"):
+        gateway.begin(MODEL, None, None, untraced)
+
+
+async def test_ready_when_every_stable_version_is_reached(gateway: Gateway, first: Host) -> None:
+    """A version that is reached counts; gauges say so, and which table is served."""
+    gateway.apply(alone(7))
+    assert not gateway.ready()
+    with pytest.raises(NotReady):
+        gateway.begin(MODEL, None, None, untraced)
+
+    await gateway.wait_connected(5.0)
+
+    assert gateway.ready()
+    assert gateway.connected() == {(MODEL, 1)}
+    assert gateway.begin(MODEL, None, None, untraced).role is Role.STABLE
+    assert gateway.gauges() == {
+        (names.ROUTER_GENERATION.name, ()): 7.0,
+        (names.VERSION_READY.name, (MODEL, "1")): 1.0,
+    }
+
+
+async def test_waiting_for_a_version_ends(gateway: Gateway, first: Host) -> None:
+    """A version without a host holds nobody up for longer than was said."""
+    gateway.apply(table(1, {1: FULL}, previous=2))
+
+    await asyncio.wait_for(gateway.wait_connected(0.1), 2.0)
+
+    assert gateway.connected() == {(MODEL, 1)}
+    assert gateway.gauges()[names.VERSION_READY.name, (MODEL, "2")] == 0.0
+
+
+async def test_versions_are_kept_from_table_to_table(gateway: Gateway, first: Host) -> None:
+    """A new table that still names a version keeps its links, its queue and its counts."""
+    gateway.apply(alone(1))
+    await gateway.wait_connected(5.0)
+    before = gateway.model_version(MODEL, 1)
+
+    gateway.apply(table(2, {1: 9000, 2: 1000}))
+
+    assert gateway.model_version(MODEL, 1) is before
+    assert gateway.versions(MODEL) == (1, 2)
+
+
+async def test_a_version_leaves_after_its_last_answer(gateway: Gateway, first: Host) -> None:
+    """A version that the table names no more answers what it has, then its links close."""
+    gateway.apply(alone(1))
+    await gateway.wait_connected(5.0)
+    leaving = gateway.model_version(MODEL, 1)
+    asked = [leaving.batcher.submit((np.ones((1, 3), np.float32),), 1, soon()) for _ in range(100)]
+
+    gateway.apply(table(2, {2: FULL}))
+
+    answers = await asyncio.gather(*asked)
+    assert {float(answer[0][0, 0]) for answer in answers} == {4.0}
+    await until(lambda: not leaving.links.connected, "its links are closed")
+    with pytest.raises(VersionNotFound, match="version 1 of credit is not served"):
+        gateway.begin(MODEL, 1, None, untraced)
+
+
+async def test_models_go_with_their_table(gateway: Gateway, first: Host) -> None:
+    """A table without a model ends it."""
+    gateway.apply(alone(1))
+    gateway.apply(RouteTable(generation=2))
+
+    with pytest.raises(ModelNotFound):
+        gateway.versions(MODEL)
+    assert gateway.ready()
+
+
+async def test_prediction_ids_and_draws_belong_together(gateway: Gateway, first: Host) -> None:
+    """The draw that decides on samples, shadows and traces is the id's last 32 bits."""
+    draws: list[int] = []
+
+    def noted(draw: int) -> Trace | None:
+        draws.append(draw)
+        return None
+
+    gateway.apply(alone(1))
+    await gateway.wait_connected(5.0)
+    ids = [gateway.begin(MODEL, None, None, noted).prediction_id for _ in range(50)]
+
+    assert [int(name[24:], 16) for name in ids] == draws
+    assert len(set(ids)) == 50
