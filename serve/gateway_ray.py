@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -75,6 +76,8 @@ class GatewayReplica:
         await self._thread.run(self._drain(self._settings.limits))
         await asyncio.to_thread(self._shipper.stop, drain_s)
         self._thread.stop(drain_s)
+        with contextlib.suppress(RayError, ValueError):  # ValueError: nobody is there to be told.
+            ray.get_actor(CONTROL, namespace=NAMESPACE).gone.remote(self._name)
 
     async def _open(self, run_dir: Path) -> None:
         self._gateway = Gateway(self._settings, run_dir, self._tracer)

@@ -47,6 +47,10 @@ class ControlActor:
         self._opened()  # An actor that was started anew is told by nobody else.
         return await self._replicas.ask(replica, generation, connected, _PATIENCE_S)
 
+    async def gone(self, replica: str) -> None:
+        """Forget a gateway replica that has answered its last request."""
+        await self._replicas.gone(replica)
+
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)

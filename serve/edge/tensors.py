@@ -5,7 +5,6 @@ Everything here is a pure function of bytes and of what the version declares.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,14 +15,12 @@ from numpy.typing import NDArray
 
 from configs.errors import BadInput, BadTensor
 from registry.card import Card
-from registry.signature import DTYPES, Datatype, Signature, TensorSpec
+from registry.signature import Signature, TensorSpec
+from serve.edge.values import FLOATS, read_strings, read_tensor
 
 Tensors = tuple[NDArray[Any], ...]
 
 _KNOWN = frozenset({"id", "parameters", "inputs", "outputs"})
-_KNOWN_IN_TENSOR = frozenset({"name", "shape", "datatype", "parameters", "data"})
-_FLOATS = frozenset({Datatype.FP16, Datatype.FP32, Datatype.FP64})
-_DATATYPES: dict[str, Datatype] = {datatype.value: datatype for datatype in Datatype}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,9 @@ class Codec:
                 spec = self._signature.inputs[place]
                 found[place] = self._read(tensor, spec)
             elif name in self._extra:
-                groups[name] = _read_group(tensor)
+                if name in groups:
+                    raise BadTensor(f"input {name!r} is given twice")
+                groups[name] = read_strings(tensor)
             else:
                 raise BadTensor(f"{self._model} has no input {name!r} (inputs: {self._names()})")
         inputs = self._complete(found)
@@ -99,10 +98,15 @@ class Codec:
         if spec.name not in self._nullable:
             return read_tensor(tensor, spec)
         values = read_tensor(tensor, spec, nullable=True)
-        for feature in self._required[spec.name]:
-            column = values if feature.column is None else values[..., feature.column]
-            if np.isnan(column).any():
-                raise BadTensor(f"feature {feature.name!r} is missing (null), which is not allowed")
+        if spec.datatype in FLOATS and values.size:
+            rows = values.reshape(values.shape[0], -1)
+            for feature in self._required[spec.name]:
+                column = feature.column or 0
+                if column >= rows.shape[1] or np.isnan(rows[:, column]).any():
+                    raise BadTensor(
+                        f"feature {feature.name!r} is missing (null or not sent) in input "
+                        f"{spec.name!r}, which is not allowed"
+                    )
         return values
 
     def _names(self) -> str:
@@ -146,35 +150,6 @@ class Codec:
         return tuple(places)
 
 
-def read_tensor(
-    tensor: Mapping[str, Any], spec: TensorSpec, *, nullable: bool = False
-) -> NDArray[Any]:
-    """Give the array of one JSON tensor, as the model's input `spec` wants it.
-
-    Data may be nested or flat, row by row. `BadTensor` names the input and the fault.
-    """
-    name = spec.name
-    unknown = tensor.keys() - _KNOWN_IN_TENSOR
-    if unknown:
-        raise BadTensor(f"input {name!r} has an unknown key {min(unknown)!r}")
-    datatype = _DATATYPES.get(tensor.get("datatype", ""))
-    if datatype is not spec.datatype:
-        given = tensor.get("datatype")
-        raise BadTensor(f"input {name!r} must have datatype {spec.datatype}, not {given}")
-    shape = _shape(tensor, name)
-    if len(shape) != len(spec.shape) or any(
-        want not in (-1, got) for got, want in zip(shape, spec.shape, strict=True)
-    ):
-        raise BadTensor(f"input {name!r} must have shape {list(spec.shape)}, not {list(shape)}")
-    flat = _values(tensor.get("data"), datatype, name, nullable=nullable)
-    if flat.size != math.prod(shape):
-        raise BadTensor(
-            f"input {name!r} has {flat.size} values, its shape {list(shape)} wants "
-            f"{math.prod(shape)}"
-        )
-    return flat.reshape(shape)
-
-
 def _object(body: bytes) -> dict[str, Any]:
     try:
         request = orjson.loads(body)
@@ -206,92 +181,6 @@ def _tensors(request: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise BadInput(f"every tensor in '{key}' must be an object with a 'name'")
     return tensors
-
-
-def _shape(tensor: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    shape = tensor.get("shape")
-    if not isinstance(shape, list) or not all(
-        type(size) is int and 0 <= size < 2**31 for size in shape
-    ):
-        raise BadTensor(f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647")
-    return tuple(shape)
-
-
-def _values(data: object, datatype: Datatype, name: str, *, nullable: bool) -> NDArray[Any]:
-    if not isinstance(data, list):
-        raise BadTensor(f"input {name!r} needs 'data', a list")
-    if datatype is Datatype.BYTES:
-        return _strings(data, name)
-    if datatype is Datatype.FP16:
-        raise BadTensor(f"input {name!r}: FP16 cannot be sent as JSON")
-    try:
-        raw = np.array(data)
-    except (ValueError, OverflowError):
-        raise BadTensor(f"input {name!r}: data is not a regular list of numbers") from None
-    if datatype in _FLOATS:
-        return _floats(raw, datatype, name, nullable=nullable)
-    return _integers(raw, datatype, name)
-
-
-def _floats(raw: NDArray[Any], datatype: Datatype, name: str, *, nullable: bool) -> NDArray[Any]:
-    if raw.dtype.kind not in "fiu" and raw.size:
-        raw = _with_nulls(raw, name)
-    with np.errstate(over="ignore"):
-        values = raw.astype(DTYPES[datatype])
-    if not np.isfinite(values).all():
-        if np.isinf(values).any():
-            raise BadTensor(f"input {name!r} has a number that does not fit {datatype}")
-        if not nullable:
-            raise BadTensor(f"input {name!r} has a missing value (null), which is not allowed")
-    return values
-
-
-def _with_nulls(raw: NDArray[Any], name: str) -> NDArray[np.float64]:
-    if raw.dtype.kind == "O" and all(
-        value is None or type(value) in (int, float) for value in raw.flat
-    ):
-        try:
-            return raw.astype(np.float64)
-        except OverflowError:
-            raise BadTensor(f"input {name!r} has a number that is too large") from None
-    raise BadTensor(f"input {name!r}: data must be numbers")
-
-
-def _integers(raw: NDArray[Any], datatype: Datatype, name: str) -> NDArray[Any]:
-    dtype = DTYPES[datatype]
-    if datatype is Datatype.BOOL:
-        if raw.dtype.kind != "b" and raw.size:
-            raise BadTensor(f"input {name!r}: data must be true or false")
-        return raw.astype(dtype)
-    if raw.dtype.kind not in "iu" and raw.size:
-        raise BadTensor(f"input {name!r}: data must be whole numbers that fit {datatype}")
-    limits = np.iinfo(cast("np.dtype[np.integer[Any]]", dtype))
-    if raw.size and (int(raw.min()) < limits.min or int(raw.max()) > limits.max):
-        raise BadTensor(f"input {name!r} has a number that does not fit {datatype}")
-    return raw.astype(dtype)
-
-
-def _strings(data: list[object], name: str) -> NDArray[np.object_]:
-    flat: list[object] = data
-    while flat and isinstance(flat[0], list):
-        if not all(isinstance(part, list) for part in flat):
-            raise BadTensor(f"input {name!r}: data is not a regular list of strings")
-        flat = [value for part in cast("list[list[object]]", flat) for value in part]
-    if not all(isinstance(value, str) for value in flat):
-        raise BadTensor(f"input {name!r}: data must be strings")
-    values = np.empty(len(flat), dtype=object)
-    values[:] = flat
-    return values
-
-
-def _read_group(tensor: Mapping[str, Any]) -> NDArray[np.object_]:
-    name = tensor["name"]
-    if tensor.get("datatype") != "BYTES":
-        raise BadTensor(f"input {name!r} must have datatype BYTES")
-    data = tensor.get("data")
-    if not isinstance(data, list):
-        raise BadTensor(f"input {name!r} needs 'data', a list")
-    return _strings(data, name)
 
 
 def _data(tensor: NDArray[Any]) -> object:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from serve.control.client import ControlClient
-from tests.gateway.asking import answer_of, ask, infer_path, register, tensor
+from tests.gateway.asking import answer_of, ask, infer_path, register, tensor, wait_for
 from tests.gateway.running import Running
 from tests.registry import models
 
@@ -72,7 +72,7 @@ def test_keys_divide_as_declared_and_stay_after_a_replacement(
         timeout=60,
         trust_env=False,
     ).raise_for_status()
-    assert not gateway.pids("gateway") & before
+    wait_for(lambda: not gateway.pids("gateway") & before, "only the new replica", 3.0)
     assert _versions_of(gateway, 500) == {key: met[key] for key in list(met)[:500]}
 
 
