@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from serve.exchange import Exchange
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
 from serve.models.link import Links
+from serve.prediction import PredictionIds
 from serve.recorder.recorder import Recorder
 from serve.router import Choice, Router, pinned
 from serve.served import ServedModel, ServedVersion
@@ -38,6 +38,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._models: dict[str, ServedModel] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._ids = PredictionIds()
         self.generation = 0
         self.recorder = Recorder(settings.recorder)
         self.tracer = tracer
@@ -50,9 +51,7 @@ class Gateway:
     ) -> Exchange:
         """Route a request: by its pin, its unit, or else its prediction id."""
         model = self._model(name)
-        random = os.urandom(16)
-        prediction_id = random.hex()
-        draw = int.from_bytes(random[12:])
+        prediction_id, draw = self._ids.next()
         if pin is None:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:

@@ -37,6 +37,9 @@ class RayFleet:
     def __init__(self, settings: Settings, run_dir: Path) -> None:
         self._settings = settings
         self._run_dir = run_dir
+        # Serve pickles by a global list whenever it reads or makes a deployment's configuration:
+        # two at a time fail.
+        self._configuring = asyncio.Lock()
 
     async def close(self) -> None:
         """End Ray Serve and all that runs on it, each replica in its own way."""
@@ -68,12 +71,15 @@ class RayFleet:
 
     async def replace_gateway(self) -> None:
         """Put new gateway replicas in the place of the present ones."""
-        await self._run(gateway_ray.application(self._settings, self._run_dir), GATEWAY_APP)
+        async with self._configuring:
+            application = gateway_ray.application(self._settings, self._run_dir)
+        await self._run(application, GATEWAY_APP)
 
     async def replace_version(self, version: Version) -> None:
         """Put new replicas in the place of a version's present ones."""
         name = version_app(version.model, version.number)
-        application = host_ray.application(self._settings, self._run_dir, version)
+        async with self._configuring:
+            application = host_ray.application(self._settings, self._run_dir, version)
         try:
             await self._run(application, name)
         except (RuntimeError, RayError) as error:
@@ -99,7 +105,8 @@ class RayFleet:
         await asyncio.to_thread(ray_serve.run, application, name=name, route_prefix=None)
 
     async def _states(self) -> dict[str, ApplicationStatus]:
-        status = await asyncio.to_thread(ray_serve.status)
+        async with self._configuring:
+            status = await asyncio.to_thread(ray_serve.status)
         return {name: application.status for name, application in status.applications.items()}
 
 

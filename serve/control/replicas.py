@@ -56,7 +56,8 @@ class Replicas:
             self._news.notify_all()
             try:
                 async with asyncio.timeout(patience_s):
-                    await self._news.wait_for(lambda: self._table.generation != generation)
+                    # Generation 0 is no table: a control plane that begins anew takes nothing away.
+                    await self._news.wait_for(lambda: self._table.generation not in (0, generation))
             except TimeoutError:
                 return None
             return self._table

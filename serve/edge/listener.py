@@ -9,6 +9,8 @@ from typing import Any
 
 import uvicorn
 
+from serve.edge.one_write import OneWriteProtocol
+
 _KEEP_ALIVE_S = 75
 _CHECK_S = 0.02
 
@@ -19,7 +21,7 @@ class Listener:
     def __init__(self, application: Callable[..., Any], sock: socket.socket) -> None:
         config = uvicorn.Config(
             application,
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import chain
+from struct import Struct
+from struct import error as struct_error
 from types import NoneType
 from typing import Any
 
@@ -15,6 +18,24 @@ from configs.errors import BadTensor
 from registry.signature import DTYPES, Datatype, TensorSpec
 
 _KNOWN_IN_TENSOR = frozenset({"name", "shape", "datatype", "parameters", "data"})
+_PACKERS = 1024
+_WHOLE = (frozenset({int}), "whole numbers")
+_REAL = (frozenset({int, float}), "numbers")
+_NUMBERS: dict[Datatype, tuple[frozenset[type], str, str]] = {
+    Datatype.BOOL: (frozenset({bool}), "true or false", "?"),
+    Datatype.UINT8: (*_WHOLE, "B"),
+    Datatype.UINT16: (*_WHOLE, "H"),
+    Datatype.UINT32: (*_WHOLE, "I"),
+    Datatype.UINT64: (*_WHOLE, "Q"),
+    Datatype.INT8: (*_WHOLE, "b"),
+    Datatype.INT16: (*_WHOLE, "h"),
+    Datatype.INT32: (*_WHOLE, "i"),
+    Datatype.INT64: (*_WHOLE, "q"),
+    Datatype.FP32: (*_REAL, "f"),
+    Datatype.FP64: (*_REAL, "d"),
+}
+"""The JSON types that a datatype takes, how to say so, and its code in `struct`."""
+
 FLOATS = frozenset({Datatype.FP16, Datatype.FP32, Datatype.FP64})
 """The datatypes in which NaN can stand for a missing value."""
 
@@ -85,44 +106,30 @@ def _leaves(tensor: Mapping[str, Any], shape: tuple[int, ...]) -> list[object]:
 
 
 def _values(leaves: list[object], datatype: Datatype, name: str, *, nullable: bool) -> NDArray[Any]:
-    # Types are looked at before numpy sees them: it would widen every number to a long string.
     types = set(map(type, leaves))
     if datatype is Datatype.BYTES:
         return _strings(leaves, types, name)
     if datatype is Datatype.FP16:
         raise BadTensor(f"input {name!r}: FP16 cannot be sent as JSON")
-    if datatype is Datatype.BOOL:
-        if not types <= {bool}:
-            raise BadTensor(f"input {name!r}: data must be true or false")
-        return np.array(leaves, DTYPES[datatype])
-    if datatype in FLOATS:
-        return _floats(leaves, types, datatype, name, nullable=nullable)
-    return _integers(leaves, types, datatype, name)
-
-
-def _floats(
-    leaves: list[object], types: set[type], datatype: Datatype, name: str, *, nullable: bool
-) -> NDArray[Any]:
-    if not types <= {int, float, NoneType}:
-        raise BadTensor(f"input {name!r}: data must be numbers")
-    if NoneType in types and not nullable:
-        raise BadTensor(f"input {name!r} has a missing value (null), which is not allowed")
-    with np.errstate(over="ignore"):
-        values = np.array(leaves, DTYPES[datatype])
-    if np.isinf(values).any():
-        raise BadTensor(f"input {name!r} has a number that does not fit {datatype}")
-    return values
-
-
-def _integers(
-    leaves: list[object], types: set[type], datatype: Datatype, name: str
-) -> NDArray[Any]:
-    if not types <= {int}:
-        raise BadTensor(f"input {name!r}: data must be whole numbers that fit {datatype}")
+    allowed, wanted, code = _NUMBERS[datatype]
+    if not types <= allowed:
+        if types <= {*allowed, NoneType} and datatype in FLOATS:
+            if not nullable:
+                raise BadTensor(f"input {name!r} has a missing value (null), which is not allowed")
+            leaves = [math.nan if value is None else value for value in leaves]
+        else:
+            raise BadTensor(f"input {name!r}: data must be {wanted}")
     try:
-        return np.array(leaves, DTYPES[datatype])
-    except OverflowError:
+        # Unlike numpy's, this conversion refuses what does not fit, and is quick for a few values.
+        packed = _packer(len(leaves), code)(*leaves)
+    except (struct_error, OverflowError):
         raise BadTensor(f"input {name!r} has a number that does not fit {datatype}") from None
+    return np.frombuffer(packed, DTYPES[datatype])
+
+
+@lru_cache(_PACKERS)
+def _packer(count: int, code: str) -> Callable[..., bytes]:
+    return Struct(f"<{count}{code}").pack
 
 
 def _strings(leaves: list[object], types: set[type], name: str) -> NDArray[np.object_]:

@@ -110,6 +110,10 @@ class Splitter:
 
     def feed(self, data: bytes) -> list[memoryview]:
         """Take in bytes; gives the payloads that are complete, each in memory of its own."""
+        if not self._buffer and len(data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data)
+            if len(data) == _LENGTH.size + length:  # Mostly: one whole frame, not to be copied.
+                return [memoryview(data)[_LENGTH.size :]]
         self._buffer += data
         payloads = []
         start = 0

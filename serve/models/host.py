@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from configs.errors import ModelFailed, NotReady, WeirError
 from serve.models import frames
@@ -46,7 +46,7 @@ class Host:
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
         self._server = await loop.create_unix_server(
-            lambda: _HostLink(self._links, self._empty, self._answer), str(unnamed)
+            lambda: _HostLink(self, self._links, self._empty), str(unnamed)
         )
         unnamed.rename(self._path)
 
@@ -63,41 +63,41 @@ class Host:
         for link in [*self._links]:
             link.abort()
 
-    async def _answer(self, frame: Frame) -> Frame:
-        if frame.version != self._version:
-            error: WeirError = NotReady(f"version {frame.version} does not live here")
-            return frames.failure(frame.version, frame.sequence, error.code, error.message)
-        started = time.perf_counter()
+    @property
+    def quick(self) -> bool:
+        """Whether runs are so short that a thread would cost more than it frees."""
+        return self._seconds_a_run < _INLINE_S
+
+    def answer(self, frame: Frame) -> Frame:
+        """Run a batch; an error becomes a frame that says why."""
         try:
-            if self._seconds_a_run < _INLINE_S:
-                answer = self._run(frame.tensors)
-            else:
-                answer = await asyncio.to_thread(self._run, frame.tensors)
+            return Frame(Kind.ANSWER, frame.version, frame.sequence, self._timed_run(frame))
         except WeirError as error:
             return frames.failure(frame.version, frame.sequence, error.code, error.message)
         except Exception as error:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a run failed in a way that no model should")
             message = f"the model failed: {type(error).__name__}"
             return frames.failure(frame.version, frame.sequence, ModelFailed.code, message)
+
+    def _timed_run(self, frame: Frame) -> Tensors:
+        if frame.version != self._version:
+            raise NotReady(f"version {frame.version} does not live here")
+        started = time.perf_counter()
+        answer = self._run(frame.tensors)
         took = time.perf_counter() - started
         self._seconds_a_run += 0.1 * (took - self._seconds_a_run)
         if frame.traces:
             self._traced(frame.traces, took)
-        return Frame(Kind.ANSWER, frame.version, frame.sequence, answer)
+        return answer
 
 
 class _HostLink(asyncio.Protocol):
     """One gateway replica's connection."""
 
-    def __init__(
-        self,
-        links: set[_HostLink],
-        empty: asyncio.Event,
-        answer: Callable[[Frame], Coroutine[Any, Any, Frame]],
-    ) -> None:
+    def __init__(self, host: Host, links: set[_HostLink], empty: asyncio.Event) -> None:
+        self._host = host
         self._links = links
         self._empty = empty
-        self._answer = answer
         self._splitter = frames.Splitter()
         self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,9 +117,7 @@ class _HostLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for payload in self._splitter.feed(data):
-                task = asyncio.get_running_loop().create_task(self._serve(frames.decode(payload)))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._serve(frames.decode(payload))
         except BrokenFrame:
             self.abort()
 
@@ -133,5 +131,13 @@ class _HostLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _serve(self, frame: Frame) -> None:
-        self.send(await self._answer(frame))
+    def _serve(self, frame: Frame) -> None:
+        if self._host.quick:
+            self.send(self._host.answer(frame))
+            return
+        task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve_in_thread(self, frame: Frame) -> None:
+        self.send(await asyncio.to_thread(self._host.answer, frame))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
@@ -37,8 +38,8 @@ def test_the_way_of_a_version(gateway: Running, control: ControlClient) -> None:
     assert [(e.action, e.reason) for e in entries] == [
         ("register", ""),
         ("register", ""),
-        ("route", "first"),
-        ("route", "listen"),
+        ("set-route", "first"),
+        ("set-route", "listen"),
         ("promote", "better"),
         ("rollback", "worse after all"),
     ]
@@ -97,6 +98,21 @@ def test_what_cannot_be_is_refused(control: ControlClient) -> None:
     with pytest.raises(Conflict):
         control.rollback(model)
     assert control.route(model) == route
+
+
+def test_many_may_ask_at_once(gateway: Running, control: ControlClient) -> None:
+    """Whoever asks how things are gets an answer, also while others ask and routes change."""
+    model = "popular"
+    register(control, model, *TWO)
+
+    def state(_: int) -> int:
+        url = f"{gateway.control}/v1/models/{model}/versions"
+        return httpx.get(url, timeout=30, trust_env=False).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(state, range(160))
+        control.set_route(model, {1: 50, 2: 50})
+        assert set(answers) == {200}
 
 
 def test_the_same_by_commands(gateway: Running, control: ControlClient) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -149,9 +150,9 @@ class _HttpHandler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """A receiver that listens on loopback, over gRPC and HTTP, while the test runs."""
+@contextmanager
+def receiving() -> Iterator[OtlpReceiver]:
+    """A receiver that listens on loopback, over gRPC and HTTP, while the block runs."""
     receiver = OtlpReceiver()
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     add_MetricsServiceServicer_to_server(_Metrics(receiver), server)  # type: ignore[no-untyped-call]
@@ -166,3 +167,10 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
         web.shutdown()
         thread.join()
     server.stop(grace=0).wait()
+
+
+@pytest.fixture
+def otlp_receiver() -> Iterator[OtlpReceiver]:
+    """A receiver of the test's own."""
+    with receiving() as receiver:
+        yield receiver
