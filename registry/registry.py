@@ -193,11 +193,13 @@ class Registry:
         """Divide a model's traffic by percentages that sum to 100; see `routing.split`.
 
         `shadow` is a version and the percentage that it sees. With `if_generation` (0: no route
-        yet) the change is made to that generation only, else `PreconditionFailed`.
+        yet) the change is made to that generation only, else `PreconditionFailed`. `Conflict`
+        for versions that do not take the same inputs.
         """
         with self._lock:
             route = self._route_at(model, if_generation)
             wanted = routing.split(weights, shadow, self._numbers(model))
+            routing.check_same_inputs(wanted, {each.number: each for each in self.versions(model)})
             why, salt = self._change(actor, reason), self._entropy(_SALT_BYTES)
             if route is None:
                 following = routing.first_route(model, wanted, why, salt)

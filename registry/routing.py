@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from configs.errors import BadInput, Conflict, VersionNotFound
-from registry.records import FULL, Arm, Role, Route, ShadowArm
+from registry.records import FULL, Arm, Role, Route, ShadowArm, Version
+from registry.signature import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,26 @@ def split(
         raise BadInput(f"the weights sum to {total / 100:g} %, and must sum to exactly 100 %")
     arms = tuple(Arm(version, weight) for version, weight in weights.items() if weight)
     return Split(arms, _shadow_arm(shadow, weights) if shadow else None)
+
+
+def check_same_inputs(wanted: Split, versions: Mapping[int, Version]) -> None:
+    """Refuse to divide traffic among versions that do not take the same inputs.
+
+    A caller does not know which version it will meet, and a shadow gets the caller's own tensors.
+    """
+    numbers = [arm.version for arm in wanted.arms]
+    numbers += [wanted.shadow.version] if wanted.shadow else []
+    first = versions[numbers[0]]
+    for number in numbers[1:]:
+        if _takes(versions[number]) != _takes(first):
+            raise Conflict(
+                f"versions {first.number} and {number} of {first.model!r} take different inputs, "
+                "so one caller cannot be sent to either"
+            )
+
+
+def _takes(version: Version) -> tuple[tuple[TensorSpec, ...], frozenset[str]]:
+    return version.signature.inputs, frozenset(version.card.extra_inputs)
 
 
 def first_route(model: str, wanted: Split, change: Change, salt: bytes) -> Route:

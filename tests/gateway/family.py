@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ def _unix_sockets() -> Iterator[str]:
 
 
 def _shared_memory() -> list[str]:
-    return os.listdir(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else []
+    return [entry.name for entry in _SHARED_MEMORY.iterdir()] if _SHARED_MEMORY.is_dir() else []
 
 
 def _mapped(pid: int) -> Iterator[str]:

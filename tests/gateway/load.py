@@ -60,7 +60,9 @@ async def _loop(
     turn = 0
     while not stop.is_set():
         turn = (turn + 1) % 1000
-        failure = await _failure(connection, _request(path, [turn, place, 0.5]), turn + place + bias)
+        failure = await _failure(
+            connection, _request(path, [turn, place, 0.5]), turn + place + bias
+        )
         tally.requests += 1
         if failure is not None:
             tally.failures[failure] += 1

@@ -22,7 +22,7 @@ from configs.errors import (
     VersionNotFound,
 )
 from configs.settings import Verify
-from registry.card import Card, Feature, Score, Task
+from registry.card import Card, Decision, Feature, Score, Task
 from registry.records import FULL, Arm, ShadowArm
 from registry.registry import Registry
 from tests.registry import models
@@ -164,6 +164,16 @@ def test_the_first_route_may_be_set_or_promoted(registry: Registry) -> None:
     registry.register("fraud", registry.version("credit", 1).digest, CARD, None, "ada")
     route = registry.set_route("fraud", {1: 100}, None, "ada", "", if_generation=0)
     assert (route.generation, registry.route("fraud")) == (1, route)
+
+
+def test_a_route_over_different_inputs_is_refused(registry: Registry) -> None:
+    """A version with other inputs may take all of the traffic, but not share it."""
+    other = registry.put_artifact(models.classifier().SerializeToString())
+    card = Card(task=Task.BINARY, decision=Decision(threshold=0.5))
+    number = registry.register("credit", other, card, None, "ada")[0].number
+    with pytest.raises(Conflict, match="take different inputs"):
+        registry.set_route("credit", {1: 90, number: 10}, None, "ada", "")
+    assert registry.set_route("credit", {number: 100}, None, "ada", "").stable == number
 
 
 def test_a_story_of_changes(registry: Registry) -> None:

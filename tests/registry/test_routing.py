@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import BadInput, Conflict, VersionNotFound
-from registry.records import FULL, Arm, Role, Route, ShadowArm
+from registry.card import Card, Group, Task
+from registry.records import FULL, Arm, Role, Route, ShadowArm, Version
 from registry.routing import (
     Change,
     Split,
+    check_same_inputs,
     first_route,
     promote,
     role_of,
@@ -22,6 +24,7 @@ from registry.routing import (
     set_weights,
     split,
 )
+from registry.signature import Datatype, Signature, TensorSpec
 
 KNOWN = (1, 2, 3, 4)
 WHY = Change(actor="ada", at="2026-01-01T00:00:00.000000+00:00", reason="because")
@@ -214,3 +217,38 @@ def test_an_unknown_version_is_named(
         split(weights, shadow, KNOWN)
     with pytest.raises(VersionNotFound, match="no version 9"):
         promote(_route({1: 100}), 9, WHY, KNOWN)
+
+
+def _version(number: int, columns: int, groups: tuple[str, ...] = ()) -> Version:
+    """A version that takes a matrix of so many columns, and these group attributes."""
+    matrix = TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, columns))
+    signature = Signature(inputs=(matrix,), outputs=())
+    card = Card(task=Task.OTHER, groups=tuple(Group(name=name) for name in groups))
+    return Version("credit", number, "sha256:0", signature, card, None, 1, "ada", "")
+
+
+@pytest.mark.parametrize(
+    ("other", "refused"),
+    [
+        pytest.param(_version(2, 3), False, id="same"),
+        pytest.param(_version(2, 4), True, id="another-shape"),
+        pytest.param(_version(2, 3, ("race",)), True, id="another-group-attribute"),
+    ],
+)
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(split({1: 90, 2: 10}, None, KNOWN), id="split"),
+        pytest.param(split({1: 100}, (2, 50), KNOWN), id="shadow"),
+    ],
+)
+def test_versions_with_different_inputs_share_no_traffic(
+    wanted: Split, other: Version, refused: bool
+) -> None:
+    """A caller, or its shadow, never meets a version that takes other inputs."""
+    versions = {1: _version(1, 3), 2: other}
+    if refused:
+        with pytest.raises(Conflict, match="versions 1 and 2 of 'credit' take different inputs"):
+            check_same_inputs(wanted, versions)
+    else:
+        check_same_inputs(wanted, versions)
