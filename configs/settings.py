@@ -56,7 +56,7 @@ class Recorder(Section):
     """How much is kept of the traffic."""
 
     enabled: bool = True
-    sample_rows_per_s: Annotated[float, Field(ge=0.0, le=1e6)] = 2000.0
+    sample_rows_per_s: Annotated[float, Field(ge=0.0, le=1e6)] = 1000.0
     buffer_max_rows: Annotated[int, Field(ge=16, le=2**20)] = 8192
     flush_s: Annotated[float, Field(ge=0.05, le=60.0)] = 0.5
     blocks_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
@@ -83,7 +83,7 @@ class Monitors(Section):
 
     alarm_budget: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
-    signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 1.0
+    signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
 
 
 class Settings(Section):
