@@ -19,6 +19,9 @@ from serve.control.service import ArmSignals, Process, VersionStatus
 from serve.node.names import gateway_pid
 
 _SETTLE_S = 30.0
+_TABLES_A_CHANGE = 1000
+"""Room for the tables that are published between two changes, so that a control plane that was
+started anew never gives a number that stood for another table before."""
 _log = logging.getLogger("weir.control")
 
 
@@ -53,6 +56,7 @@ class ControlPlane:
     async def open(self) -> None:
         """Bring up the gateway and the hosts of every version that a route names."""
         table = await asyncio.to_thread(self._registry.table)
+        self._published = table.generation * _TABLES_A_CHANGE
         await asyncio.gather(
             self._fleet.start_gateway(),
             self._publish(table),

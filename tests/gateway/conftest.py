@@ -9,7 +9,11 @@ import pytest
 from serve.control.client import ControlClient
 from tests.gateway.running import Running, running_gateway
 
-QUICK = {"monitors": {"signals_s": 0.2}, "recorder": {"flush_s": 0.1}}
+QUICK = {
+    "monitors": {"signals_s": 0.2},
+    # A machine that is busy with other things must not make the monitors miss a row.
+    "recorder": {"flush_s": 0.1, "blocks_in_flight": 64},
+}
 
 
 @pytest.fixture(scope="package")
