@@ -225,3 +225,25 @@ def test_health(http: httpx.Client, api: Api) -> None:
     error_of(response, 503, "not_ready")
     assert response.headers["Retry-After"] == "1"
     assert http.get("/health/live").status_code == 200
+
+
+def test_processes_are_listed(http: httpx.Client) -> None:
+    """Each process has its role and id."""
+    listed = http.get("/v1/system/processes").json()
+
+    assert listed == {"processes": [{"role": "control", "pid": 1, "model": "", "version": 0}]}
+
+
+def test_a_version_is_replaced_by_its_name(http: httpx.Client, api: Api) -> None:
+    """What was asked for reaches the control plane."""
+    body = {"what": "version", "model": "credit", "version": 2}
+
+    assert http.post("/v1/system:replace", json=body).status_code == 200
+    assert api.control.replaced == [("version", "credit", 2)]
+
+
+def test_replacing_a_version_needs_its_name(http: httpx.Client) -> None:
+    """A version that is not named is asked for."""
+    response = http.post("/v1/system:replace", json={"what": "version"})
+
+    assert "model and version" in error_of(response, 400, "bad_input")

@@ -55,10 +55,12 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "GET /v1/models/{model}/served-at",
         "GET /v1/models/{model}/signals",
         "GET /v1/models/{model}/versions",
+        "GET /v1/system/processes",
         "POST /v1/artifacts",
         "POST /v1/models/{model}/versions",
         "POST /v1/models/{model}:promote",
         "POST /v1/models/{model}:rollback",
+        "POST /v1/system:replace",
         "PUT /v1/models/{model}/route",
     ]
 
