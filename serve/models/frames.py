@@ -47,6 +47,7 @@ class Kind(IntEnum):
     ANSWER = 2
     FAILURE = 3
     GOODBYE = 4
+    HELLO = 5
 
 
 class BrokenFrame(Exception):

@@ -106,6 +106,7 @@ class _HostLink(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._links.add(self)
         self._empty.clear()
+        self.send(Frame(Kind.HELLO, 0, 0))
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

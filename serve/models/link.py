@@ -16,6 +16,7 @@ from serve.models.frames import BrokenFrame, Frame, Kind
 
 _LOOK_AGAIN_S = 0.5
 _LOOK_SOON_S = 0.01
+_HELLO_S = 1.0
 _FAILURES: dict[str, type[WeirError]] = {
     error.code: error for error in (ModelFailed, NotReady, Unavailable)
 }
@@ -33,16 +34,33 @@ class Link(asyncio.Protocol):
         self._out: Batch | None = None
         self._sequence = 0
         self._leaving = False
+        self._greeted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     @property
     def is_open(self) -> bool:
         """Whether the replica can be reached over this link."""
         return self._transport is not None
 
+    async def greeted(self, timeout_s: float) -> bool:
+        """Wait for the replica's hello; without it the link is closed.
+
+        The system accepts connections for a process that is dying: only a word of its own shows
+        that a batch would not be lost on it.
+        """
+        hello = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                hello = await asyncio.shield(self._greeted)
+        except TimeoutError:
+            return False
+        finally:
+            if not hello:
+                self.abort()
+        return hello and self.is_open
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Offer itself to the batcher."""
+        """Wait for the replica's hello."""
         self._transport = cast("asyncio.Transport", transport)
-        self._batcher.free(self)
 
     def carry(self, batch: Batch) -> None:
         """Send a batch."""
@@ -74,13 +92,18 @@ class Link(asyncio.Protocol):
         del exc
         self._transport = None
         self._batcher.withdraw(self)
+        if not self._greeted.done():
+            self._greeted.set_result(False)
         batch, self._out = self._out, None
         self._on_lost()
         if batch is not None:
             self._batcher.lost(batch)
 
     def _receive(self, frame: Frame) -> None:
-        if frame.kind is Kind.GOODBYE:
+        if frame.kind is Kind.HELLO and not self._greeted.done():
+            self._greeted.set_result(True)
+            self._batcher.free(self)
+        elif frame.kind is Kind.GOODBYE:
             self._leaving = True
             self._batcher.withdraw(self)
         elif self._out is not None and frame.sequence == self._sequence:
@@ -156,7 +179,7 @@ class Links:
             return
         except OSError:  # It has gone, or cannot be reached now: the next look may find it.
             return
-        if not link.is_open:
+        if not await link.greeted(_HELLO_S):
             return
         self._links[address] = link
         self.was_connected = True

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
-import numpy as np
 from onnx import ModelProto
 
 from registry.card import Card, Task
@@ -67,9 +66,3 @@ def wait_for(true: Callable[[], bool], what: str, deadline_s: float) -> None:
     while not true():
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
         time.sleep(0.05)
-
-
-def rows_of(values: np.typing.NDArray[np.float64]) -> list[list[float]]:
-    """A matrix as JSON takes it."""
-    rows: list[list[float]] = values.tolist()
-    return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from configs.errors import DeadlineExceeded, ModelFailed, NotReady
-from serve.models.frames import Tensors
+from serve.models import frames
+from serve.models.frames import Frame, Kind, Tensors
 from serve.models.link import Link
 from tests.serve.models.carriers import soon
 from tests.serve.models.conftest import Started
@@ -80,6 +82,23 @@ async def test_any_exception_of_a_model_is_told_at_once(
         await asyncio.wait_for(gateway.ask([1, 1, 1]), 2.0)
 
 
+async def test_a_connection_that_nobody_greets_carries_nothing(
+    gateway: Gateway, start: Started, tmp_path: Path
+) -> None:
+    """The system accepts for a process that is dying: no batch is lost on such a connection."""
+    path = socket_of(tmp_path, 1, "0-dying")
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.bind(str(path))
+        dying.listen()
+        asked = gateway.ask([1, 1, 1])
+        peer, _ = await asyncio.to_thread(dying.accept)
+        peer.close()
+    await start()
+    assert float((await asked)[0][0, 0]) == 4.0
+    assert gateway.retries == 0
+
+
 async def test_garbage_from_a_host_closes_the_link(
     gateway: Gateway, start: Started, tmp_path: Path
 ) -> None:
@@ -109,7 +128,8 @@ async def test_garbage_from_a_gateway_closes_its_link_only(
     reader, writer = await asyncio.open_unix_connection(str(socket_of(tmp_path, 1)))
     writer.write(b"\x08\0\0\0garbage!")
 
-    assert await asyncio.wait_for(reader.read(), 2.0) == b""
+    hello = b"".join(frames.encode(Frame(Kind.HELLO, 0, 0)))
+    assert await asyncio.wait_for(reader.read(), 2.0) == hello
     writer.close()
     assert await gateway.sum_of([1, 1, 1]) == 4.0
 
