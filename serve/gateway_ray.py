@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 from pathlib import Path
@@ -19,6 +18,7 @@ from registry.records import RouteTable
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
 from serve.gateway import Gateway
+from serve.node.collector import collect_seldom
 from serve.node.holder import borrow
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
@@ -62,7 +62,7 @@ class GatewayReplica:
         )
         self._shipper.start()
         self._following = asyncio.get_running_loop().create_task(self._follow())
-        gc.freeze()
+        collect_seldom()
 
     async def check_health(self) -> None:
         """Fail when the loop that serves requests does not answer."""

@@ -6,8 +6,8 @@ Everything here is a pure function of bytes and of what the version declares.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import orjson
@@ -23,8 +23,10 @@ Tensors = tuple[NDArray[Any], ...]
 _KNOWN = frozenset({"id", "parameters", "inputs", "outputs"})
 
 
-@dataclass(frozen=True, slots=True)
-class InferRequest:
+_NO_GROUPS: Mapping[str, NDArray[np.object_]] = MappingProxyType({})
+
+
+class InferRequest(NamedTuple):
     """A request that fits its version.
 
     `inputs` are in the model's order. `outputs` are positions of the wanted outputs, None for
@@ -35,7 +37,7 @@ class InferRequest:
     inputs: Tensors
     rows: int
     outputs: tuple[int, ...] | None = None
-    groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    groups: Mapping[str, NDArray[np.object_]] = _NO_GROUPS
 
 
 class Codec:

@@ -72,7 +72,7 @@ def _check_head(tensor: Mapping[str, Any], datatype: Datatype) -> None:
     if unknown:
         raise BadTensor(f"input {name!r} has an unknown key {min(unknown)!r}")
     given = tensor.get("datatype")
-    if given != datatype.value:
+    if given != datatype:
         raise BadTensor(f"input {name!r} must have datatype {datatype}, not {given}")
 
 

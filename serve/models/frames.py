@@ -14,11 +14,10 @@ Both ends are processes of the same gateway; a frame that does not parse closes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 from struct import error as struct_error
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +33,19 @@ _LENGTH = Struct("<I")
 
 MAX_FRAME = 2**31 - 1
 
-_CODES = {datatype: code for code, datatype in enumerate(Datatype)}
-_BY_CODE = tuple(Datatype)
-_CODE_OF_DTYPE = {dtype: _CODES[datatype] for datatype, dtype in DTYPES.items()}
-_BYTES = _CODES[Datatype.BYTES]
+_DTYPES = tuple(DTYPES[datatype] for datatype in Datatype)
+_CODES = {
+    np.dtype(character).num: _DTYPES.index(np.dtype(character))
+    for character in np.typecodes["All"]
+    if np.dtype(character) in _DTYPES
+}
+"""By numpy's number of the type: it has two for some integers, and ONNX Runtime uses either."""
+_BYTES = _CODES[DTYPES[Datatype.BYTES].num]
+_SHAPES = tuple(Struct(f"<{ndim}q") for ndim in range(65))
+"""How the sizes of 0 to 64 dimensions are packed; numpy knows no more."""
+
+_COPIED_BYTES = 2**16
+"""Up to here, copying a tensor costs less than lending its memory."""
 
 
 class Kind(IntEnum):
@@ -50,12 +58,14 @@ class Kind(IntEnum):
     HELLO = 5
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 class BrokenFrame(Exception):
     """The bytes are not a frame; the link must be closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One message: a batch to run, its answer, a failure (one string tensor), or a goodbye."""
 
     kind: Kind
@@ -93,8 +103,8 @@ def decode(data: memoryview) -> Frame:
         kind, traced, count, version, sequence = _PAYLOAD.unpack_from(data, 0)
         tensors = _decode_tensors(data, count)
         traces = tuple(tensors[-1].tolist()) if traced else ()
-        return Frame(Kind(kind), version, sequence, tensors[: count - traced], traces)
-    except (struct_error, ValueError, IndexError, TypeError) as error:
+        return Frame(_KINDS[kind], version, sequence, tensors[: count - traced], traces)
+    except (struct_error, ValueError, LookupError, TypeError) as error:
         raise BrokenFrame(str(error)) from error
 
 
@@ -133,13 +143,15 @@ class Splitter:
 
 
 def _encode_tensor(tensor: NDArray[Any]) -> tuple[bytes, bytes | memoryview]:
-    code = _CODE_OF_DTYPE[tensor.dtype]
+    code = _CODES[tensor.dtype.num]
     if code == _BYTES:
         body: bytes | memoryview = _encode_strings(tensor.ravel().tolist())
+    elif tensor.nbytes <= _COPIED_BYTES:
+        body = tensor.tobytes()
     else:
         body = np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data
     head = _TENSOR.pack(code, tensor.ndim, 0, 0, len(body))
-    return head + Struct(f"<{tensor.ndim}q").pack(*tensor.shape), body
+    return head + _SHAPES[tensor.ndim].pack(*tensor.shape), body
 
 
 def _decode_tensors(data: memoryview, count: int) -> Tensors:
@@ -148,17 +160,16 @@ def _decode_tensors(data: memoryview, count: int) -> Tensors:
     for _ in range(count):
         code, ndim, _, _, size = _TENSOR.unpack_from(data, offset)
         offset += _TENSOR.size
-        heads.append((code, Struct(f"<{ndim}q").unpack_from(data, offset), size))
+        heads.append((code, _SHAPES[ndim].unpack_from(data, offset), size))
         offset += 8 * ndim
     tensors = []
     for code, shape, size in heads:
         body = data[offset : offset + size]
         offset += size
-        datatype = _BY_CODE[code]
         if code == _BYTES:
             flat: NDArray[Any] = decode_strings(body)
         else:
-            flat = np.frombuffer(body, dtype=DTYPES[datatype])
+            flat = np.frombuffer(body, dtype=_DTYPES[code])
         tensors.append(flat.reshape(shape))
     if offset != len(data):
         raise BrokenFrame(f"{len(data) - offset} bytes too many or too few")

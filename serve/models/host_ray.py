@@ -14,6 +14,7 @@ from registry.records import Version
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
 from serve.models.session import Session, warm_up
+from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
 from serve.node.loop_thread import LoopThread
@@ -41,6 +42,7 @@ class VersionHost:
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
         self._host = Host(version.number, session.run, socket, tracer.ran)
+        collect_seldom()
         self._thread = LoopThread("weir-host")
         self._thread.submit(self._host.open()).result()
 

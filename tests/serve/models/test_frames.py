@@ -168,3 +168,16 @@ def test_a_model_may_have_many_tensors() -> None:
     (payload,) = Splitter().feed(wire(frame))
 
     assert same(decode(payload), frame)
+
+
+@pytest.mark.parametrize("character", "bBhHiIlLqQefd?")
+def test_every_name_of_a_type_is_understood(character: str) -> None:
+    """C's long and long long are one type to the protocol, whichever a runtime says."""
+    tensor = np.array([0, 1], dtype=np.dtype(character))
+
+    payload = memoryview(wire(Frame(Kind.ANSWER, 1, 1, (tensor,))))[4:]
+
+    (found,) = decode(payload).tensors
+
+    assert found.dtype == tensor.dtype
+    assert found.tolist() == tensor.tolist()
