@@ -83,10 +83,14 @@ class VersionNotFound(NotFound):
 
 
 class MethodNotAllowed(WeirError):
-    """The path exists, but not for this method."""
+    """The path exists, but only for another method, which is `allowed`."""
 
     status = 405
     code = "method_not_allowed"
+
+    def __init__(self, path: str, allowed: str) -> None:
+        super().__init__(f"{path} takes {allowed}")
+        self.allowed = allowed
 
 
 class Conflict(WeirError):

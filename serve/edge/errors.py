@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from configs.errors import InternalError, WeirError
+from configs.errors import InternalError, MethodNotAllowed, WeirError
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -22,6 +22,8 @@ def render(error: WeirError) -> tuple[int, Headers, bytes]:
     """Give the status, headers and body that tell a client of an error."""
     body = orjson.dumps({"error": error.message})
     headers = [JSON, (b"content-length", b"%d" % len(body))]
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
     if error.retryable:
         headers.append((b"retry-after", b"1"))
     return error.status, headers, body

@@ -16,6 +16,7 @@ from configs.errors import StartError
 
 _NAME_BYTES = 32
 _BACKLOG = 2048
+_PAUSE_S = 0.05
 
 
 def socket_path(run_dir: Path) -> Path:
@@ -47,11 +48,13 @@ class Holder:
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._server.bind(str(socket_path(run_dir)))
         self._server.listen()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="weir-holder", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Close everything; the ports are free once no replica holds a copy."""
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
@@ -60,11 +63,12 @@ class Holder:
             held.close()
 
     def _serve(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 asker, _ = self._server.accept()
-            except OSError:
-                return
+            except OSError:  # Closed, or out of descriptors for a moment.
+                self._closed.wait(_PAUSE_S)
+                continue
             with asker, contextlib.suppress(OSError):
                 asker.settimeout(1.0)
                 held = self._sockets.get(asker.recv(_NAME_BYTES).decode("ascii", "replace"))

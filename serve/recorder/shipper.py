@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,8 @@ from monitors.blocks import SampleBlock, Series, Snapshot
 from monitors.telemetry import names
 from serve.recorder.recorder import Lost, Recorder
 from serve.recorder.samples import blocks
+
+_log = logging.getLogger("weir.recorder")
 
 
 class Transport(Protocol):
@@ -59,9 +62,17 @@ class Shipper:
         before = time.monotonic()
         while not self._stop.wait(self._period_s):
             now = time.monotonic()
-            self.ship(now - before)
+            self._ship_or_count(now - before)
             before = now
-        self.ship(time.monotonic() - before)
+        self._ship_or_count(time.monotonic() - before)
+
+    def _ship_or_count(self, seconds: float) -> None:
+        """Ship; whatever goes wrong with one shipment must not end all later ones."""
+        try:
+            self.ship(seconds)
+        except Exception:  # noqa: BLE001 - the top of a thread; counted
+            _log.exception("a shipment to the monitors failed")
+            self._recorder.counts.add(names.SNAPSHOTS_FAILED)
 
     def ship(self, seconds: float) -> None:
         """Send what the last `seconds` brought."""

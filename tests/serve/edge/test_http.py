@@ -131,6 +131,7 @@ def test_what_is_not_there(http: httpx.Client, method: str, path: str, status: i
     assert reply.status_code == status
     assert list(reply.json()) == ["error"]
     assert reply.json()["error"]
+    assert ("allow" in reply.headers) == (status == 405)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from configs.settings import Recorder as RecorderSettings
+from monitors.blocks import Snapshot
 from monitors.telemetry.names import INFERENCE_DURATION, SNAPSHOTS_FAILED
 from registry.signature import Signature
 from serve.recorder.recorder import Recorder
@@ -190,3 +191,28 @@ def test_an_empty_signature_of_outputs_is_no_matter() -> None:
     shipper(records, transport).ship(1.0)
 
     assert transport.blocks[0].outputs == {}
+
+
+def test_one_failed_shipment_does_not_end_the_others() -> None:
+    """A transport that raises is counted, and the next shipment is sent."""
+
+    class Stumbling(Memory):
+        """Raises on the first snapshot."""
+
+        stumbled = False
+
+        def send_snapshot(self, snapshot: Snapshot) -> bool:
+            """Fail once in a way that nobody foresaw."""
+            if not self.stumbled:
+                self.stumbled = True
+                raise ZeroDivisionError
+            return super().send_snapshot(snapshot)
+
+    records, transport = recorder(), Stumbling()
+    ship = shipper(records, transport, period_s=0.01)
+
+    ship.start()
+    wait_until(lambda: len(transport.snapshots) > 1, "a shipment after the failed one")
+    ship.stop(5.0)
+
+    assert transport.snapshots[-1].counters[SNAPSHOTS_FAILED.name, ()] >= 1
