@@ -88,8 +88,8 @@ class MethodNotAllowed(WeirError):
     status = 405
     code = "method_not_allowed"
 
-    def __init__(self, path: str, allowed: str) -> None:
-        super().__init__(f"{path} takes {allowed}")
+    def __init__(self, message: str, allowed: str = "") -> None:
+        super().__init__(message)
         self.allowed = allowed
 
 

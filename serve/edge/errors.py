@@ -22,7 +22,7 @@ def render(error: WeirError) -> tuple[int, Headers, bytes]:
     """Give the status, headers and body that tell a client of an error."""
     body = orjson.dumps({"error": error.message})
     headers = [JSON, (b"content-length", b"%d" % len(body))]
-    if isinstance(error, MethodNotAllowed):
+    if isinstance(error, MethodNotAllowed) and error.allowed:
         headers.append((b"allow", error.allowed.encode()))
     if error.retryable:
         headers.append((b"retry-after", b"1"))

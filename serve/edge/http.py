@@ -73,7 +73,7 @@ class Edge:
         try:
             asked = outcome.asked = endpoint(scope["path"])
             if asked.method != scope["method"]:
-                raise MethodNotAllowed(asked.ask.value, asked.method)
+                raise MethodNotAllowed(f"{asked.ask.value} takes {asked.method}", asked.method)
             if asked.ask is not Ask.INFER:
                 return self._describe(asked)
             headers = _Headers(scope["headers"])
