@@ -3,7 +3,6 @@
 * WeirError
   x BadInput              400  the request itself is wrong
     + BadTensor                 a tensor's shape, datatype or data
-  x Unauthorized          401
   x NotFound              404
     + ModelNotFound
     + VersionNotFound
@@ -54,13 +53,6 @@ class BadTensor(BadInput):
     """A tensor does not have the shape, datatype or data that it must have."""
 
     code = "bad_tensor"
-
-
-class Unauthorized(WeirError):
-    """The caller did not prove who they are."""
-
-    status = 401
-    code = "unauthorized"
 
 
 class NotFound(WeirError):

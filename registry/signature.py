@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import DTypeLike
 from pydantic import BaseModel, ConfigDict
 
 
@@ -43,13 +42,6 @@ DTYPES: dict[Datatype, np.dtype[np.generic]] = {
     Datatype.BYTES: np.dtype(np.object_),
 }
 """The numpy type of each element type; BYTES elements are Python `str` or `bytes`."""
-
-_DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
-
-
-def datatype_of(dtype: DTypeLike) -> Datatype:
-    """The protocol's name of a numpy type; `KeyError` if it has none."""
-    return _DATATYPES[np.dtype(dtype)]
 
 
 class TensorSpec(BaseModel):
