@@ -92,8 +92,11 @@ class RayFleet:
         """Give the processes that are running now, but for the gateway replicas."""
         found = [Process("control", os.getpid())]
         for role, actor in (("observer", OBSERVER), ("telemetry", EXPORTER)):
-            handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
-            found.append(Process(role, await handle.pid.remote()))
+            try:
+                handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
+                found.append(Process(role, await handle.pid.remote()))
+            except (RayError, ValueError):  # It starts only now, or anew: it is not running.
+                continue
         for name in await self._states():
             key = _version_of(name)
             if key is not None:
