@@ -78,14 +78,24 @@ def test_without_the_observer_requests_are_answered(busy: Running) -> None:
 
 
 def test_without_telemetry_requests_are_answered(busy: Running) -> None:
-    """The exporter dies: counts go on in the gateway, and the next exporter shows all of them."""
-    with ControlClient(busy.control, "ada") as control:
-        before = busy.pids("telemetry")
+    """The exporter dies: counts go on in the gateway, and the next exporter shows all of them.
+
+    All are those of the replicas that live: the first death forgets the replicas of other tests.
+    """
+    with ControlClient(busy.control, "ada") as control, nobody_notices(busy):
+        _kill_exporter(busy)
+        wait_for(lambda: _answered(control) > 0, "counts", BACK_S)
         answered = _answered(control)
-        with nobody_notices(busy):
-            _kill(before)
-            wait_for(lambda: _pids_or_none(busy, "telemetry") not in (None, before), "it", BACK_S)
+        _kill_exporter(busy)
         wait_for(lambda: _answered(control) > answered, "all counts again", BACK_S)
+
+
+def _kill_exporter(busy: Running) -> None:
+    """End the exporter, and wait for the next one."""
+    wait_for(lambda: bool(_pids_or_none(busy, "telemetry")), "the exporter", BACK_S)
+    before = busy.pids("telemetry")
+    _kill(before)
+    wait_for(lambda: _pids_or_none(busy, "telemetry") not in (None, before), "it", BACK_S)
 
 
 def test_without_control_requests_are_answered(busy: Running) -> None:
