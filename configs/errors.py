@@ -3,25 +3,32 @@
 * WeirError
   x BadInput              400  the request itself is wrong
     + BadTensor                 a tensor's shape, datatype or data
+  x Unauthenticated       401  nobody knows who is calling
+  x Forbidden             403  the caller may not do this, or nobody may
   x NotFound              404
     + ModelNotFound
     + VersionNotFound
   x MethodNotAllowed      405
+  x TooSlow               408  the client did not send its request in time
   x Conflict              409  the change does not fit the present state
   x PreconditionFailed    412  somebody else changed it first
   x TooLarge              413
   x UnsupportedEncoding   415
   x Refused               422  a model, card or profile that cannot be accepted
+  x OverQuota             429  the caller has used up its rate: try again
+  x ClientGone            499  the client left before it got its answer
   x InternalError         500
     + ModelFailed               the model raised while it ran
-  x Unavailable           503  not ready, or overloaded: try again
+  x NotSupported          501  a part of the protocol that is not offered
+  x Unavailable           503  not ready: try again
     + NotReady
+    + Overloaded                more is asked than can be answered
   x DeadlineExceeded      504
   x ConfigError                a setting that does not exist or is out of bounds
   x StartError                 the gateway cannot start here
 
-Each class carries the HTTP status, a stable code and whether trying again may help;
-`serve.edge.errors` and the control API turn them into answers.
+Each class carries the HTTP status, a stable code, whether trying again may help and after how many
+seconds; `serve.edge.errors` and the control API turn them into answers.
 """
 
 from __future__ import annotations
@@ -35,6 +42,8 @@ class WeirError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+
+    retry_after_s: float = 1.0
 
     @property
     def message(self) -> str:
@@ -53,6 +62,20 @@ class BadTensor(BadInput):
     """A tensor does not have the shape, datatype or data that it must have."""
 
     code = "bad_tensor"
+
+
+class Unauthenticated(WeirError):
+    """The caller shows no key, or none that is valid."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(WeirError):
+    """The caller is known and may not do this, or a setting forbids it to all."""
+
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(WeirError):
@@ -83,6 +106,13 @@ class MethodNotAllowed(WeirError):
     def __init__(self, message: str, allowed: str = "") -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class TooSlow(WeirError):
+    """The client took longer to send its request than is allowed."""
+
+    status = 408
+    code = "too_slow"
 
 
 class Conflict(WeirError):
@@ -120,6 +150,21 @@ class Refused(WeirError):
     code = "refused"
 
 
+class OverQuota(WeirError):
+    """The caller has used up its rate for the moment."""
+
+    status = 429
+    code = "over_quota"
+    retryable = True
+
+
+class ClientGone(WeirError):
+    """The client left before it got its answer; nobody reads this."""
+
+    status = 499
+    code = "client_gone"
+
+
 class InternalError(WeirError):
     """Something on our side went wrong."""
 
@@ -128,6 +173,13 @@ class ModelFailed(InternalError):
     """The model raised while it ran."""
 
     code = "model_failed"
+
+
+class NotSupported(WeirError):
+    """A part of the protocol that is not offered here."""
+
+    status = 501
+    code = "not_supported"
 
 
 class Unavailable(WeirError):
@@ -142,6 +194,12 @@ class NotReady(Unavailable):
     """The version is known but not yet ready to answer."""
 
     code = "not_ready"
+
+
+class Overloaded(Unavailable):
+    """More is asked than can be answered in time."""
+
+    code = "overloaded"
 
 
 class DeadlineExceeded(WeirError):

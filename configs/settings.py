@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 asks the system for a free one."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""The addresses that only this machine can connect to."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -22,17 +26,51 @@ class Section(BaseModel):
 class Listen(Section):
     """Where the gateway listens."""
 
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    host: str = "127.0.0.1"
     http_port: Port = 8000
+    grpc_port: Port = 8001
     control_port: Port = 8002
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_elsewhere: bool = False
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Listen:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            message = "TLS needs both tls_certificate and tls_key"
+            raise ValueError(message)
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in LOOPBACK
+
+
+class Access(Section):
+    """Whether callers must show an API key."""
+
+    required: bool = False
+
+
+class Repository(Section):
+    """Whether clients may load and unload models (v2 model repository extension)."""
+
+    control: bool = False
 
 
 class Limits(Section):
-    """What one request may cost."""
+    """What one request, one connection and one model may cost."""
 
-    body_max_bytes: Annotated[int, Field(ge=1024, le=2**31)] = 64 * 2**20
+    body_max_bytes: Annotated[int, Field(ge=1024, le=2**31 - 1)] = 64 * 2**20
     deadline_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
     drain_s: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
+    connections_max: Annotated[int, Field(ge=1, le=100_000)] = 4096
+    slow_s: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
+    slow_bytes_per_s: Annotated[int, Field(ge=1, le=2**30)] = 16 * 2**10
+    in_flight_max: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    wait_target_s: Annotated[float, Field(gt=0.0, le=60.0)] = 0.02
+    compress_min_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 16 * 2**10
 
 
 class Hosts(Section):
@@ -91,6 +129,8 @@ class Settings(Section):
 
     data: Path = Path(".weir")
     listen: Listen = Listen()
+    access: Access = Access()
+    repository: Repository = Repository()
     limits: Limits = Limits()
     hosts: Hosts = Hosts()
     verify: Verify = Verify()
@@ -101,8 +141,31 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Settings:
-        ports = (self.listen.http_port, self.listen.control_port)
-        if ports[0] == ports[1] != 0:
-            message = f"listen.http_port and listen.control_port are both {ports[0]}"
+        ports = {
+            name: getattr(self.listen, name) for name in ("http_port", "grpc_port", "control_port")
+        }
+        for (one, port), (other, same) in combinations(ports.items(), 2):
+            if port == same != 0:
+                message = f"listen.{one} and listen.{other} are both {port}"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_unknown_from_elsewhere(self) -> Settings:
+        listen = self.listen
+        if listen.loopback:
+            return self
+        if not self.access.required:
+            message = (
+                f"listen.host {listen.host} can be reached from other machines, which needs "
+                "access.required: true (make a first key with `weir keys create`)"
+            )
+            raise ValueError(message)
+        if listen.tls_certificate is None and not listen.tls_elsewhere:
+            message = (
+                f"listen.host {listen.host} can be reached from other machines, so keys need "
+                "listen.tls_certificate and listen.tls_key; if a proxy in front ends TLS, say "
+                "listen.tls_elsewhere: true"
+            )
             raise ValueError(message)
         return self

@@ -62,7 +62,11 @@ def test_an_empty_file_or_section_keeps_the_defaults(tmp_path: Path, text: str) 
         pytest.param("control_port: 1", "'listen.control_port'", id="wrong-place"),
         pytest.param("listen: {zzz: 1}", "listen.zzz does not exist.", id="unknown"),
         pytest.param("listen: {http_port: 70000}", "listen.http_port: input should be", id="bound"),
-        pytest.param("listen: {host: 0.0.0.0}", "listen.host:", id="choice"),
+        pytest.param("listen: {host: 0.0.0.0}", "needs access.required: true", id="anybody"),
+        pytest.param(
+            "{listen: {host: 0.0.0.0}, access: {required: true}}", "listen.tls_key", id="in-clear"
+        ),
+        pytest.param("listen: {tls_key: a}", "both tls_certificate and tls_key", id="half-tls"),
         pytest.param("listen: 7", "listen: input should be", id="not-a-section"),
         pytest.param("listen: {http_port: 5, control_port: 5}", "are both 5", id="same-port"),
         pytest.param("- a", "keys and values", id="list"),
