@@ -17,6 +17,7 @@ from configs.settings import Limits, Settings
 from registry.records import RouteTable
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
+from serve.edge.tls import server_context
 from serve.gateway import Gateway
 from serve.node.collector import collect_seldom
 from serve.node.holder import borrow
@@ -82,7 +83,9 @@ class GatewayReplica:
     async def _open(self, run_dir: Path) -> None:
         self._gateway = Gateway(self._settings, run_dir, self._tracer)
         self._edge = Edge(self._gateway, self._settings.limits)
-        self._listener = Listener(self._edge, borrow(run_dir, HTTP_SOCKET))
+        self._listener = Listener(
+            self._edge, borrow(run_dir, HTTP_SOCKET), server_context(self._settings.listen)
+        )
         self._listening = False
 
     async def _drain(self, limits: Limits) -> None:

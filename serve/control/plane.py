@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal, Protocol
 
 from configs.errors import Unavailable, WeirError
 from registry.card import Card
+from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, RoutedModel, RouteTable, Version
 from registry.registry import Registry
+from serve.access.door import Door
 from serve.control.fleet import Fleet
 from serve.control.replicas import Replicas, VersionKey
 from serve.control.service import ArmSignals, Process, VersionStatus
@@ -40,16 +42,25 @@ class ControlPlane:
 
     A change of route first starts the hosts of the versions it names and waits until every
     gateway replica is connected to them; then the registry commits it and the table is published;
-    last, hosts that no route names any more are ended.
+    last, hosts that no route names any more are ended. The door of the control API is told of the
+    keys with every table.
     """
 
     def __init__(
-        self, registry: Registry, fleet: Fleet, watchers: Watchers, replicas: Replicas
+        self,
+        registry: Registry,
+        fleet: Fleet,
+        watchers: Watchers,
+        replicas: Replicas,
+        door: Door,
+        keys: Callable[[], Iterable[ApiKey]],
     ) -> None:
         self._registry = registry
         self._fleet = fleet
         self._watchers = watchers
         self._replicas = replicas
+        self._door = door
+        self._keys = keys
         self._change_turn = asyncio.Lock()
         self._published = 0
 
@@ -230,6 +241,7 @@ class ControlPlane:
             await self._fleet.stop(key)
 
     async def _publish(self, table: RouteTable) -> None:
+        self._door.keys(await asyncio.to_thread(lambda: tuple(self._keys())))
         self._published += 1
         await self._replicas.publish(replace(table, generation=self._published))
 
