@@ -24,7 +24,7 @@ _BEARER = HTTPBearer(
 )
 
 
-def _everybody() -> None:
+async def _everybody() -> None:
     """Ask nothing."""
 
 
