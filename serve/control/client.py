@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -48,18 +49,23 @@ B = TypeVar("B", bound=Body)
 
 
 class ControlClient:
-    """A connection to one control API; `actor` is written into the audit log.
+    """A connection to one control API; `actor` is written into the audit log, unless a `key` is.
+
+    `ca` is a PEM file of the certificates to trust, in place of those that browsers trust.
 
     Every method raises the `WeirError` that the API names, `Unavailable` when nobody answers, and
     `DeadlineExceeded` when the answer does not come. Close it, or use it in a `with` block.
     """
 
-    def __init__(self, base_url: str, actor: str) -> None:
+    def __init__(
+        self, base_url: str, actor: str, key: str | None = None, ca: Path | None = None
+    ) -> None:
         self._url = base_url.rstrip("/")
         # No proxy out of the environment may stand between us and our own machine.
         self._http = httpx.Client(
-            headers={"Weir-Actor": actor},
+            headers={"Weir-Actor": actor, **_shown(key)},
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            verify=_trusting(ca),
             trust_env=False,
         )
 
@@ -185,21 +191,50 @@ class ControlClient:
             )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise BadInput(f"{self._url!r} is no address such as http://127.0.0.1:8002") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise Unavailable(
-                f"no gateway answers at {self._url}; start one with `weir up`"
-            ) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unavailable(self._unreached(error)) from None
         except httpx.TimeoutException:
             raise DeadlineExceeded(
                 f"the gateway at {self._url} did not answer within {ANSWER_S:g} s"
             ) from None
         except httpx.TransportError as error:
             raise Unavailable(
-                f"the gateway at {self._url} broke off the connection: {error}"
+                f"the gateway at {self._url} broke off the connection: {error}{self._hint()}"
             ) from None
         if response.is_success:
             return response
         raise _named(response)
+
+    def _unreached(self, error: httpx.TransportError) -> str:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return (
+                f"the certificate of {self._url} is not to be trusted: name the file of whoever "
+                "signed it in WEIR_CA, or with --ca"
+            )
+        if "SSL" in str(error):
+            return f"what answers at {self._url} does not speak TLS: try http://"
+        return f"no gateway answers at {self._url}; start one with `weir up`"
+
+    def _hint(self) -> str:
+        return "; if it speaks TLS, ask https://" if self._url.startswith("http://") else ""
+
+
+def _shown(key: str | None) -> dict[str, str]:
+    """The header that shows a key."""
+    if key is None:
+        return {}
+    if not (key.isascii() and key.isprintable()):
+        raise BadInput("the API key has characters that no key has: copy it once more")
+    return {"Authorization": f"Bearer {key.strip()}"}
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext | bool:
+    if ca is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError):
+        raise BadInput(f"{ca} holds no certificates in PEM format") from None
 
 
 def _model(name: str) -> str:
