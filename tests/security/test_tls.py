@@ -123,7 +123,7 @@ def test_tls_of_yesterday_is_refused(served: Served) -> None:
 
     with (
         socket.create_connection(("127.0.0.1", served.port), timeout=5) as plain,
-        pytest.raises(ssl.SSLError, match="UNEXPECTED_EOF|ALERT_PROTOCOL_VERSION"),
+        pytest.raises(ssl.SSLError, match=r"UNEXPECTED_EOF|ALERT_PROTOCOL_VERSION"),
     ):
         context.wrap_socket(plain, server_hostname="127.0.0.1")
 
