@@ -269,4 +269,4 @@ def signal(name: str, verdict: Verdict, **values: object) -> Signal:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat()
+    return utc_text(datetime.now(UTC))
