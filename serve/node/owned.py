@@ -23,6 +23,6 @@ def owned(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StartError(
-                f"a gateway is running on {data}: stop it, or choose another data folder"
+                f"another gateway is running on {data}: stop it, or choose another data folder"
             ) from None
         yield
