@@ -11,10 +11,12 @@ from serve.control import errors, routes, watch_routes
 from serve.control.callers import KnownCallers
 from serve.control.guard import LoopbackOnly
 from serve.control.idempotency import IdempotentChanges
+from serve.control.key_routes import keys
+from serve.control.loading_routes import loading
 from serve.control.needs import NeedsByRoute
 from serve.control.service import Control
 
-ROUTERS = (*routes.ROUTERS, *watch_routes.ROUTERS)
+ROUTERS = (*routes.ROUTERS, loading, *watch_routes.ROUTERS, keys)
 _DOCS = "/docs"
 _OPENAPI = "/openapi.json"
 _DESCRIPTION = """\
@@ -33,6 +35,7 @@ _TAGS = [
     {"name": "models", "description": "Models, their versions, and the files they are made of."},
     {"name": "traffic", "description": "Which version answers how much of the traffic."},
     {"name": "signals", "description": "What the monitors conclude, and the numbers behind it."},
+    {"name": "keys", "description": "Who may call, as what, and how often."},
     {"name": "audit", "description": "Who changed what, when and why."},
     {"name": "health", "description": "For probes and scrapers."},
 ]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from configs.errors import StartError
 from configs.settings import Settings
-from registry.keys import ApiKey
-from registry.records import RouteTable, Version
+from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.replicas import Replicas, VersionKey
@@ -18,11 +17,7 @@ from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 
 _PATIENCE_S = 2.0
-
-
-def _keys() -> tuple[ApiKey, ...]:
-    """Give the keys that there are: none, until the registry keeps them."""
-    return ()
+_OVER_INFERENCE = "asked over the inference port"
 
 
 class ControlActor:
@@ -44,7 +39,7 @@ class ControlActor:
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
-            self._registry, self._fleet, RayWatchers(), self._replicas, self._door, _keys
+            self._registry, self._fleet, RayWatchers(), self._replicas, self._door
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
@@ -60,7 +55,7 @@ class ControlActor:
         `StartError` when callers must show keys and nobody could make any.
         """
         # Asked here only: an actor that comes back must serve, whoever's key has expired meanwhile.
-        if self._door.required and not has_admin(_keys(), time.time()):
+        if self._door.required and not has_admin(self._registry.keys(), time.time()):
             raise StartError(
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
@@ -81,6 +76,14 @@ class ControlActor:
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
+
+    async def load(self, model: str, actor: str) -> Route:
+        """Serve a model for a client of the inference port."""
+        return await self._plane.load(model, actor, _OVER_INFERENCE)
+
+    async def unload(self, model: str, actor: str) -> Route:
+        """Serve a model no longer, for a client of the inference port."""
+        return await self._plane.unload(model, actor, _OVER_INFERENCE)
 
     def _opened(self) -> asyncio.Task[None]:
         if self._opening is None:

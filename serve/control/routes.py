@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from configs.errors import NotFound
-from registry.records import Route
 from serve.access.permissions import Permission
-from serve.control.documents import FILE, errors
+from serve.control.answers import FILE, errors, tagged
 from serve.control.needs import needs
 from serve.control.requests import (
     KEYED,
@@ -30,7 +29,6 @@ from serve.control.schemas import (
     RouteView,
     VersionsView,
     VersionView,
-    etag,
 )
 from serve.control.service import Control
 
@@ -116,7 +114,7 @@ async def show_route(model: str, control: Plane, response: Response) -> RouteVie
     route = await control.route(model)
     if route is None:
         raise NotFound(f"model {model!r} has no route yet: split its traffic first")
-    return _tagged(route, response)
+    return tagged(route, response)
 
 
 @traffic.put(
@@ -136,7 +134,7 @@ async def set_route(
     """Replace the whole split; answers when every gateway replica routes so."""
     shadow = (body.shadow.version, body.shadow.share) if body.shadow else None
     route = await control.set_route(model, body.weights, shadow, actor, body.reason, if_generation)
-    return _tagged(route, response)
+    return tagged(route, response)
 
 
 @traffic.post(
@@ -155,7 +153,7 @@ async def promote(
 ) -> RouteView:
     """Give a version all of the traffic; the one before stays warm for a rollback."""
     route = await control.promote(model, body.version, actor, body.reason, if_generation)
-    return _tagged(route, response)
+    return tagged(route, response)
 
 
 @traffic.post(
@@ -173,7 +171,7 @@ async def rollback(
     response: Response,
 ) -> RouteView:
     """Return to the version that was stable before; a split ends at its stable version."""
-    return _tagged(await control.rollback(model, actor, body.reason, if_generation), response)
+    return tagged(await control.rollback(model, actor, body.reason, if_generation), response)
 
 
 async def _versions(control: Control, model: str) -> tuple[VersionView, ...]:
@@ -190,8 +188,3 @@ async def _route(control: Control, model: str) -> RouteView | None:
 async def _summary(control: Control, model: str) -> ModelSummaryView:
     count = len(await control.versions(model))
     return ModelSummaryView(model=model, versions=count, route=await _route(control, model))
-
-
-def _tagged(route: Route, response: Response) -> RouteView:
-    response.headers["ETag"] = etag(route.generation)
-    return RouteView.of(route)

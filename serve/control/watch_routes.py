@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from configs.errors import NotFound, NotReady
 from serve.access.permissions import Permission
-from serve.control.documents import PAGE, errors, open_errors
+from serve.control.answers import PAGE, errors, open_errors
 from serve.control.needs import OPEN, needs
 from serve.control.requests import KEYED, Moment, Plane
 from serve.control.schemas import (

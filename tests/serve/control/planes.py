@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 
 from configs.errors import Refused
-from registry.keys import ApiKey
 from registry.records import RouteTable, Version
 from registry.registry import Registry
 from serve.access.door import Door
@@ -97,6 +96,10 @@ class Replica:
             if (model, number) in self._fleet.hosted and number not in self.unreachable
         )
 
+    def key_names(self) -> set[str]:
+        """The keys of the table."""
+        return {key.name for key in self.table.keys}
+
     def versions(self) -> set[int]:
         """The versions of the table."""
         return {n for routed in self.table.models.values() for n in routed.versions}
@@ -116,11 +119,8 @@ class Plane:
         self.registry = registry
         self.fleet = MemoryFleet()
         self.replicas = Replicas(time.monotonic)
-        self.keys: list[ApiKey] = []
         self.door = Door(required=True)
-        self.control = ControlPlane(
-            registry, self.fleet, NoWatchers(), self.replicas, self.door, lambda: self.keys
-        )
+        self.control = ControlPlane(registry, self.fleet, NoWatchers(), self.replicas, self.door)
         self.gateways = [Replica(name, self.replicas, self.fleet) for name in ("a", "b")]
 
     def weights(self) -> dict[int, int]:

@@ -1,18 +1,19 @@
-"""What the documentation of the control API says besides what the types say."""
+"""What answers of the control API have in common: how they are documented, how routes look."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from serve.control.schemas import ErrorView
+from fastapi import Response
 
-Answers = dict[int | str, dict[str, Any]]
+from registry.records import Route
+from serve.control.schemas import ErrorView, RouteView, etag
 
 _MEANINGS = {
     400: "The request cannot be understood.",
     401: "There is no API key, or it is not valid.",
     403: "The API key may not do this.",
-    404: "No such model or version.",
+    404: "No such model, version or key.",
     409: "The change does not fit the present state, or its key was used for another change.",
     412: "Somebody else changed the route first.",
     413: "The body is too large.",
@@ -22,6 +23,8 @@ _MEANINGS = {
     503: "Not ready, or overloaded: try again.",
 }
 _KEYED = (401, 403, 429)
+
+Errors = dict[int | str, dict[str, Any]]
 
 FILE = {
     "required": True,
@@ -33,15 +36,21 @@ PAGE = {
 }
 
 
-def errors(*statuses: int) -> Answers:
+def errors(*statuses: int) -> Errors:
     """What a route that needs a permission can answer besides its success."""
     return open_errors(*_KEYED, *statuses)
 
 
-def open_errors(*statuses: int) -> Answers:
+def open_errors(*statuses: int) -> Errors:
     """What a route that is open to everybody can answer besides its success."""
-    named: Answers = {
+    named: Errors = {
         status: {"model": ErrorView, "description": _MEANINGS[status]}
         for status in sorted({400, *statuses})
     }
     return {**named, "default": {"model": ErrorView, "description": "Any other error."}}
+
+
+def tagged(route: Route, response: Response) -> RouteView:
+    """The view of a route, whose generation is the `ETag` of the answer."""
+    response.headers["ETag"] = etag(route.generation)
+    return RouteView.of(route)
