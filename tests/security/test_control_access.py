@@ -18,9 +18,9 @@ from serve.access.permissions import Permission
 from serve.control import api as api_module
 from serve.control.api import ROUTERS, create_app
 from tests.control.memory import MemoryControl
-from tests.control.serving import Api
+from tests.control.serving import Api, Stage
 from tests.security.callers import NOBODIES, ROLES, headers
-from tests.serve.access.keys import bearer
+from tests.serve.access.keys import bearer, key_of
 
 OPEN = None
 NEEDS: dict[str, Permission | None] = {
@@ -170,6 +170,20 @@ def test_two_keys_are_none(http: httpx.Client) -> None:
     for shown in ((good, bad), (bad, good), (good, good)):
         pairs = [("Authorization", each) for each in shown]
         assert http.get("/v1/models", headers=pairs).status_code == 401
+
+
+def test_a_key_above_its_rate_is_told_when_to_come_back(stage: Stage) -> None:
+    """The rate of a key counts on the control API too."""
+    door = Door(required=True)
+    shown = ROLES[AccessRole.VIEWER]
+    door.keys([key_of(shown, AccessRole.VIEWER, rate_per_s=0.1)])
+    api = stage.new_api(door)
+    with httpx.Client(base_url=api.url, headers=headers(bearer(shown)), trust_env=False) as http:
+        assert http.get("/v1/models").status_code == 200
+        refused = http.get("/v1/models")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "over_quota")
+    assert 9 <= int(refused.headers["Retry-After"]) <= 10
 
 
 def test_the_log_names_the_key_that_was_shown(http: httpx.Client, api: Api) -> None:
