@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -134,7 +135,8 @@ def test_nothing_older_than_1_2_is_configured(
     """The floor is ours, whatever the system's own is."""
     lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     lax.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    monkeypatch.setattr("serve.edge.tls.ssl.SSLContext", lambda _: lax)
+    changed = SimpleNamespace(**{**vars(ssl), "SSLContext": lambda _: lax})
+    monkeypatch.setattr("serve.edge.tls.ssl", changed)
 
     context = server_context(served.files.listen())
 
