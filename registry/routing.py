@@ -16,6 +16,9 @@ from configs.errors import BadInput, Conflict, VersionNotFound
 from registry.records import FULL, Arm, Role, Route, ShadowArm, Version
 from registry.signature import TensorSpec
 
+ALIASES = ("stable", "candidate")
+"""Names that a caller may use in place of a version's number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -133,6 +136,28 @@ def rollback(route: Route, change: Change) -> Route:
     if route.previous is None:
         raise Conflict(f"{route.model!r} has no previous version to return to: set a route instead")
     return replace(_alone(route, route.previous, change), previous=None)
+
+
+def alias(route: Route, name: str) -> int:
+    """The version that an alias stands for now: one of `ALIASES`, else `VersionNotFound`.
+
+    `stable` is the stable version. `candidate` is the canary (of several the heaviest, the oldest
+    of equals), else the shadow version, else nothing.
+    """
+    if name not in ALIASES:
+        raise VersionNotFound(
+            f"{route.model!r} has no alias {name[:80]!r}: there are {' and '.join(ALIASES)}"
+        )
+    if name == "stable":
+        return route.stable
+    canaries = tuple(arm for arm in route.arms if arm.version != route.stable)
+    if canaries:
+        return _heaviest(canaries)
+    if route.shadow is not None:
+        return route.shadow.version
+    raise VersionNotFound(
+        f"{route.model!r} has no candidate now: no version but {route.stable} takes part"
+    )
 
 
 def role_of(route: Route, version: int) -> Role:

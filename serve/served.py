@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monitors.telemetry import names
 from registry.records import Role, RoutedModel, Version
-from serve.edge.tensors import Codec
+from serve.protocol.contract import Contract
 from serve.models.batcher import Batcher
 from serve.models.link import Links
 from serve.recorder.recorder import ArmRecorder, Recorder
@@ -17,13 +17,18 @@ _IDLE_CHECK_S = 0.02
 
 
 class ServedVersion:
-    """One version: how to read its requests, where its batches go, who records its answers."""
+    """One version: what it takes and gives, where its batches go, who records its answers."""
 
     def __init__(
-        self, version: Version, codec: Codec, batcher: Batcher, links: Links, recorder: Recorder
+        self,
+        version: Version,
+        contract: Contract,
+        batcher: Batcher,
+        links: Links,
+        recorder: Recorder,
     ) -> None:
         self.version = version
-        self.codec = codec
+        self.contract = contract
         self.batcher = batcher
         self.links = links
         self._recorder = recorder

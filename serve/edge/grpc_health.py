@@ -1,0 +1,57 @@
+"""The standard health service (grpc.health.v1), told by the gateway's own readiness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from serve.edge.grpc_calls import SERVICE
+from serve.edge.reception import Reception
+
+HEALTH = "grpc.health.v1.Health"
+_KNOWN = ("", SERVICE)
+_LOOK_AGAIN_S = 0.5
+_Response = health_pb2.HealthCheckResponse
+
+
+class Health:
+    """Says whether the gateway, or the inference service, can be used."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Give what a gRPC server calls."""
+        read, write = health_pb2.HealthCheckRequest.FromString, _Response.SerializeToString
+        return grpc.method_handlers_generic_handler(
+            HEALTH,
+            {
+                "Check": grpc.unary_unary_rpc_method_handler(self._check, read, write),
+                "Watch": grpc.unary_stream_rpc_method_handler(self._watch, read, write),
+            },
+        )
+
+    async def _check(self, asked: Any, context: Any) -> _Response:
+        if asked.service not in _KNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return _Response(status=self._status(asked.service))
+
+    async def _watch(self, asked: Any, _context: Any) -> AsyncIterator[_Response]:
+        """Tell the status now and whenever it changes, until the client leaves."""
+        told = None
+        while not self._reception.draining or told is None:
+            status = self._status(asked.service)
+            if status != told:
+                told = status
+                yield _Response(status=status)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _status(self, service: str) -> Any:
+        if service not in _KNOWN:
+            return _Response.SERVICE_UNKNOWN
+        ready = self._reception.ready()
+        return _Response.SERVING if ready else _Response.NOT_SERVING
