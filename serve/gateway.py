@@ -49,9 +49,7 @@ class Gateway:
             settings.shadow, self.recorder.counts, tracer, settings.limits.deadline_s
         )
 
-    def begin(
-        self, name: str, pin: Pin, unit: bytes | None, draw_trace: TraceDraw
-    ) -> Exchange:
+    def begin(self, name: str, pin: Pin, unit: bytes | None, draw_trace: TraceDraw) -> Exchange:
         """Route a request: by its pin, its unit, or else its prediction id."""
         model = self._model(name)
         prediction_id, draw = self._ids.next()

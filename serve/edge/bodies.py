@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.errors import BadInput, TooLarge
-from serve.edge.asgi import Receive
+from serve.edge.asgi import Message, Receive
 from serve.edge.compression import Inflater
 
 
@@ -31,7 +31,7 @@ async def read(receive: Receive, length: int | None, encoding: bytes | None, lim
     return bytes(body)
 
 
-def _part(message: dict[str, object]) -> bytes:
+def _part(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise BadInput("the client left before its request was complete")
     part: bytes = message.get("body", b"")

@@ -114,9 +114,7 @@ class GrpcCalls:
             self._count(name, error, visit)
         if visit.exchange is not None:
             # The answer leaves when this returns; recording it must not come before.
-            asyncio.get_running_loop().call_soon(
-                visit.exchange.answered, reception.gateway.shadows
-            )
+            asyncio.get_running_loop().call_soon(visit.exchange.answered, reception.gateway.shadows)
         return answer
 
     async def _infer(self, called: tuple[str, Visit, Any], context: Any) -> Message:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from serve.edge.grpc_calls import SERVICE
 from serve.edge.reception import Reception
@@ -15,7 +15,6 @@ from serve.edge.reception import Reception
 HEALTH = "grpc.health.v1.Health"
 _KNOWN = ("", SERVICE)
 _LOOK_AGAIN_S = 0.5
-_Response = health_pb2.HealthCheckResponse
 
 
 class Health:
@@ -26,7 +25,7 @@ class Health:
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """Give what a gRPC server calls."""
-        read, write = health_pb2.HealthCheckRequest.FromString, _Response.SerializeToString
+        read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
         return grpc.method_handlers_generic_handler(
             HEALTH,
             {
@@ -35,23 +34,25 @@ class Health:
             },
         )
 
-    async def _check(self, asked: Any, context: Any) -> _Response:
+    async def _check(self, asked: Any, context: Any) -> HealthCheckResponse:
         if asked.service not in _KNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
-        return _Response(status=self._status(asked.service))
+        return HealthCheckResponse(status=self._status(asked.service))
 
-    async def _watch(self, asked: Any, _context: Any) -> AsyncIterator[_Response]:
+    async def _watch(self, asked: Any, _context: Any) -> AsyncIterator[HealthCheckResponse]:
         """Tell the status now and whenever it changes, until the client leaves."""
         told = None
         while not self._reception.draining or told is None:
             status = self._status(asked.service)
             if status != told:
                 told = status
-                yield _Response(status=status)
+                yield HealthCheckResponse(status=status)
             await asyncio.sleep(_LOOK_AGAIN_S)
 
-    def _status(self, service: str) -> Any:
+    def _status(self, service: str) -> int:
         if service not in _KNOWN:
-            return _Response.SERVICE_UNKNOWN
+            unknown: int = HealthCheckResponse.SERVICE_UNKNOWN
+            return unknown
         ready = self._reception.ready()
-        return _Response.SERVING if ready else _Response.NOT_SERVING
+        status: int = HealthCheckResponse.SERVING if ready else HealthCheckResponse.NOT_SERVING
+        return status

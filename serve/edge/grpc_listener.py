@@ -18,15 +18,17 @@ from serve.edge.reception import Reception
 class GrpcListener:
     """Serves gRPC on the loop that makes it; each replica of a node binds the port for itself."""
 
-    def __init__(self, reception: Reception, listen: Listen, limits: Limits, port: int) -> None:
+    def __init__(self, reception: Reception, listen: Listen, limits: Limits) -> None:
         self._server = grpc.aio.server(
             options=_options(limits), maximum_concurrent_rpcs=limits.connections_max
         )
         self._server.add_generic_rpc_handlers(
             (GrpcCalls(reception).handlers(), Health(reception).handlers())
         )
-        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), self._server)
-        self.port = self._bind(listen, port)
+        reflection.enable_server_reflection(
+            (SERVICE, HEALTH, reflection.SERVICE_NAME), self._server
+        )
+        self.port = self._bind(listen)
 
     async def open(self) -> None:
         """Begin to accept."""
@@ -36,16 +38,18 @@ class GrpcListener:
         """Stop to accept, tell the clients to go elsewhere, and give open calls `busy_s`."""
         await self._server.stop(busy_s)
 
-    def _bind(self, listen: Listen, port: int) -> int:
+    def _bind(self, listen: Listen) -> int:
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
-        address = f"{host}:{port}"
+        address = f"{host}:{listen.grpc_port}"
         credentials = _credentials(listen.tls_certificate, listen.tls_key)
         try:
             if credentials is None:
-                return self._server.add_insecure_port(address)
-            return self._server.add_secure_port(address, credentials)
+                port: int = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError:
             raise StartError(f"cannot listen on {address} for gRPC") from None
+        return port
 
 
 def _options(limits: Limits) -> list[tuple[str, int]]:

@@ -75,9 +75,7 @@ class Edge:
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             return render(*self._reception.failed(visit, raised))
 
-    async def _infer(
-        self, scope: Scope, receive: Receive, visit: Visit, heard: _Headers
-    ) -> Reply:
+    async def _infer(self, scope: Scope, receive: Receive, visit: Visit, heard: _Headers) -> Reply:
         self._reception.admit(_known(visit), heard.caller)
         body = await self._read(receive, heard)
         asked = http_request.read(body, heard.json_bytes)
@@ -87,9 +85,7 @@ class Edge:
         return self._answer(exchange, asked.id, outputs, heard)
 
     async def _read(self, receive: Receive, heard: _Headers) -> bytes:
-        return await bodies.read(
-            receive, heard.length, heard.encoding, self._limits.body_max_bytes
-        )
+        return await bodies.read(receive, heard.length, heard.encoding, self._limits.body_max_bytes)
 
     def _answer(
         self,

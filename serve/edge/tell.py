@@ -49,9 +49,7 @@ def _statistics(gateway: Gateway, endpoint: Endpoint) -> Said:
             for number in gateway.versions(name)
         ]
     return {
-        "model_stats": [
-            describe.statistics(served.version, served.statistics()) for served in told
-        ]
+        "model_stats": [describe.statistics(served.version, served.statistics()) for served in told]
     }
 
 

@@ -37,7 +37,8 @@ class Wanted(NamedTuple):
 class InferRequest(NamedTuple):
     """A request that fits its version.
 
-    `inputs` are in the model's order. `groups` holds the extra inputs, one value for each of `rows`.
+    `inputs` are in the model's order. `groups` holds the extra inputs, one value for each of
+    `rows`.
     """
 
     id: str | None
@@ -184,13 +185,11 @@ class Contract:
             raise BadInput("an output is asked for twice")
         return wanted
 
-    def _wanted_output(self, output: WantedOutput, binary: bool) -> Wanted:  # noqa: FBT001
+    def _wanted_output(self, output: WantedOutput, binary: bool) -> Wanted:
         place = self._outputs.get(output.name)
         if place is None:
             names = ", ".join(self._outputs)
-            raise BadTensor(
-                f"{self._model} has no output {output.name[:64]!r} (outputs: {names})"
-            )
+            raise BadTensor(f"{self._model} has no output {output.name[:64]!r} (outputs: {names})")
         if output.classes and self._signature.outputs[place].datatype in _NOT_RANKED:
             raise BadInput(f"output {output.name!r} is not numeric, so it has no highest classes")
         return Wanted(place, binary if output.binary is None else output.binary, output.classes)

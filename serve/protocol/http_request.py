@@ -98,7 +98,9 @@ def _inputs(tensors: Sequence[Mapping[str, Any]], packed: memoryview) -> list[Gi
                 raise BadTensor(f"input {name!r} reaches beyond the end of the body")
         elif not isinstance(data, list):
             raise BadTensor(f"input {name!r} needs 'data', a list")
-        inputs.append(GivenTensor(name, tensor.get("datatype"), shape_of(tensor.get("shape"), name), data))
+        inputs.append(
+            GivenTensor(name, tensor.get("datatype"), shape_of(tensor.get("shape"), name), data)
+        )
     if offset != len(packed):
         raise BadInput(f"{len(packed) - offset} bytes of the body belong to no input")
     return inputs
