@@ -98,7 +98,7 @@ def create(
         print_json(made)
     else:
         until = f" until {made.key.expires_at}" if made.key.expires_at else ""
-        click.echo(f"Key {made.key.id} ({name}) is a {role} key{until}.", err=True)
+        click.echo(f"Key {made.key.id} ({name}), role {role}{until}.", err=True)
         click.echo(made.token)
     click.echo(_ONCE, err=True)
 

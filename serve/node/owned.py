@@ -14,7 +14,7 @@ from configs.errors import StartError
 def owned(data: Path) -> Iterator[None]:
     """Own a data folder, made if need be; `StartError` when a gateway does."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (data / "weir.lock").open("w")
     except OSError as error:
         raise StartError(f"cannot use the data folder {data}: {error.strerror}") from None
