@@ -10,6 +10,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Headers = Mapping[str, str]
@@ -20,7 +21,7 @@ class Body(NamedTuple):
 
     name: str
     content: bytes
-    headers: Headers = {}
+    headers: Headers = MappingProxyType({})
 
 
 def all_bodies() -> tuple[Body, ...]:

@@ -1,4 +1,4 @@
-"""Every hostile body, on every route that takes one, is refused with a code; nothing else happens."""
+"""Every hostile body, on every route that takes one, is refused with a code, and that is all."""
 
 from __future__ import annotations
 
