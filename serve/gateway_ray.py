@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from ray import serve as ray_serve
 from ray.exceptions import RayError
 
 from configs.settings import Limits, Settings
+from monitors.blocks import Series
+from monitors.telemetry import names
 from registry.records import RouteTable
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
@@ -58,7 +61,7 @@ class GatewayReplica:
             RayTransport(settings.recorder.blocks_in_flight),
             self._name,
             settings.recorder.flush_s,
-            self._gateway.gauges,
+            self._gauges,
         )
         self._shipper.start()
         self._following = asyncio.get_running_loop().create_task(self._follow())
@@ -79,10 +82,19 @@ class GatewayReplica:
         with contextlib.suppress(RayError, ValueError):  # ValueError: nobody is there to be told.
             ray.get_actor(CONTROL, namespace=NAMESPACE).gone.remote(self._name)
 
+    def _gauges(self) -> Mapping[Series, float]:
+        open_now = float(self._listener.connections)
+        return {**self._gateway.gauges(), (names.CONNECTIONS_OPEN.name, ()): open_now}
+
     async def _open(self, run_dir: Path) -> None:
         self._gateway = Gateway(self._settings, run_dir, self._tracer)
         self._edge = Edge(self._gateway, self._settings.limits)
-        self._listener = Listener(self._edge, borrow(run_dir, HTTP_SOCKET))
+        self._listener = Listener(
+            self._edge,
+            borrow(run_dir, HTTP_SOCKET),
+            self._settings.limits,
+            self._gateway.count_closed,
+        )
         self._listening = False
 
     async def _drain(self, limits: Limits) -> None:

@@ -33,7 +33,11 @@ class ControlActor:
         self._replicas = Replicas(time.monotonic)
         self._fleet = RayFleet(settings, run_dir)
         self._plane = ControlPlane(self._registry, self._fleet, RayWatchers(), self._replicas)
-        self._listener = Listener(create_app(self._plane), borrow(run_dir, CONTROL_SOCKET))
+        self._listener = Listener(
+            create_app(self._plane),
+            borrow(run_dir, CONTROL_SOCKET),
+            settings.limits,
+        )
         self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:

@@ -102,7 +102,9 @@ class Stage:
     async def _open(self) -> None:
         self.gateway = Gateway(self._settings, self._run_dir, Tracer(None, 0.0))
         self.edge = Edge(self.gateway, self._settings.limits)
-        self._listener = Listener(self.edge, self._listening)
+        self._listener = Listener(
+            self.edge, self._listening, self._settings.limits, self.gateway.count_closed
+        )
 
 
 @contextmanager
