@@ -14,11 +14,11 @@ from registry.records import RouteTable
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
 from serve.gateway import Gateway
-from serve.models.host import Host, Run
+from serve.models.host import Host
 from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
 from serve.traces import Tracer
-from tests.serve.versions import host
+from tests.serve.versions import Run, host
 
 T = TypeVar("T")
 _PATIENCE_S = 15.0
