@@ -22,6 +22,7 @@ from typing import IO
 from configs.errors import StartError
 from configs.settings import Settings
 from serve.node.descendants import adopt_orphans, end_descendants
+from serve.node.descriptors import allow_connections
 from serve.node.holder import Holder, listen
 from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
@@ -62,6 +63,7 @@ def supervise(settings: Settings, tell: Tell) -> None:
     `tell` is called once the gateway is ready. Raises `StartError` when it cannot start here, or
     ends by itself.
     """
+    allow_connections(settings.limits.connections_max)
     with (
         _signals() as heard,
         _owned(settings.data),
