@@ -87,7 +87,7 @@ class Connections:
         since = connection.arriving_since
         if self._takes_too_slowly(connection, now):
             self.count("slow_reader")
-            connection.transport.abort()
+            connection.transport.reset()
         elif since is None:
             idle_since = connection.idle_since
             if idle_since is not None and now - idle_since > idle_s:

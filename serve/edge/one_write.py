@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import socket
 import struct
 import termios
 
 _HEAD = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""The value of `SO_LINGER` with which a close resets the connection (socket(7))."""
 
 
 class OneWriteTransport:
@@ -64,6 +67,16 @@ class OneWriteTransport:
     def is_closing(self) -> bool:
         """Whether nothing more can be written."""
         return self.lingering or self._transport.is_closing()
+
+    def reset(self) -> None:
+        """Close at once, and have the system forget what the client has not taken.
+
+        After any other close the system would go on to offer it, for as long as the client likes.
+        """
+        sock = self.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.abort()
 
     def untaken(self) -> int:
         """Give the bytes that were written and that the client's system has not taken yet."""

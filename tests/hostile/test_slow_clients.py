@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -105,7 +104,7 @@ def _attack(gateway: Running, kind: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("kind", ["head", "body", "reader"])
 @pytest.mark.timeout(300)
-def test_a_thousand_slow_clients(served: Running, kind: str, tmp_path: Path) -> None:
+def test_a_thousand_slow_clients(served: Running, kind: str) -> None:
     """Each is cut off within 10 s, and the p99 of a good client stays within 1.5 of before."""
     quiet: list[float] = []
     beside: list[float] = []

@@ -75,11 +75,13 @@ async def _write(sock: socket.socket, slow: Slow) -> None:
 
 
 async def _read(sock: socket.socket, slow: Slow) -> None:
-    """Take a byte a second until there is no more."""
+    """Take a byte a second until there is no more, or the other side has reset the connection."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(sock, slow.request())
     while await loop.sock_recv(sock, 1):
         await asyncio.sleep(_PAUSE_S)
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return  # Reset, though what came before could still be read.
 
 
 async def _all(slow: Slow) -> None:

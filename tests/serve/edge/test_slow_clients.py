@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from errno import ECONNRESET
 
 import orjson
 import pytest
@@ -124,6 +125,10 @@ def test_an_answer_that_the_system_holds_counts_too(served: Listening) -> None:
         connection.connect(("127.0.0.1", served.port))
         connection.sendall(HEAD % 30_000 + bytes(30_000))
         wait_until(lambda: served.closed["slow_reader"] == 1, "the end of a slow reader")
+        wait_until(
+            lambda: connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == ECONNRESET,
+            "a reset, after which the system keeps nothing for him",
+        )
 
 
 def test_our_own_slowness_is_not_the_clients(served: Listening) -> None:
