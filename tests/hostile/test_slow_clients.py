@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ _MODEL = "steady"
 _ROUNDS = 3
 _QUIET_S = 5.0
 _PAUSE_S = 0.004
-_READER_ROWS = 2000
+_READER_ROWS = 1200
 
 
 @pytest.fixture(scope="module")
@@ -106,23 +107,26 @@ def _attack(gateway: Running, kind: str) -> dict[str, float]:
 @pytest.mark.timeout(300)
 def test_a_thousand_slow_clients(served: Running, kind: str) -> None:
     """Each is cut off within 10 s, and the p99 of a good client stays within 1.5 of before."""
-    quiet: list[float] = []
-    beside: list[float] = []
+    rounds: list[tuple[float, float]] = []
     with good_client(served) as good:
         time.sleep(1.0)
         for _ in range(_ROUNDS):
             good.took()
             time.sleep(_QUIET_S)
-            quiet += good.took()
+            quiet = good.took()
             result = _attack(served, kind)
-            beside += good.took()
+            rounds.append((_p99_ms(quiet), _p99_ms(good.took())))
             assert result["closed"] == COUNT
             assert result["longest_s"] <= CLOSED_S
-    before, then = (float(np.quantile(took, 0.99)) * 1e3 for took in (quiet, beside))
+    worse = statistics.median(beside / quiet for quiet, beside in rounds)
 
     print(
-        f"\n{kind}: {COUNT} closed, the last after {result['longest_s']:.1f} s; good client p99 "
-        f"{before:.2f} ms without ({len(quiet)}), {then:.2f} ms beside ({len(beside)}): "
-        f"{then / before:.2f}x"
+        f"\n{kind}: {COUNT} closed, the last after {result['longest_s']:.1f} s; p99 of a good client "
+        f"in ms, without and beside: {'; '.join(f'{a:.2f} {b:.2f}' for a, b in rounds)}: "
+        f"{worse:.2f}x"
     )
-    assert then <= WORSE * before
+    assert worse <= WORSE
+
+
+def _p99_ms(took: list[float]) -> float:
+    return float(np.quantile(took, 0.99)) * 1e3
