@@ -121,7 +121,7 @@ def test_a_thousand_slow_clients(served: Running, kind: str) -> None:
     worse = statistics.median(beside / quiet for quiet, beside in rounds)
 
     print(
-        f"\n{kind}: {COUNT} closed, the last after {result['longest_s']:.1f} s; p99 of a good client "
+        f"\n{kind}: {COUNT} closed, the last after {result['longest_s']:.1f} s; a good client's p99 "
         f"in ms, without and beside: {'; '.join(f'{a:.2f} {b:.2f}' for a, b in rounds)}: "
         f"{worse:.2f}x"
     )
