@@ -121,8 +121,8 @@ def test_a_thousand_slow_clients(served: Running, kind: str) -> None:
     worse = statistics.median(beside / quiet for quiet, beside in rounds)
 
     print(
-        f"\n{kind}: {COUNT} closed, the last after {result['longest_s']:.1f} s; a good client's p99 "
-        f"in ms, without and beside: {'; '.join(f'{a:.2f} {b:.2f}' for a, b in rounds)}: "
+        f"\n{kind}: {COUNT} closed, the last after {result['longest_s']:.1f} s; a good client's "
+        f"p99 in ms, without and beside: {'; '.join(f'{a:.2f} {b:.2f}' for a, b in rounds)}: "
         f"{worse:.2f}x"
     )
     assert worse <= WORSE
