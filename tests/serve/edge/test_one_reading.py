@@ -28,6 +28,7 @@ def listener() -> Iterator[Listening]:
 @pytest.fixture
 def served(listener: Listening) -> Listening:
     """The listener, as if nothing had been asked yet."""
+    wait_until(lambda: listener.connections == 0, "the end of what was before")
     listener.closed.clear()
     listener.application.go.clear()
     for seen in (listener.application.seen, listener.application.bodies):
