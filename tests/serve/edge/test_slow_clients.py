@@ -77,6 +77,15 @@ def test_who_trickles_a_head(served: Listening) -> None:
         assert too_slow(trickle(connection, GET * 10))
 
 
+def test_a_head_gets_no_time_for_its_bytes() -> None:
+    """A head at a pace that would do for a body is too slow all the same."""
+    with (
+        listening(Limits(slow_s=SLOW_S, slow_bytes_per_s=10)) as served,
+        served.connect() as sender,
+    ):
+        assert too_slow(trickle(sender, GET[:-2] + b"X: " + b"x" * 100))
+
+
 def test_who_trickles_empty_lines(served: Listening) -> None:
     """Empty lines before a request are no way to keep a connection."""
     with served.connect() as connection:
@@ -143,8 +152,9 @@ def test_our_own_slowness_is_not_the_clients(served: Listening) -> None:
         connection.settimeout(5.0)
         served.go()
         assert answer(connection)[0] == 200
+        assert answer(connection) == (200, bytes(200_000))
 
-    assert not served.closed["slow_reader"]
+    assert not served.closed
 
 
 def test_idle_connections_are_kept(served: Listening) -> None:
