@@ -61,8 +61,8 @@ def too_slow(received: bytes) -> bool:
 )
 def test_who_stops_in_the_middle(served: Listening, sent: bytes) -> None:
     """`408`, then the end, after about `slow_s`."""
+    began = time.monotonic()
     with served.connect() as connection:
-        began = time.monotonic()
         connection.sendall(sent)
         received = everything(connection)
 
@@ -140,10 +140,11 @@ def test_an_answer_that_the_system_holds_counts_too(served: Listening) -> None:
         )
 
 
-def test_our_own_slowness_is_not_the_clients(served: Listening) -> None:
+def test_our_own_slowness_is_not_the_clients() -> None:
     """Who waits for an answer longer than `slow_s` gets it, and so does the request behind."""
     wait = GET.replace(b"echo", b"wait")
-    with served.connect() as connection:
+    limits = Limits(slow_s=SLOW_S, slow_bytes_per_s=2**30)
+    with listening(limits) as served, served.connect() as connection:
         connection.sendall(wait + HEAD % 200_000)
         connection.settimeout(3 * SLOW_S)
         with suppress(TimeoutError):
@@ -153,8 +154,7 @@ def test_our_own_slowness_is_not_the_clients(served: Listening) -> None:
         served.go()
         assert answer(connection)[0] == 200
         assert answer(connection) == (200, bytes(200_000))
-
-    assert not served.closed
+        assert not served.closed
 
 
 def test_idle_connections_are_kept(served: Listening) -> None:
