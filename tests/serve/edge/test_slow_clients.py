@@ -145,15 +145,15 @@ def test_our_own_slowness_is_not_the_clients() -> None:
     wait = GET.replace(b"echo", b"wait")
     limits = Limits(slow_s=SLOW_S, slow_bytes_per_s=2**30)
     with listening(limits) as served, served.connect() as connection:
-        connection.sendall(wait + HEAD % 200_000)
+        connection.sendall(wait + HEAD % 1_000_000)
         connection.settimeout(3 * SLOW_S)
         with suppress(TimeoutError):
-            connection.sendall(bytes(200_000))
+            connection.sendall(bytes(1_000_000))
             connection.recv(1, socket.MSG_PEEK)
         connection.settimeout(5.0)
         served.go()
         assert answer(connection)[0] == 200
-        assert answer(connection) == (200, bytes(200_000))
+        assert answer(connection) == (200, bytes(1_000_000))
         assert not served.closed
 
 
