@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick lint up bench lock generate clean
+.PHONY: help demo test test-quick hostile lint up bench lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,10 +23,13 @@ demo: $(READY) ## the whole story on real data, on this machine
 test: $(READY) ## everything that CI runs
 	scripts/install-prometheus
 	$(MAKE) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not hostile"
 
 test-quick: $(READY) ## what needs neither a gateway nor Prometheus
-	$(BIN)/python -m pytest -m "not gateway and not deploy"
+	$(BIN)/python -m pytest -m "not gateway and not deploy and not hostile"
+
+hostile: $(READY) ## attacks on a gateway of one's own: slow clients by the thousand
+	$(BIN)/python -m pytest -m hostile -s
 
 lint: $(READY) ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -74,20 +74,15 @@ class Exchange:
     async def run(self, asked: Asked, deadline: float) -> Sequence[OutputTensor]:
         """Give the outputs that are wanted; `deadline` is a reading of the loop's clock.
 
-        Raises `ClientGone` when the request was given up while it waited.
+        Raises `ClientGone` when the request is given up while it waits.
         """
+        if self._gone:
+            raise ClientGone("the client left before its request was read")
         version = self._version
         request = version.contract.fit(asked)
         wire = self._trace.wire if self._trace is not None else None
         self._answer = version.batcher.submit(request.inputs, request.rows, deadline, wire)
-        if self._gone:
-            self._answer.cancel()
-        try:
-            self._outputs = await self._answer
-        except asyncio.CancelledError:
-            if self._gone:
-                raise ClientGone("the client left before its answer was there") from None
-            raise
+        self._outputs = await self._answer
         self._request = request
         return version.contract.outputs(request, self._outputs)
 
@@ -95,7 +90,7 @@ class Exchange:
         """Stop to work on the request: nobody waits for its answer any more."""
         self._gone = True
         if self._answer is not None:
-            self._answer.cancel()
+            self._version.batcher.give_up(self._answer)
 
     def answered(self, shadows: ShadowQueue) -> None:
         """Record an answer that has left, and offer the request to the shadow version."""

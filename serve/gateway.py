@@ -101,6 +101,10 @@ class Gateway:
             for wait in late:
                 wait.cancel()
 
+    def count_closed(self, reason: str) -> None:
+        """Count a connection that was broken off."""
+        self.recorder.counts.add(names.CONNECTIONS_CLOSED, reason)
+
     def gauges(self) -> Mapping[Series, float]:
         """Give what is so at this moment: the table's generation and the versions reached."""
         gauges: dict[Series, float] = {(names.ROUTER_GENERATION.name, ()): float(self.generation)}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ray.exceptions import RayError, RayTaskError
 
 from configs.errors import Unavailable, WeirError
 from configs.settings import Limits, Settings
+from monitors.blocks import Series
+from monitors.telemetry import names
 from registry.records import RouteTable
 from serve.access.door import Door
 from serve.edge.grpc_listener import GrpcListener
@@ -67,7 +70,7 @@ class GatewayReplica:
             RayTransport(settings.recorder.blocks_in_flight),
             self._name,
             settings.recorder.flush_s,
-            self._gateway.gauges,
+            self._gauges,
         )
         self._shipper.start()
         self._serving = asyncio.Event()
@@ -90,6 +93,10 @@ class GatewayReplica:
         with contextlib.suppress(RayError, ValueError):  # ValueError: nobody is there to be told.
             ray.get_actor(CONTROL, namespace=NAMESPACE).gone.remote(self._name)
 
+    def _gauges(self) -> Mapping[Series, float]:
+        open_now = float(self._listener.connections)
+        return {**self._gateway.gauges(), (names.CONNECTIONS_OPEN.name, ()): open_now}
+
     async def _open(self, run_dir: Path) -> None:
         settings = self._settings
         self._gateway = Gateway(settings, run_dir, self._tracer)
@@ -98,6 +105,8 @@ class GatewayReplica:
         self._listener = Listener(
             Edge(self._reception, settings.limits),
             borrow(run_dir, HTTP_SOCKET),
+            settings.limits,
+            self._gateway.count_closed,
             server_context(settings.listen),
         )
         self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)

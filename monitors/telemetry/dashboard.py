@@ -243,6 +243,8 @@ def _health() -> tuple[Panel, ...]:
         _rate("Snapshots failed", names.SNAPSHOTS_FAILED, (), "ops"),
         _rate("Series refused", names.TELEMETRY_REFUSED, (names.REASON,), "ops"),
         _gauge("Sources", names.TELEMETRY_SOURCES, (), "none"),
+        _gauge("Connections", names.CONNECTIONS_OPEN, (), "none"),
+        _rate("Connections broken off", names.CONNECTIONS_CLOSED, (names.REASON,), "ops"),
     )
 
 

@@ -127,6 +127,20 @@ CALL_DURATION = Metric(
     "Duration of gRPC calls.",
     bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
+CONNECTIONS_CLOSED = Metric(
+    "weir.connections.closed",
+    Kind.COUNTER,
+    "{connection}",
+    (REASON,),
+    "Connections that the gateway broke off: malformed, slow_request, slow_reader or too_many.",
+)
+CONNECTIONS_OPEN = Metric(
+    "weir.connections.open",
+    Kind.GAUGE,
+    "{connection}",
+    (),
+    "Connections that are open on the inference port.",
+)
 INFERENCE_DURATION = Metric(
     "weir.inference.duration",
     Kind.HISTOGRAM,
@@ -293,6 +307,8 @@ METRICS: dict[str, Metric] = {
     for metric in (
         REQUEST_DURATION,
         CALL_DURATION,
+        CONNECTIONS_CLOSED,
+        CONNECTIONS_OPEN,
         INFERENCE_DURATION,
         BATCH_SIZE,
         ROUTER_GENERATION,

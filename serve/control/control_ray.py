@@ -44,7 +44,8 @@ class ControlActor:
         self._listener = Listener(
             create_app(self._plane, self._door),
             borrow(run_dir, CONTROL_SOCKET),
-            server_context(settings.listen),
+            settings.limits,
+            tls=server_context(settings.listen),
         )
         self._data = settings.data
         self._opening: asyncio.Task[None] | None = None

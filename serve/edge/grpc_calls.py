@@ -104,6 +104,8 @@ class GrpcCalls:
         try:
             answer = await run((name, visit, message), context)
         except asyncio.CancelledError:
+            if visit.exchange is not None:
+                visit.exchange.give_up()
             error, _ = reception.failed(visit, ClientGone("the client left before its answer"))
             raise
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code

@@ -6,28 +6,37 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
-from serve.edge.one_write import OneWriteProtocol
+from configs.settings import Limits
+from serve.edge.connection import Connection
+from serve.edge.connections import Connections
 
 _KEEP_ALIVE_S = 75
 _CHECK_S = 0.02
 
 
 class Listener:
-    """Serves an ASGI application on a listening socket that somebody else holds, maybe by TLS."""
+    """Serves an ASGI application on a listening socket that somebody else holds, maybe by TLS.
+
+    `on_closed` is told why a connection was broken off, in the words of `Connections`.
+    """
 
     def __init__(
         self,
         application: Callable[..., Any],
         sock: socket.socket,
+        limits: Limits,
+        on_closed: Callable[[str], None] = lambda _reason: None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._connections = Connections(limits, _KEEP_ALIVE_S, on_closed)
         config = uvicorn.Config(
             application,
-            http=OneWriteProtocol,
+            http=cast("type[asyncio.Protocol]", partial(Connection, self._connections)),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -35,7 +44,6 @@ class Listener:
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
         )
         if tls is not None:
             config.load()
@@ -43,6 +51,11 @@ class Listener:
         self._server = uvicorn.Server(config)
         self._socket = sock
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
 
     async def open(self) -> None:
         """Begin to accept."""
@@ -53,6 +66,7 @@ class Listener:
             if self._task.done():
                 self._task.result()
             await asyncio.sleep(0.001)
+        self._connections.watch()
 
     async def drain(self, idle_s: float, busy_s: float, busy: Callable[[], bool]) -> None:
         """Stop to accept, wait for the connections to end, close those that are left.
@@ -66,12 +80,10 @@ class Listener:
             server.close()
         clock = asyncio.get_running_loop().time
         began = clock()
-        connections = self._server.server_state.connections
         await asyncio.sleep(_CHECK_S)  # What was accepted a moment ago becomes a connection.
-        while connections and clock() - began < (busy_s if busy() else idle_s):  # noqa: ASYNC110
+        while self.connections and clock() - began < (busy_s if busy() else idle_s):  # noqa: ASYNC110
             await asyncio.sleep(_CHECK_S)
-        for connection in [*connections]:
-            connection.transport.abort()
+        self._connections.close()
         self._server.should_exit = True
         if self._task is not None:
             await self._task

@@ -13,8 +13,11 @@ from typing import Protocol
 
 import numpy as np
 
-from configs.errors import DeadlineExceeded, ModelFailed, Unavailable, WeirError
+from configs.errors import ClientGone, DeadlineExceeded, ModelFailed, Unavailable, WeirError
 from serve.models.frames import Tensors
+
+_GRACE_S = 0.5
+"""How long a batch that is out may still come back after nobody waits for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +99,8 @@ class Batcher:
         self._out: dict[Batch, Carrier] = {}
         self._pumping = False
         self._sweep: asyncio.TimerHandle | None = None
+        self._tidying = False
+        self._forsaking: asyncio.TimerHandle | None = None
         self._rows_waiting = 0
         self._closed: WeirError | None = None
         self.on_batch: Callable[[int], None] = _ignore
@@ -122,6 +127,20 @@ class Batcher:
         if self._sweep is None:
             self._sweep = self._loop.call_at(deadline, self._expire)
         return job.answer
+
+    def give_up(self, answer: asyncio.Future[Tensors]) -> None:
+        """Let go of a request whose client has left: it gets `ClientGone`, and never starts.
+
+        Its rows make room at once. If it is out already, and nobody else waits for its batch, the
+        batch is dropped unless it comes back within half a second.
+        """
+        if answer.done() and not answer.cancelled():
+            return
+        if not answer.done():
+            answer.set_exception(ClientGone("the client left before it got its answer"))
+        if not self._tidying:
+            self._tidying = True
+            self._loop.call_soon(self._tidy)
 
     def free(self, carrier: Carrier) -> None:
         """Offer a carrier that can take a batch."""
@@ -157,7 +176,7 @@ class Batcher:
     def lost(self, batch: Batch) -> None:
         """Send a batch whose link broke once more: inference is pure; a second loss is final."""
         self._out.pop(batch, None)
-        if all(job.answer.done() for job in batch.jobs):
+        if _forsaken(batch):
             return
         if batch.tries > 1:
             batch.reject(Unavailable("the version's replica was lost twice; try again"))
@@ -175,8 +194,9 @@ class Batcher:
         self._again.clear()
         self._waiting.clear()
         self._rows_waiting = 0
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for timer in (self._sweep, self._forsaking):
+            if timer is not None:
+                timer.cancel()
 
     def _pump_soon(self) -> None:
         """Let the requests that were read together leave together."""
@@ -199,7 +219,7 @@ class Batcher:
     def _next(self) -> Batch | None:
         while self._again:
             batch = self._again.popleft()
-            if any(not job.answer.done() for job in batch.jobs):
+            if not _forsaken(batch):
                 return batch
         jobs: list[Job] = []
         rows = 0
@@ -237,14 +257,33 @@ class Batcher:
         for job in waiting:
             if job.deadline <= now and not job.answer.done():
                 job.answer.set_exception(DeadlineExceeded("no answer within the deadline"))
-        self._waiting = deque(job for job in self._waiting if not job.answer.done())
-        self._rows_waiting = sum(job.rows for job in self._waiting)
+        self._forget_done()
         deadlines = [job.deadline for job in waiting if not job.answer.done()]
         if deadlines:
             self._sweep = self._loop.call_at(min(deadlines), self._expire)
+        self._drop_forsaken()
+
+    def _tidy(self) -> None:
+        """Forget, once for all clients that left together, what nobody waits for."""
+        self._tidying = False
+        self._forget_done()
+        if self._forsaking is None and any(map(_forsaken, self._out)):
+            self._forsaking = self._loop.call_later(_GRACE_S, self._drop_forsaken)
+
+    def _forget_done(self) -> None:
+        self._waiting = deque(job for job in self._waiting if not job.answer.done())
+        self._rows_waiting = sum(job.rows for job in self._waiting)
+
+    def _drop_forsaken(self) -> None:
+        self._forsaking = None
         for batch, carrier in [*self._out.items()]:
-            if all(job.answer.done() for job in batch.jobs):
+            if _forsaken(batch):
                 carrier.drop()
+
+
+def _forsaken(batch: Batch) -> bool:
+    """Whether nobody waits for any answer of a batch."""
+    return all(job.answer.done() for job in batch.jobs)
 
 
 def _settle(job: Job, answer: Tensors) -> None:

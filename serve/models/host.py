@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import cast
 
 from configs.errors import ModelFailed, NotReady, WeirError
+from registry.inference import RunOptions
 from serve.models import frames
 from serve.models.frames import BrokenFrame, Frame, Kind, Tensors
 
-Run = Callable[[Tensors], Tensors]
+Run = Callable[[Tensors, RunOptions | None], Tensors]
+"""Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
 Traced = Callable[[tuple[str, ...], float], None]
 """Told of the trace contexts of a batch that ran, and for how many seconds."""
 
@@ -68,10 +70,11 @@ class Host:
         """Whether runs are so short that a thread would cost more than it frees."""
         return self._seconds_a_run < _INLINE_S
 
-    def answer(self, frame: Frame) -> Frame:
+    def answer(self, frame: Frame, options: RunOptions | None = None) -> Frame:
         """Run a batch; an error becomes a frame that says why."""
         try:
-            return Frame(Kind.ANSWER, frame.version, frame.sequence, self._timed_run(frame))
+            tensors = self._timed_run(frame, options)
+            return Frame(Kind.ANSWER, frame.version, frame.sequence, tensors)
         except WeirError as error:
             return frames.failure(frame.version, frame.sequence, error.code, error.message)
         except Exception as error:  # noqa: BLE001 - the process boundary; counted by its code
@@ -79,11 +82,11 @@ class Host:
             message = f"the model failed: {type(error).__name__}"
             return frames.failure(frame.version, frame.sequence, ModelFailed.code, message)
 
-    def _timed_run(self, frame: Frame) -> Tensors:
+    def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:
             raise NotReady(f"version {frame.version} does not live here")
         started = time.perf_counter()
-        answer = self._run(frame.tensors)
+        answer = self._run(frame.tensors, options)
         took = time.perf_counter() - started
         self._seconds_a_run += 0.1 * (took - self._seconds_a_run)
         if frame.traces:
@@ -101,6 +104,7 @@ class _HostLink(asyncio.Protocol):
         self._splitter = frames.Splitter()
         self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running: set[RunOptions] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -111,6 +115,8 @@ class _HostLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._transport = None
+        for options in self._running:
+            options.terminate = True  # Nobody waits for the answer any more.
         self._links.discard(self)
         if not self._links:
             self._empty.set()
@@ -141,4 +147,9 @@ class _HostLink(asyncio.Protocol):
         task.add_done_callback(self._tasks.discard)
 
     async def _serve_in_thread(self, frame: Frame) -> None:
-        self.send(await asyncio.to_thread(self._host.answer, frame))
+        options = RunOptions()
+        self._running.add(options)
+        try:
+            self.send(await asyncio.to_thread(self._host.answer, frame, options))
+        finally:
+            self._running.discard(options)

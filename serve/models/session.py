@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import ModelFailed, Refused
-from registry.inference import errors, onnxruntime
+from registry.inference import RunOptions, errors, onnxruntime
 from registry.signature import DTYPES, Signature, TensorSpec
 from serve.models.frames import Tensors
 
@@ -44,10 +44,14 @@ class Session:
         self._inputs = [spec.name for spec in signature.inputs]
         self._outputs = [spec.name for spec in signature.outputs]
 
-    def run(self, tensors: Sequence[NDArray[Any]]) -> Tensors:
-        """Run one batch; `ModelFailed` says what the model complained of."""
+    def run(self, tensors: Sequence[NDArray[Any]], options: RunOptions | None = None) -> Tensors:
+        """Run one batch; `ModelFailed` says what the model complained of.
+
+        Another thread may end the run: it sets `terminate` on its options.
+        """
+        named = dict(zip(self._inputs, tensors, strict=True))
         try:
-            answer = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)))
+            answer = self._session.run(self._outputs, named, options)
         except _ORT_ERRORS as error:
             raise ModelFailed(f"the model failed: {error}") from error
         return tuple(np.asarray(tensor) for tensor in answer)

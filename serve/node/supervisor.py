@@ -22,6 +22,7 @@ from configs.errors import StartError
 from configs.settings import Settings
 from serve.edge.tls import server_context
 from serve.node.descendants import adopt_orphans, end_descendants
+from serve.node.descriptors import allow_connections
 from serve.node.holder import Holder, listen, reserve
 from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
@@ -65,6 +66,7 @@ def supervise(settings: Settings, tell: Tell) -> None:
     ends by itself.
     """
     server_context(settings.listen)  # Nothing starts with files that cannot be used.
+    allow_connections(settings.limits.connections_max)
     with (
         _signals() as heard,
         owned(settings.data),

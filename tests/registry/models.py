@@ -49,6 +49,33 @@ def regressor(bias: float = 1.0) -> ModelProto:
     )
 
 
+def counting() -> ModelProto:
+    """A model of the regressor's signature that counts for hours before it answers."""
+    one = numpy_helper.from_array(np.ones((1, 1), np.float32), "one")
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Add", ["count", "one"], ["more"]),
+        ],
+        "body",
+        [tensor("turn", [], INT64), tensor("go", [], TensorProto.BOOL), tensor("count", ["N", 1])],
+        [tensor("go_on", [], TensorProto.BOOL), tensor("more", ["N", 1])],
+        initializer=[one],
+    )
+    return model(
+        [
+            helper.make_node("ReduceSum", ["x", "axes"], ["sum"]),
+            helper.make_node("Loop", ["turns", "", "sum"], ["y"], body=body),
+        ],
+        [tensor("x", ["N", 3])],
+        [tensor("y", ["N", 1])],
+        [
+            numpy_helper.from_array(np.array([1], np.int64), "axes"),
+            numpy_helper.from_array(np.array(2**62, np.int64), "turns"),
+        ],
+    )
+
+
 def classifier(zipmap: bool = False) -> ModelProto:
     """Two classes over two features, with a label and probabilities, as converters write it."""
     nodes = [

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from configs.errors import BadInput, StartError, Unavailable
-from configs.settings import Listen
+from configs.settings import Limits, Listen
 from serve.access.door import Door
 from serve.control.api import create_app
 from serve.control.client import ControlClient
@@ -49,7 +49,7 @@ def serving(tls: ssl.SSLContext | None) -> Iterator[int]:
     with listen("127.0.0.1", 0, "a test") as held:
 
         async def opened() -> Listener:
-            listener = Listener(app, held, tls)
+            listener = Listener(app, held, Limits(), tls=tls)
             await listener.open()
             return listener
 

@@ -17,11 +17,11 @@ from serve.edge.http import Edge
 from serve.edge.listener import Listener
 from serve.edge.reception import Reception
 from serve.gateway import Gateway
-from serve.models.host import Host, Run
+from serve.models.host import Host
 from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
 from serve.traces import Tracer
-from tests.serve.versions import host
+from tests.serve.versions import Run, host
 
 T = TypeVar("T")
 _PATIENCE_S = 15.0
@@ -123,7 +123,9 @@ class Stage:
         self.gateway = Gateway(self._settings, self._run_dir, Tracer(None, 0.0))
         self.reception = reception(self.gateway, self._settings)
         self.edge = Edge(self.reception, self._settings.limits)
-        self._listener = Listener(self.edge, self._listening)
+        self._listener = Listener(
+            self.edge, self._listening, self._settings.limits, self.gateway.count_closed
+        )
 
 
 @contextmanager

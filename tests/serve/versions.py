@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from registry.card import Card, Group, Task
 from registry.records import FULL, Arm, Route, RoutedModel, RouteTable, ShadowArm, Version
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.models.addresses import folder
-from serve.models.host import Host, Run, Traced
+from serve.models.frames import Tensors
+from serve.models.host import Host, Traced
 from serve.models.session import Session
 from tests.registry.models import regressor
 
 MODEL = "credit"
+Run = Callable[[Tensors], Tensors]
+"""A run that cannot be ended early."""
 SALT = b"s" * 16
 CARD = Card(task=Task.REGRESSION)
 GROUPED = Card(task=Task.REGRESSION, groups=(Group(name="sex"),))
@@ -77,6 +80,8 @@ async def host(
     traced: Traced = lambda _wires, _seconds: None,
 ) -> Host:
     """A host of a version that listens; by default one that runs the regressor."""
-    opened = Host(number, run or run_of(number), socket_of(run_dir, number, replica), traced)
+    runs = run or run_of(number)
+    path = socket_of(run_dir, number, replica)
+    opened = Host(number, lambda tensors, _options: runs(tensors), path, traced)
     await opened.open()
     return opened

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from registry.records import RouteTable
-from serve.edge.one_write import OneWriteProtocol, _HeadWaits
+from serve.edge.one_write import OneWriteTransport
 from tests.serve.stage import stage
 
 
@@ -19,6 +19,19 @@ class Written(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.closed = False
+        self.ended = False
+
+    def can_write_eof(self) -> bool:
+        """An end can be written."""
+        return True
+
+    def write_eof(self) -> None:
+        """Note that nothing more will be written."""
+        self.ended = True
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep one write."""
@@ -32,7 +45,7 @@ class Written(asyncio.Transport):
 def test_head_and_body_leave_together() -> None:
     """The head of an answer waits for what is written next."""
     transport = Written()
-    waits = _HeadWaits(transport)
+    waits = OneWriteTransport(transport)
 
     waits.write(b"HTTP/1.1 200 OK\r\n\r\n")
     waits.write(b"body")
@@ -45,7 +58,7 @@ def test_an_interim_answer_leaves_at_once() -> None:
     """A client that asks whether to continue is not kept waiting."""
     transport = Written()
 
-    _HeadWaits(transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    OneWriteTransport(transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     assert transport.writes == [b"HTTP/1.1 100 Continue\r\n\r\n"]
 
@@ -53,7 +66,7 @@ def test_an_interim_answer_leaves_at_once() -> None:
 def test_a_head_that_waits_leaves_before_the_end() -> None:
     """An answer without a body is written when the connection closes."""
     transport = Written()
-    waits = _HeadWaits(transport)
+    waits = OneWriteTransport(transport)
 
     waits.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     waits.close()
@@ -82,9 +95,17 @@ def test_what_uvicorn_answers_arrives(
     assert answer.startswith(b"HTTP/1.1 " + status)
 
 
-def test_the_protocol_is_uvicorns_own() -> None:
-    """Only the transport differs: parsing, limits and keep-alive stay uvicorn's."""
-    ours = {name for name in vars(OneWriteProtocol) if not name.startswith("__")}
+def test_a_close_before_the_request_has_arrived_says_so_and_lingers() -> None:
+    """Nothing is written after the answer, and the connection is not reset at once."""
+    transport = Written()
+    waits = OneWriteTransport(transport)
+    waits.unread = True
 
-    assert ours == {"connection_made"}
-    assert OneWriteProtocol.__mro__[1].__module__.startswith("uvicorn.")
+    waits.write(b"HTTP/1.1 413 Content Too Large\r\n\r\n")
+    waits.close()
+    waits.write(b"more")
+
+    assert transport.writes == [b"HTTP/1.1 413 Content Too Large\r\n\r\n"]
+    assert transport.ended
+    assert not transport.closed
+    assert waits.is_closing()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from configs.errors import ModelFailed, Refused
+from registry.inference import RunOptions
 from registry.signature import Datatype, Signature, TensorSpec
+from serve.models.frames import Tensors
 from serve.models.session import Session, warm_up
-from tests.registry.models import classifier, regressor
+from tests.registry.models import classifier, counting, regressor
 from tests.serve.versions import REGRESSOR, signature
 
 
@@ -54,13 +62,39 @@ def test_warm_up_runs_each_size() -> None:
     class Noting(Session):
         """Notes what it runs."""
 
-        def run(self, tensors):  # type: ignore[no-untyped-def]
+        def run(
+            self, tensors: Sequence[NDArray[Any]], options: RunOptions | None = None
+        ) -> Tensors:
             """Note the shape."""
             seen.append(tensors[0].shape)
-            return super().run(tensors)
+            return super().run(tensors, options)
 
     session = Noting(regressor().SerializeToString(), REGRESSOR, 1)
     warm_up(session, REGRESSOR, (1, 8))
     warm_up(session, signature(inputs=(1, 3)), (1, 8))
 
     assert seen == [(1, 3), (8, 3), (1, 3)]
+
+
+def test_a_run_ends_when_its_options_say_so() -> None:
+    """A run that would take hours ends within a second after another thread asks for it."""
+    session = Session(counting().SerializeToString(), REGRESSOR, 1)
+    options = RunOptions()
+    complaints: list[str] = []
+
+    def run() -> None:
+        try:
+            session.run([np.ones((1, 3), np.float32)], options)
+        except ModelFailed as error:
+            complaints.append(error.message)
+
+    running = threading.Thread(target=run)
+    running.start()
+    running.join(0.1)
+    assert running.is_alive()
+    asked = time.monotonic()
+    options.terminate = True
+    running.join(5.0)
+
+    assert time.monotonic() - asked < 1.0
+    assert "terminate" in complaints[0]

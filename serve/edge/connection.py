@@ -1,0 +1,267 @@
+"""One HTTP connection: uvicorn's parser and request cycle, with bounds on what a client may do.
+
+A request is understood in one way or refused: what llhttp, the parser, lets pass and others may
+read differently is `400`. An answer that leaves before its request has arrived ends the
+connection. How long each step may take is looked after by `serve.edge.connections`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from configs.errors import BadInput, Overloaded, TooLarge, WeirError
+from serve.edge.errors import render
+from serve.edge.gone import CONNECTION
+from serve.edge.one_write import OneWriteTransport
+from serve.edge.pace import Taking
+
+HEAD_MAX_BYTES = 64 * 2**10
+CHUNKS_MAX = 2**16
+PIPELINE_MAX = 128
+_FIELD_BYTES = 32
+"""What each header field counts besides its name and value, for the room it takes here."""
+_DISCARD_MAX_BYTES = 2**20
+_CLOSE = b"connection: close\r\n\r\n"
+
+
+class Keeper(Protocol):
+    """**Protocol:** who knows all connections and how many there may be."""
+
+    def admit(self, connection: Connection) -> bool:
+        """Take in a connection, unless there are too many."""
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection."""
+
+    def count(self, reason: str) -> None:
+        """Count a connection that is broken off."""
+
+
+class _Refused(Exception):
+    """Ends the parsing of what was received."""
+
+
+class Connection(HttpToolsProtocol):
+    """What uvicorn does for a connection, within bounds.
+
+    `arriving_since` is the moment at which the request that is arriving began, on the loop's
+    clock, `in_head` whether its head is incomplete, `received` its bytes so far; `idle_since` is
+    the moment of the last answer. Each is None when it does not apply.
+    """
+
+    transport: OneWriteTransport  # type: ignore[assignment]
+
+    def __init__(self, keeper: Keeper, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._keeper = keeper
+        self._now = self.loop.time
+        self.arriving_since: float | None = None
+        self.idle_since: float | None = None
+        self.in_head = True
+        self.received = 0
+        self.taking = Taking()
+        self.last_look = False
+        self._head_bytes = 0
+        self._hosts = 0
+        self._chunks = 0
+        self._discarded = 0
+        self._keep_alive = True
+        self._refusal: WeirError = BadInput("this is not valid HTTP/1.1")
+        self._last_words: bytes | None = None
+        self._left = False
+        self._gone: Callable[[], object] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or answer `503` at once when there are too many connections."""
+        self.transport = OneWriteTransport(transport)
+        if not self._keeper.admit(self):
+            self._say(_answer(Overloaded("too many connections are open; try again")))
+            return
+        super().connection_made(cast("asyncio.Transport", self.transport))
+        self._arrives()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits for an answer to a client that has left."""
+        self._left = True
+        self._keeper.gone(self)
+        super().connection_lost(exc)
+        if self._gone is not None:
+            call, self._gone = self._gone, None
+            call()
+
+    def when_gone(self, call: Callable[[], object]) -> None:
+        """Call once if the client leaves before its answer is complete."""
+        if self._left:
+            call()
+        else:
+            self._gone = call
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, or drop it when it comes too late."""
+        if self.transport.lingering or self._last_words is not None:
+            self._discard(data)
+            return
+        if self.arriving_since is None:
+            self._arrives()
+        self.received += len(data)
+        try:
+            self.parser.feed_data(data)
+            if self.received > HEAD_MAX_BYTES and self.in_head and self.arriving_since is not None:
+                self._head_too_large()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http(data[upgrade.args[0] :])
+        except (httptools.HttpParserError, _Refused):
+            self.refuse(self._refusal, "malformed")
+
+    def refuse(self, error: WeirError, reason: str) -> None:
+        """End the connection with an error, after the answers to the requests before this one."""
+        self._keeper.count(reason)
+        words = self._words(error)
+        cycle = self.cycle
+        self.arriving_since = None
+        if not self.in_head and self.pipeline:
+            self.pipeline.popleft()  # The request at fault has not begun.
+        elif not self.in_head:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.abort()
+            else:
+                self._say(words)
+            return
+        if cycle is None or cycle.response_complete:  # type: ignore[redundant-expr]
+            self._say(words)
+        else:
+            self._last_words = words
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        if self.arriving_since is None:
+            self._arrives()
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
+        self._head_bytes = self._hosts = self._chunks = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, or a trailer field, which is dropped."""
+        super().on_header(name, value)
+        name = self.headers[-1][0]
+        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
+        if self._head_bytes > HEAD_MAX_BYTES:
+            self._head_too_large()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"transfer-encoding" and (
+            value.lower() != b"chunked" or self.parser.get_http_version() != "1.1"
+        ):
+            self._stop(BadInput("the transfer encoding must be chunked, and HTTP/1.1"))
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the request could be understood in two ways."""
+        if len(self.url) + self._head_bytes > HEAD_MAX_BYTES:
+            self._head_too_large()
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            self._stop(BadInput("a request needs one Host header"))
+        if len(self.pipeline) >= PIPELINE_MAX:
+            self._stop(Overloaded(f"more than {PIPELINE_MAX} requests wait on one connection"))
+        if self.parser.should_upgrade():
+            return
+        super().on_headers_complete()
+        self.in_head = False
+        self.headers = []  # Trailers must not become headers.
+        # Until the whole request has arrived, an answer ends the connection.
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
+        self.transport.unread = True
+
+    def on_chunk_header(self) -> None:
+        """Count a chunk: many small ones cost more than the bytes that they bring."""
+        self._chunks += 1
+        if self._chunks > CHUNKS_MAX:
+            self._stop(TooLarge(f"the body has more than {CHUNKS_MAX} chunks"))
+
+    def on_message_complete(self) -> None:
+        """Note that the whole request has arrived."""
+        if self.in_head:
+            return  # It wants another protocol; it is parsed anew.
+        super().on_message_complete()
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keep_alive
+            self.transport.unread = False
+        self.arriving_since = None
+        self.in_head = True
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        self.server_state.total_requests += 1
+        self._gone = None
+        if self.transport.is_closing():
+            if self.transport.lingering:
+                self.flow.resume_reading()
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._last_words is not None:
+            self._say(self._last_words)
+        else:
+            self.idle_since = self._now()
+
+    def _arrives(self) -> None:
+        self.arriving_since = self._now()
+        self.idle_since = None
+        self.in_head = True
+        self.received = 0
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > _DISCARD_MAX_BYTES:
+            self.transport.abort()
+
+    def _stay_with_http(self, rest: bytes) -> None:
+        """Parse a request that offers another protocol as if it did not (RFC 9110, 7.8).
+
+        llhttp would leave out its body and read it as the next request.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self.refuse(BadInput("this is no proxy"), "malformed")
+            return
+        fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        line = b"%s %s HTTP/%s\r\n" % (method, self.url, version.encode())
+        head = b"".join((line, *fields, b"\r\n"))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.received -= len(rest)
+        self.data_received(head + rest)
+
+    def _head_too_large(self) -> None:
+        self._stop(BadInput(f"the head of a request may have {HEAD_MAX_BYTES} bytes"))
+
+    def _stop(self, error: WeirError) -> None:
+        self._refusal = error
+        raise _Refused
+
+    def _words(self, error: WeirError) -> bytes:
+        return _answer(error, self.server_state.default_headers)
+
+    def _say(self, words: bytes) -> None:
+        """Write the last answer of this connection, and close."""
+        self.transport.unread = True
+        self.transport.write(words)
+        self.transport.close()
+        if self.flow is not None:
+            self.flow.resume_reading()
+
+
+def _answer(error: WeirError, more: list[tuple[bytes, bytes]] | None = None) -> bytes:
+    status, headers, body = render(error, secrets.token_hex(16))
+    fields = [b"%s: %s\r\n" % field for field in (*(more or ()), *headers)]
+    return b"".join((STATUS_LINE[status], *fields, _CLOSE, body))

@@ -1,0 +1,104 @@
+"""All connections of a listener: how many there may be, and a look at each every second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from configs.errors import TooSlow
+from configs.settings import Limits
+from serve.edge.connection import Connection
+from serve.edge.pace import Pace
+
+_LOOK_S = 1.0
+_LOOKS_IN_SLOW_S = 4
+_TURNED_AWAY_MAX = 128
+
+
+class Connections:
+    """The cap and the sweep: one timer for all connections, and none for a request.
+
+    `on_closed` is told the reason for every connection that is broken off: `malformed`,
+    `slow_request`, `slow_reader` or `too_many`. A connection that is idle for `idle_s` is closed;
+    while more than half of the places are taken, one that is idle for `slow_s`.
+    """
+
+    def __init__(self, limits: Limits, idle_s: float, on_closed: Callable[[str], None]) -> None:
+        self._max = limits.connections_max
+        self._pace = Pace(limits.slow_s, limits.slow_bytes_per_s)
+        self._idle_s = idle_s
+        self._slow_s = limits.slow_s
+        self._period = min(_LOOK_S, limits.slow_s / _LOOKS_IN_SLOW_S)
+        self._timer: asyncio.TimerHandle | None = None
+        self._open: set[Connection] = set()
+        self._turned_away: set[Connection] = set()
+        self.count = on_closed
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def watch(self) -> None:
+        """Look at all connections from now on."""
+        self._timer = asyncio.get_running_loop().call_later(self._period, self._sweep)
+
+    def close(self) -> None:
+        """Break off what is left, and look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in (*self._open, *self._turned_away):
+            connection.transport.abort()
+
+    def admit(self, connection: Connection) -> bool:
+        """Take in a connection, unless there are too many."""
+        if len(self._open) < self._max:
+            self._open.add(connection)
+            return True
+        self.count("too_many")
+        if len(self._turned_away) < _TURNED_AWAY_MAX:
+            self._turned_away.add(connection)
+        else:
+            connection.transport.abort()
+        return False
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._open.discard(connection)
+        self._turned_away.discard(connection)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._period, self._sweep)
+        now = loop.time()
+        crowded = len(self._open) > self._max // 2
+        idle_s = min(self._idle_s, self._slow_s) if crowded else self._idle_s
+        for connection in (*self._open, *self._turned_away):
+            if connection.transport.lingering:
+                self._last_look(connection)
+            else:
+                self._look(connection, now, idle_s)
+
+    def _last_look(self, connection: Connection) -> None:
+        """Break off a connection whose last answer had time to arrive."""
+        if connection.last_look:
+            connection.transport.abort()
+        connection.last_look = True
+
+    def _look(self, connection: Connection, now: float, idle_s: float) -> None:
+        since = connection.arriving_since
+        if self._takes_too_slowly(connection, now):
+            self.count("slow_reader")
+            connection.transport.reset()
+        elif since is None:
+            idle_since = connection.idle_since
+            if idle_since is not None and now - idle_since > idle_s:
+                connection.transport.close()
+        elif connection.flow.read_paused:
+            connection.arriving_since = since + self._period  # We keep the client waiting.
+        elif self._pace.too_slow(now - since, 0 if connection.in_head else connection.received):
+            connection.refuse(TooSlow("the request came too slowly"), "slow_request")
+
+    def _takes_too_slowly(self, connection: Connection, now: float) -> bool:
+        transport, taking = connection.transport, connection.taking
+        if taking.settled(transport.written):
+            return False
+        return taking.too_slow(self._pace, now, transport.written, transport.untaken())

@@ -1,0 +1,147 @@
+"""A real listener on a real port, with tiny limits and an application that a test can watch."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from configs.settings import Limits
+from serve.edge.gone import when_gone
+from serve.edge.listener import Listener
+from serve.node.holder import listen
+from serve.node.loop_thread import LoopThread
+
+SLOW_S = 0.2
+PATIENCE_S = 5.0
+TINY = Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000, connections_max=4)
+
+
+class Application:
+    """Answers by path: `/echo` the body, `/early` at once, `/large` much, `/wait` when told.
+
+    `seen` are the requests that began, `left` counts the clients that left while they waited.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[bytes, bytes]] = []
+        self.left = 0
+        self.go = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        self.seen.append((scope["method"], scope["path"]))
+        answer = b"early"
+        if scope["path"] != "/early":
+            answer = await self._read(receive)
+        if scope["path"] == "/wait":
+            when_gone(scope, self._leave)
+            await self.go.wait()
+        if scope["path"] == "/large":
+            answer = bytes(2**23)
+        self.headers.append(dict(scope["headers"]))
+        headers = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _read(self, receive: Any) -> bytes:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return b""
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        self.bodies.append(body)
+        return body
+
+    def _leave(self) -> None:
+        self.left += 1
+        self.go.set()
+
+
+class Listening:
+    """A listener on a loop of its own, and what it counted."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._loop = LoopThread("listener")
+        self._sock = listen("127.0.0.1", 0, "a test")
+        self.port: int = self._sock.getsockname()[1]
+        self.closed: Counter[str] = Counter()
+        self._loop.submit(self._open(limits)).result(PATIENCE_S)
+
+    async def _open(self, limits: Limits) -> None:
+        self.application = Application()
+        self._listener = Listener(self.application, self._sock, limits, self._count)
+        await self._listener.open()
+
+    def _count(self, reason: str) -> None:
+        self.closed[reason] += 1
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._listener.connections
+
+    def go(self) -> None:
+        """Let those who wait have their answers."""
+
+        async def gone() -> None:
+            self.application.go.set()
+
+        self._loop.submit(gone()).result(PATIENCE_S)
+
+    def connect(self) -> socket.socket:
+        """A bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+
+    def close(self) -> None:
+        """End it."""
+        self.go()
+        self._loop.submit(self._listener.drain(0.0, 0.0, lambda: False)).result(PATIENCE_S)
+        self._sock.close()
+        self._loop.stop(PATIENCE_S)
+
+
+@contextmanager
+def listening(limits: Limits = TINY) -> Iterator[Listening]:
+    """A listener while the block runs."""
+    opened = Listening(limits)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def everything(connection: socket.socket) -> bytes:
+    """All that comes until the other side closes or resets."""
+    received = b""
+    try:
+        while piece := connection.recv(65536):
+            received += piece
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def answer(connection: socket.socket) -> tuple[int, bytes]:
+    """The status and body of the one answer that comes next."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        piece = connection.recv(1)  # Not a byte of what may follow.
+        assert piece, "closed without an answer"
+        received += piece
+    head, body = received, b""
+    length = next(
+        int(line.partition(b":")[2])
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += connection.recv(length - len(body))
+    return int(head.split(b" ", 2)[1]), body
