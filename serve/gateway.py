@@ -51,6 +51,7 @@ class Gateway:
     ) -> Exchange:
         """Route a request: by its pin, its unit, or else its prediction id."""
         model = self._model(name)
+        model.gate.admit()
         prediction_id, draw = self._ids.next()
         if pin is None:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
@@ -109,6 +110,8 @@ class Gateway:
         for version in _versions(self._models):
             series = (version.version.model, str(version.version.number))
             gauges[names.VERSION_READY.name, series] = float(version.links.connected)
+        for name, model in self._models.items():
+            gauges[names.REQUESTS_LIMIT.name, (name,)] = float(model.gate.limit)
         return gauges
 
     def model_version(self, name: str, pin: int | None) -> ServedVersion:
@@ -152,10 +155,11 @@ class Gateway:
         if choice.shadow is None:
             return None
         shadow = model.versions[choice.shadow]
-        return Target(shadow.batcher, shadow.arm(Role.SHADOW))
+        return Target(shadow.batcher, shadow.arm(Role.SHADOW), model.gate.busy)
 
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
+        self.recorder.counts.add(names.REQUESTS_SHED, routed.route.model, by=0)
         return ServedModel(
             routed,
             Router(routed.route),
@@ -178,7 +182,7 @@ class Gateway:
             batcher,
         )
         codec = Codec(version.model, version.number, version.signature, version.card)
-        return ServedVersion(version, codec, batcher, links, self.recorder)
+        return ServedVersion(version, codec, batcher, links, self.recorder, self._settings.limits)
 
 
 def _versions(models: Mapping[str, ServedModel]) -> list[ServedVersion]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from configs.settings import Limits
 from monitors.telemetry import names
 from registry.records import Role, RoutedModel, Version
+from serve.admission.gate import Gate
+from serve.admission.limit import Bounds
 from serve.edge.tensors import Codec
 from serve.models.batcher import Batcher
 from serve.models.link import Links
@@ -20,7 +23,13 @@ class ServedVersion:
     """One version: how to read its requests, where its batches go, who records its answers."""
 
     def __init__(
-        self, version: Version, codec: Codec, batcher: Batcher, links: Links, recorder: Recorder
+        self,
+        version: Version,
+        codec: Codec,
+        batcher: Batcher,
+        links: Links,
+        recorder: Recorder,
+        limits: Limits,
     ) -> None:
         self.version = version
         self.codec = codec
@@ -32,6 +41,8 @@ class ServedVersion:
         recorder.counts.add(names.VERSION_RETRIES, *self._series, by=0)
         batcher.on_batch = recorder.counts.histogram(names.BATCH_SIZE, *self._series).record
         batcher.on_retry = self._retried
+        bounds = Bounds(limits.wait_target_s, limits.in_flight_max)
+        self.gate = Gate(version.model, batcher, bounds, self._refused)
 
     def arm(self, role: Role) -> ArmRecorder:
         """Give who records what this version does in a role."""
@@ -45,6 +56,9 @@ class ServedVersion:
     def _retried(self) -> None:
         self._recorder.counts.add(names.VERSION_RETRIES, *self._series)
 
+    def _refused(self) -> None:
+        self._recorder.refused(self.version.model)
+
     async def leave(self, timeout_s: float) -> None:
         """Close once its last requests are answered, or after `timeout_s`."""
         deadline = asyncio.get_running_loop().time() + timeout_s
@@ -55,8 +69,13 @@ class ServedVersion:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One model: its router and its versions by number."""
+    """One model: its router, its versions by number, and the gate that all its requests pass."""
 
     routed: RoutedModel
     router: Router
     versions: dict[int, ServedVersion]
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of the stable version: a canary that hangs must not close it."""
+        return self.versions[self.routed.route.stable].gate

@@ -35,7 +35,9 @@ class Shadows:
         settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
         self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
         self.batcher: Batcher = batcher(queue_max_rows=1000)
-        self.target = Target(self.batcher, self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR))
+        arm = self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR)
+        self.busy = False
+        self.target = Target(self.batcher, arm, lambda: self.busy)
         self.offered = 0
 
     def offer(self, rows: int = 1) -> None:
