@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from serve.admission.runs import Runs
 
 _WINDOW_S = 0.1
-_WINDOW_BATCHES = 4
+_WINDOW_BATCHES, _WINDOW_JOBS = 4, 32
 _HARSHEST = 0.5
 _GENTLEST = 0.95
 _GROWTH, _FAST_GROWTH = 1.05, 1.5
@@ -36,7 +36,7 @@ class Bounds:
 class Limit:
     """The limit of one version; readings of a clock are arguments.
 
-    A window ends with the first batch after 0.1 s and four batches. Its standing queue is the
+    A window ends with the first batch after 0.1 s and four batches or 32 jobs. Its standing queue is the
     least that was in flight whenever a batch came back, and none if nothing else was.
     """
 
@@ -83,7 +83,8 @@ class Limit:
         self._done += jobs
         self._peak = max(self._peak, in_flight)
         self._least = min(self._least, in_flight if in_flight > jobs else 0)
-        if self._batches >= _WINDOW_BATCHES and now - self._opened_at >= _WINDOW_S:
+        enough = self._batches >= _WINDOW_BATCHES or self._done >= _WINDOW_JOBS
+        if enough and now - self._opened_at >= _WINDOW_S:
             self._turn(now, 2 * replicas)
 
     def _turn(self, now: float, floor: int) -> None:

@@ -12,6 +12,8 @@ from serve.admission.limit import Limit
 
 Run = Callable[[float, int], float]
 """The seconds that a batch of so many jobs takes when it begins at a moment."""
+Rate = Callable[[float], float]
+"""Requests a second at a moment."""
 
 
 @dataclass(slots=True)
@@ -21,12 +23,17 @@ class Outcome:
     answered: list[tuple[float, float]] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     limits: list[tuple[float, int]] = field(default_factory=list)
-    shadows: int = 0
+    copied: int = 0
 
     def per_s(self, start: float, end: float, within_s: float = 30.0) -> float:
         """Answers a second to what came between two moments and was answered in time."""
         good = sum(start <= came < end and took <= within_s for came, took in self.answered)
         return good / (end - start)
+
+    @property
+    def share_copied(self) -> float:
+        """The share of the answers after which a shadow version would have got a copy."""
+        return self.copied / max(len(self.answered), 1)
 
     def share_refused(self, start: float, end: float) -> float:
         """The share of what came between two moments that was refused."""
@@ -51,7 +58,7 @@ class Simulation:
 
     limit: Limit
     run: Run
-    rate: Callable[[float], float]
+    rate: Rate
     batch_max: int = 256
     replicas: int = 1
     seed: int = 0
@@ -71,7 +78,7 @@ class Simulation:
                 self.limit.ran(now, len(jobs), now - began, in_flight, self.replicas)
                 out -= len(jobs)
                 outcome.answered += [(came, now - came) for came in jobs]
-                outcome.shadows += 0 if self.limit.busy(len(waiting) + out) else len(jobs)
+                outcome.copied += 0 if self.limit.busy(len(waiting) + out) else len(jobs)
             else:
                 now = arrival
                 arrival = now + draw.expovariate(self.rate(now)) if now < end else float("inf")
