@@ -36,8 +36,8 @@ class Bounds:
 class Limit:
     """The limit of one version; readings of a clock are arguments.
 
-    A window ends with the first batch after 0.1 s and four batches or 32 jobs. Its standing queue is the
-    least that was in flight whenever a batch came back, and none if nothing else was.
+    A window ends with the first batch after 0.1 s and four batches or 32 jobs. Its standing queue
+    is the least that was in flight whenever a batch came back, and none if nothing else was.
     """
 
     def __init__(self, bounds: Bounds) -> None:

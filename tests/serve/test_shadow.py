@@ -95,6 +95,16 @@ async def test_copies_that_do_not_fit_are_dropped() -> None:
     assert await shadows.settled() == {"sent": 3, "dropped": 2}
 
 
+async def test_copies_for_a_busy_model_are_dropped() -> None:
+    """While those who wait need the model, its copies are dropped and counted."""
+    shadows = Shadows()
+    Answering(shadows.batcher)
+    for shadows.busy in (True, False):
+        shadows.offer()
+
+    assert await shadows.settled() == {"dropped": 1, "sent": 1}
+
+
 async def test_answers_are_recorded_as_the_shadows_own() -> None:
     """A shadow's rows are sampled by the draw of the prediction that they copy."""
     shadows = Shadows()
