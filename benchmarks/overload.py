@@ -33,7 +33,7 @@ class Pace:
     """How long each step takes, in seconds, and how often the capacity is halved in."""
 
     calm_s: float = 4.0
-    step_s: float = 3.0
+    step_s: float = 2.5
     load_s: float = 20.0
     bisections: int = 4
 
@@ -82,6 +82,10 @@ class Bench:
         return low
 
     def _copes(self, rate: float) -> bool:
+        """Whether it does in one of two tries: a neighbour's moment is not the model's limit."""
+        return any(self._coped(rate) for _ in range(2))
+
+    def _coped(self, rate: float) -> bool:
         (met,) = self._ask(Phase(rate, self._pace.step_s))
         time.sleep(0.5)
         return met.failed == 0 and met.ok_p99_s <= 3 * self.calm_p99_s
