@@ -61,4 +61,4 @@ def test_too_much_is_refused_at_once_and_the_rest_is_answered_soon(
     # A machine that runs the client late runs the gateway late, and that is not overload.
     assert load.refused_p99_s <= REFUSAL_S + 3 * load.late_p99_s
     assert load.without_retry_after == 0
-    assert after.refused <= 0.02 * after.due
+    assert after.ok >= 0.9 * after.due
