@@ -104,6 +104,7 @@ class Bench:
         return {
             "model": self._subject.name,
             "times capacity": times,
+            "answers a second": load.ok / load.seconds,
             "goodput to capacity": load.ok / asked,
             "goodput within 1 s": load.ok_in_1s / asked,
             "accepted p50 ms": 1e3 * load.ok_p50_s,
