@@ -48,6 +48,7 @@ class Limit:
         self._waited_long = False
         self._peak_before = 0
         self._opened_at = 0.0
+        self._idle = True
         self._batches = self._done = self._peak = 0
         self._least = _NEVER
 
@@ -79,10 +80,13 @@ class Limit:
         `in_flight` includes the batch's jobs, `replicas` is how many batches can be out at once.
         """
         self._runs.ran(jobs, seconds)
+        if self._idle and self._batches == 0:
+            self._opened_at = now - seconds  # Nobody could have been answered before.
+        self._idle = in_flight <= jobs
         self._batches += 1
         self._done += jobs
         self._peak = max(self._peak, in_flight)
-        self._least = min(self._least, in_flight if in_flight > jobs else 0)
+        self._least = min(self._least, 0 if self._idle else in_flight)
         enough = self._batches >= _WINDOW_BATCHES or self._done >= _WINDOW_JOBS
         if enough and now - self._opened_at >= _WINDOW_S:
             self._turn(now, 2 * replicas)

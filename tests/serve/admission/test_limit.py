@@ -157,6 +157,16 @@ def test_a_burst_after_an_overload_is_welcome_again() -> None:
     assert limit.value == 64
 
 
+def test_a_burst_after_a_pause_is_no_overload() -> None:
+    """Time in which nobody asked says nothing about how many can be answered."""
+    limit = Limit(BOUNDS)
+    for pause in (10.0, 20.0, 30.0):
+        for batch in range(15):
+            limit.ran(pause + 0.005 * (batch + 1), 1, 0.005, in_flight=15 - batch, replicas=1)
+
+    assert limit.value == 64
+
+
 def test_the_limit_keeps_its_bounds() -> None:
     """Never above what is configured, never below two for each replica."""
     few = Limit(Bounds(TARGET_S, 8))
