@@ -15,11 +15,11 @@ from registry.inference import onnxruntime as ort
 
 _STEPS = 64
 _FIRST_WIDTH = 4_000
-_TRIES = 9
+_TRIES = 25
 
 
 def slowed(workload: Workload, seconds: float, path: Path) -> tuple[Workload, float]:
-    """Write the slow model; gives its workload, and the median seconds of one row on one thread.
+    """Write the slow model; gives its workload, and the least seconds of one row on one thread.
 
     The cost is elementwise work on a row of its own, so that a batch costs as much as its rows.
     """
@@ -78,4 +78,4 @@ def _run_s(model: bytes) -> float:
         began = perf_counter()
         session.run([SCORES], row)
         times.append(perf_counter() - began)
-    return sorted(times)[_TRIES // 2]
+    return min(times)  # What others take of the machine is not the model's.
