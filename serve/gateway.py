@@ -52,6 +52,7 @@ class Gateway:
     def begin(self, name: str, pin: Pin, unit: bytes | None, draw_trace: TraceDraw) -> Exchange:
         """Route a request: by its pin, its unit, or else its prediction id."""
         model = self._model(name)
+        model.gate.admit()
         prediction_id, draw = self._ids.next()
         if pin is None:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
@@ -111,6 +112,8 @@ class Gateway:
         for version in _versions(self._models):
             series = (version.version.model, str(version.version.number))
             gauges[names.VERSION_READY.name, series] = float(version.links.connected)
+        for name, model in self._models.items():
+            gauges[names.REQUESTS_LIMIT.name, (name,)] = float(model.gate.limit)
         return gauges
 
     def model_version(self, name: str, pin: Pin) -> ServedVersion:
@@ -169,10 +172,11 @@ class Gateway:
         if choice.shadow is None:
             return None
         shadow = model.versions[choice.shadow]
-        return Target(shadow.batcher, shadow.arm(Role.SHADOW))
+        return Target(shadow.batcher, shadow.arm(Role.SHADOW), model.gate.busy)
 
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
+        self.recorder.counts.add(names.REQUESTS_SHED, routed.route.model, by=0)
         return ServedModel(
             routed,
             Router(routed.route),
@@ -195,7 +199,9 @@ class Gateway:
             batcher,
         )
         contract = Contract(version.model, version.signature, version.card)
-        return ServedVersion(version, contract, batcher, links, self.recorder)
+        return ServedVersion(
+            version, contract, batcher, links, self.recorder, self._settings.limits
+        )
 
 
 def _number(model: ServedModel, pin: int | str) -> int:

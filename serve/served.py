@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from time import perf_counter, time
 
+from configs.settings import Limits
 from monitors.telemetry import names
 from registry.records import Role, RoutedModel, Version
+from serve.admission.gate import Gate
+from serve.admission.limit import Bounds
 from serve.models.batcher import Batcher
 from serve.models.link import Links
 from serve.protocol.contract import Contract
@@ -29,6 +32,7 @@ class ServedVersion:
         batcher: Batcher,
         links: Links,
         recorder: Recorder,
+        limits: Limits,
     ) -> None:
         self.version = version
         self.contract = contract
@@ -41,6 +45,8 @@ class ServedVersion:
         self._batches = recorder.counts.histogram(names.BATCH_SIZE, *self._series)
         batcher.on_batch = self._batches.record
         batcher.on_retry = self._retried
+        bounds = Bounds(limits.wait_target_s, limits.in_flight_max)
+        self.gate = Gate(version.model, batcher, bounds, self._refused)
 
     def arm(self, role: Role) -> ArmRecorder:
         """Give who records what this version does in a role."""
@@ -52,12 +58,15 @@ class ServedVersion:
         return arm
 
     def statistics(self) -> Statistics:
-        """Tell what the version did for callers; shadow answers reach none."""
+        """Tell what the version did for callers, and how its batches went, shadow ones among them."""
+        batcher = self.batcher
         arms = [arm for role, arm in self._arms.items() if role is not Role.SHADOW]
         last = max((arm.last_answer_s for arm in arms), default=0.0)
         return Statistics(
             succeeded=_sum(arm.succeeded for arm in arms),
             failed=_sum(arm.errors for arm in arms),
+            queued=Durations(batcher.jobs_ran, batcher.seconds_queued),
+            ran=Durations(batcher.jobs_ran, batcher.seconds_ran),
             rows=int(self._batches.total),
             batches=sum(self._batches.buckets),
             last_ms=int((time() - (perf_counter() - last)) * 1000) if last else 0,
@@ -65,6 +74,9 @@ class ServedVersion:
 
     def _retried(self) -> None:
         self._recorder.counts.add(names.VERSION_RETRIES, *self._series)
+
+    def _refused(self) -> None:
+        self._recorder.refused(self.version.model)
 
     async def leave(self, timeout_s: float) -> None:
         """Close once its last requests are answered, or after `timeout_s`."""
@@ -81,8 +93,13 @@ def _sum(durations: Iterable[tuple[int, float]]) -> Durations:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One model: its router and its versions by number."""
+    """One model: its router, its versions by number, and the gate that all its requests pass."""
 
     routed: RoutedModel
     router: Router
     versions: dict[int, ServedVersion]
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of the stable version: a canary that hangs must not close it."""
+        return self.versions[self.routed.route.stable].gate

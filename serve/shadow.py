@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +34,14 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The shadow version: where its batches go, and who records its answers."""
+    """The shadow version: where its batches go, who records its answers, who goes before it.
+
+    `busy` says that those who wait for an answer need all there is.
+    """
 
     batcher: Batcher
     arm: ArmRecorder
+    busy: Callable[[], bool]
 
 
 class ShadowQueue:
@@ -56,8 +60,8 @@ class ShadowQueue:
         self._timer: asyncio.TimerHandle | None = None
 
     def offer(self, target: Target, copy: Copy) -> None:
-        """Queue a copy, or drop it when too many rows wait or run already."""
-        if self._rows + copy.rows > self._settings.queue_max_rows:
+        """Queue a copy, or drop it when the model is busy, or too many rows wait or run already."""
+        if target.busy() or self._rows + copy.rows > self._settings.queue_max_rows:
             self._count(target, "dropped")
             return
         self._rows += copy.rows

@@ -84,7 +84,7 @@ class Section:
 def sections() -> tuple[Section, ...]:
     """The whole dashboard, from what users feel down to the health of the monitors."""
     return (
-        Section("Requests", (*_requests(), *_http())),
+        Section("Requests", (*_requests(), *_http(), *_overload())),
         Section("Split and shadow", _split()),
         Section("Versions", _versions()),
         Section("Signal: $signal", _signal(), repeat="signal"),
@@ -162,6 +162,14 @@ def _http() -> tuple[Panel, ...]:
             "reqps",
             (Query(f"sum by {labels(*by)} (rate({answers}[{_RATE}]))", legend(*by)),),
         ),
+    )
+
+
+def _overload() -> tuple[Panel, ...]:
+    model = (names.MODEL,)
+    return (
+        _rate("Requests refused", names.REQUESTS_SHED, model, "reqps", _MODEL),
+        _gauge("Requests allowed in flight", names.REQUESTS_LIMIT, model, "none", _MODEL),
     )
 
 

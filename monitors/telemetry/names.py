@@ -196,6 +196,20 @@ SHADOW_REQUESTS = Metric(
     (MODEL, VERSION, OUTCOME),
     "Requests that were copied to a shadow version, by what became of them.",
 )
+REQUESTS_SHED = Metric(
+    "weir.requests.shed",
+    Kind.COUNTER,
+    "{request}",
+    (MODEL,),
+    "Requests that were refused because the model had as many as it could answer in time.",
+)
+REQUESTS_LIMIT = Metric(
+    "weir.requests.limit",
+    Kind.GAUGE,
+    "{request}",
+    (MODEL,),
+    "Requests that the model may have in flight now, over all gateway replicas.",
+)
 VERSION_RETRIES = Metric(
     "weir.version.retries",
     Kind.COUNTER,
@@ -316,6 +330,8 @@ METRICS: dict[str, Metric] = {
         SAMPLES_DROPPED,
         SNAPSHOTS_FAILED,
         SHADOW_REQUESTS,
+        REQUESTS_SHED,
+        REQUESTS_LIMIT,
         VERSION_RETRIES,
         VERSION_READY,
         SIGNAL_VALUE,

@@ -88,6 +88,15 @@ def _service() -> tuple[Alert, ...]:
             "Compare versions and arms on the dashboard.",
         ),
         Alert(
+            "WeirOverloaded",
+            f"sum by {labels(names.MODEL)} "
+            f"(increase({series(names.REQUESTS_SHED)}[5m])) > {ERRORS_MIN}",
+            "5m",
+            "page",
+            f"{model} is asked for more than it can answer, and refuses the rest.",
+            "Give it more replicas, or find out who asks so much.",
+        ),
+        Alert(
             "WeirVersionNotReady",
             f"{series(names.VERSION_READY)} == 0",
             "5m",

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -33,15 +34,17 @@ class Job:
     deadline: float
     answer: asyncio.Future[Tensors]
     trace: str | None = None
+    queued_at: float = field(default_factory=perf_counter)
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Jobs that run as one; `tries` counts how often the batch was sent."""
+    """Jobs that run as one; `tries` counts how often it was sent, `left_at` is when it last was."""
 
     jobs: list[Job]
     rows: int
     tries: int = 0
+    left_at: float = 0.0
 
     def tensors(self) -> Tensors:
         """Give the jobs' tensors, row under row."""
@@ -85,7 +88,9 @@ class Carrier(Protocol):
 class Batcher:
     """Gathers the jobs of one version into batches and hands them to free carriers.
 
-    `on_batch` is told the rows of every batch that leaves, `on_retry` of every second try.
+    `on_batch` is told the rows of every batch that leaves, `on_retry` of every second try, `on_ran`
+    the jobs of every batch that comes back and for how many seconds it was out. Of the `jobs_ran`
+    all waited for `seconds_queued` in all, and were out for `seconds_ran`.
     """
 
     def __init__(self, *, batched: bool, max_rows: int, queue_max_rows: int) -> None:
@@ -102,14 +107,29 @@ class Batcher:
         self._tidying = False
         self._forsaking: asyncio.TimerHandle | None = None
         self._rows_waiting = 0
+        self._jobs_out = 0
+        self.jobs_ran = 0
+        self.seconds_queued = 0.0
+        self.seconds_ran = 0.0
         self._closed: WeirError | None = None
         self.on_batch: Callable[[int], None] = _ignore
         self.on_retry: Callable[[], None] = _nothing
+        self.on_ran: Callable[[int, float], None] = _disregard
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is out."""
         return not (self._waiting or self._again or self._out)
+
+    @property
+    def in_flight(self) -> int:
+        """How many jobs wait or are out."""
+        return len(self._waiting) + len(self._again) + self._jobs_out
+
+    @property
+    def carriers(self) -> int:
+        """How many batches can be out at once."""
+        return len(self._free) + len(self._out)
 
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
@@ -155,7 +175,7 @@ class Batcher:
 
     def answered(self, batch: Batch, answer: Tensors) -> None:
         """Hand out the answer to a batch; one that is not row for row is nobody's."""
-        self._out.pop(batch, None)
+        self._came_back(batch, ran=True)
         if len(batch.jobs) > 1 and any(tensor.shape[:1] != (batch.rows,) for tensor in answer):
             self.failed(batch, ModelFailed("the model does not answer row by row"))
         else:
@@ -166,7 +186,7 @@ class Batcher:
 
         One caller's rows must not cost the others their answer.
         """
-        self._out.pop(batch, None)
+        self._came_back(batch, ran=len(batch.jobs) == 1)
         if len(batch.jobs) == 1:
             batch.reject(error)
         else:
@@ -175,7 +195,7 @@ class Batcher:
 
     def lost(self, batch: Batch) -> None:
         """Send a batch whose link broke once more: inference is pure; a second loss is final."""
-        self._out.pop(batch, None)
+        self._came_back(batch, ran=False)
         if _forsaken(batch):
             return
         if batch.tries > 1:
@@ -214,7 +234,21 @@ class Batcher:
             self.on_batch(batch.rows)
             carrier = self._free.popleft()
             self._out[batch] = carrier
+            self._jobs_out += len(batch.jobs)
+            batch.left_at = perf_counter()
             carrier.carry(batch)
+
+    def _came_back(self, batch: Batch, *, ran: bool) -> None:
+        if batch not in self._out:
+            return
+        if ran:
+            seconds = perf_counter() - batch.left_at
+            self.jobs_ran += len(batch.jobs)
+            self.seconds_ran += seconds * len(batch.jobs)
+            self.seconds_queued += sum(batch.left_at - job.queued_at for job in batch.jobs)
+            self.on_ran(len(batch.jobs), seconds)
+        del self._out[batch]
+        self._jobs_out -= len(batch.jobs)
 
     def _next(self) -> Batch | None:
         while self._again:
@@ -297,3 +331,7 @@ def _ignore(rows: int) -> None:
 
 def _nothing() -> None:
     """Do nothing about a second try."""
+
+
+def _disregard(jobs: int, seconds: float) -> None:
+    """Do nothing with a batch that came back."""

@@ -84,6 +84,7 @@ class Recorder:
         self._buffer_max_rows = settings.buffer_max_rows
         self._samples: list[Sample] = []
         self._rows = 0
+        self._refusing = False
         # What has not happened yet is counted as zero: a gap in a chart would say "unknown".
         self.counts.add(names.SNAPSHOTS_FAILED, by=0)
         for reason in Lost:
@@ -104,6 +105,16 @@ class Recorder:
     def dropped(self, rows: int, reason: Lost) -> None:
         """Count rows that were chosen and lost."""
         self.counts.add(names.SAMPLES_DROPPED, reason.value, by=rows)
+
+    def refused(self, model: str) -> None:
+        """Count a request that a model had no room for."""
+        self.counts.add(names.REQUESTS_SHED, model)
+        self._refusing = True
+
+    def turn(self, kept_rows: int, seconds: float) -> None:
+        """Set the dial by what was kept in the last `seconds`, and by whether all were served."""
+        refusing, self._refusing = self._refusing, False
+        self.dial.turn(kept_rows, seconds, refusing=refusing)
 
     def take(self) -> tuple[list[Sample], int]:
         """Give what is buffered, and its rows, and begin anew."""

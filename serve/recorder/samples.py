@@ -17,6 +17,8 @@ from registry.signature import Signature
 DRAWS = 1 << 32
 """How many values the draw of a prediction can take; see `Dial`."""
 
+_LEAST_SHED = 1 / 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -44,7 +46,8 @@ class Dial:
 
     A prediction is kept when the last 32 bits of its id are below `limit`: the id alone decides,
     so that a prediction, its shadow answers and its label are kept together. The rate moves in
-    halves, so that what is kept at a lower rate is part of what is kept at a higher one.
+    halves, so that what is kept at a lower rate is part of what is kept at a higher one. While
+    requests are refused it only falls, to no less than 1/1024.
     """
 
     def __init__(self, target: float) -> None:
@@ -52,14 +55,16 @@ class Dial:
         self.rate = 1.0 if target > 0 else 0.0
         self.limit = int(self.rate * DRAWS)
 
-    def turn(self, kept_rows: int, seconds: float) -> None:
+    def turn(self, kept_rows: int, seconds: float, *, refusing: bool = False) -> None:
         """Set the rate by the rows that were kept in the last `seconds`."""
         if self.rate == 0.0 or seconds <= 0.0:
             return
         per_second = kept_rows / seconds
         while per_second > self._target:
             self.rate, per_second = self.rate / 2, per_second / 2
-        if self.rate < 1.0 and per_second < 0.45 * self._target:
+        if refusing:
+            self.rate = max(self.rate / 2, min(self.rate, _LEAST_SHED))
+        elif self.rate < 1.0 and per_second < 0.45 * self._target:
             self.rate *= 2
         self.limit = int(self.rate * DRAWS)
 

@@ -79,7 +79,7 @@ class Shipper:
         recorder = self._recorder
         rate = recorder.dial.rate
         samples, rows = recorder.take()
-        recorder.dial.turn(rows, seconds)
+        recorder.turn(rows, seconds)
         made, lost = blocks(samples, self._source, rate, time.time())
         if lost:
             recorder.dropped(lost, Lost.SHAPES_DIFFER)

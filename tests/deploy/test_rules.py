@@ -70,6 +70,7 @@ def quiet(alert: str, why: str, series: Values, at: str = "1h", every: str = "1m
 FAST, SLOW = "WeirErrorsBurnFast", "WeirErrorsBurnSlowly"
 SAMPLES, BLOCKS = line(names.SAMPLES), line(names.MONITOR_BLOCKS)
 RETRIES, READY = line(names.VERSION_RETRIES), line(names.VERSION_READY)
+SHED = line(names.REQUESTS_SHED)
 LAG, FAILURES = line(names.MONITOR_LAG), line(names.MONITOR_FAILURES)
 DROPPED, FAILED = line(names.SAMPLES_DROPPED), line(names.SNAPSHOTS_FAILED)
 REFUSED = line(names.TELEMETRY_REFUSED)
@@ -94,6 +95,8 @@ CASES = (
     fires("WeirVersionNotReady", "nobody is connected", {READY: "0x90"}),
     quiet("WeirVersionNotReady", "one is", {READY: "1x90"}),
     quiet("WeirVersionNotReady", "it only starts", {READY: "0x3 1x90"}, "4m"),
+    fires("WeirOverloaded", "refuses for long", {SHED: "0+60x90"}),
+    quiet("WeirOverloaded", "a burst long ago", {SHED: "0 500x90"}),
     fires("WeirVersionRetries", "one a minute", {RETRIES: "0+1x90"}),
     quiet("WeirVersionRetries", "a burst long ago", {RETRIES: "0 50x90"}),
     fires("WeirSignalAlarm", "at once", state("alarm"), "1m"),

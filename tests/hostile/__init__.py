@@ -1,1 +1,1 @@
-"""Loads, slow clients and hostile bytes: minutes, and so apart from the other tests."""
+"""Clients, models and moments that mean harm, against a gateway on a real port."""

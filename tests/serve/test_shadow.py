@@ -36,7 +36,9 @@ class Shadows:
         settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
         self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
         self.batcher: Batcher = batcher(queue_max_rows=1000)
-        self.target = Target(self.batcher, self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR))
+        arm = self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR)
+        self.busy = False
+        self.target = Target(self.batcher, arm, lambda: self.busy)
         self.offered = 0
 
     def offer(self, rows: int = 1) -> None:
@@ -92,6 +94,16 @@ async def test_copies_that_do_not_fit_are_dropped() -> None:
     await until(lambda: bool(link.out), "the next block is sent")
     link.answer()
     assert await shadows.settled() == {"sent": 3, "dropped": 2}
+
+
+async def test_copies_for_a_busy_model_are_dropped() -> None:
+    """While those who wait need the model, its copies are dropped and counted."""
+    shadows = Shadows()
+    Answering(shadows.batcher)
+    for shadows.busy in (True, False):
+        shadows.offer()
+
+    assert await shadows.settled() == {"dropped": 1, "sent": 1}
 
 
 async def test_answers_are_recorded_as_the_shadows_own() -> None:

@@ -142,3 +142,28 @@ def test_origins_are_compared_by_what_they_say() -> None:
     made, _ = blocks([sample(1, origin=STABLE), sample(2, origin=again)], "me", 1.0, 99.0)
 
     assert len(made) == 1
+
+
+def test_samples_give_way_while_requests_are_refused() -> None:
+    """Each look at refusals halves the rate, down to 1/1024; afterwards it recovers in steps."""
+    dial = Dial(1000.0)
+    rates = []
+    for _ in range(12):
+        dial.turn(0, 1.0, refusing=True)
+        rates.append(dial.rate)
+    for _ in range(10):
+        dial.turn(0, 1.0)
+
+    assert rates[:3] == [1 / 2, 1 / 4, 1 / 8]
+    assert rates[-1] == 1 / 1024
+    assert dial.rate == 1.0
+
+
+def test_refusals_do_not_raise_a_rate_that_is_low() -> None:
+    """A rate that traffic has brought below 1/1024 stays there."""
+    dial = Dial(1.0)
+    dial.turn(100_000, 1.0)
+    low = dial.rate
+    dial.turn(0, 1.0, refusing=True)
+
+    assert dial.rate == low < 1 / 1024

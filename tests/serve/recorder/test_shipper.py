@@ -8,7 +8,7 @@ import numpy as np
 
 from configs.settings import Recorder as RecorderSettings
 from monitors.blocks import Snapshot
-from monitors.telemetry.names import INFERENCE_DURATION, SNAPSHOTS_FAILED
+from monitors.telemetry.names import INFERENCE_DURATION, REQUESTS_SHED, SNAPSHOTS_FAILED
 from registry.signature import Signature
 from serve.recorder.recorder import Recorder
 from serve.recorder.samples import DRAWS
@@ -216,3 +216,19 @@ def test_one_failed_shipment_does_not_end_the_others() -> None:
     ship.stop(5.0)
 
     assert transport.snapshots[-1].counters[SNAPSHOTS_FAILED.name, ()] >= 1
+
+
+def test_a_refusal_lowers_the_rate_of_the_next_block_only() -> None:
+    """A refused request is counted, and halves the rate once; blocks say the rate they had."""
+    records = recorder()
+    transport = Memory()
+    ships = shipper(records, transport)
+    stable = arm(records)
+
+    records.refused(MODEL)
+    for number in range(3):
+        keep(stable, number, 0)
+        ships.ship(1.0)
+
+    assert [block.rate for block in transport.blocks] == [1.0, 0.5, 1.0]
+    assert records.counts.snapshot("me", 0).counters[REQUESTS_SHED.name, (MODEL,)] == 1
