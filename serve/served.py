@@ -58,7 +58,7 @@ class ServedVersion:
         return arm
 
     def statistics(self) -> Statistics:
-        """Tell what the version did for callers, and how its batches went, shadow ones among them."""
+        """Tell what the version did for callers; how batches went includes those of shadows."""
         batcher = self.batcher
         arms = [arm for role, arm in self._arms.items() if role is not Role.SHADOW]
         last = max((arm.last_answer_s for arm in arms), default=0.0)
