@@ -56,7 +56,9 @@ def test_every_datatype_comes_and_goes_as_struct_packs_it(given_: tuple[Datatype
 def test_the_ends_of_every_range_arrive(datatype: str) -> None:
     """The least and the greatest number of each integer datatype are themselves."""
     bits = 8 * struct.calcsize("<" + CODES[datatype])
-    low, high = (0, 2**bits - 1) if datatype[0] == "U" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    low, high = (
+        (0, 2**bits - 1) if datatype[0] == "U" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    )
     sent, head = framed([(tensor("x", datatype, [2]), packed(datatype, [low, high]))])
 
     request = read(contract(Datatype(datatype), (-1,)), sent, head)
