@@ -409,6 +409,21 @@ def test_compressed_messages(client: Client, compression: grpc.Compression) -> N
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+@pytest.mark.xfail(strict=True, reason="grpc tells of messages that do not parse by itself")
+@pytest.mark.parametrize("sent", [b"\xff\xff", b"\x0a\x02\xff\xfe"], ids=["wire", "not-utf8"])
+def test_what_is_no_message(client: Client, served: Stage, sent: bytes) -> None:
+    """Bytes that are none are the client's fault, told like any other and counted."""
+    call: Callable[..., Any] = client.channel.unary_unary(f"/{SERVICE}/ModelInfer")
+
+    with pytest.raises(grpc.RpcError) as caught:
+        call(sent, timeout=_PATIENCE_S)
+
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert trailing(error)["weir-error-code"] == "bad_input"
+    assert "class" not in error.details()
+
+
 def test_streams_are_refused(client: Client) -> None:
     """The one method that is not offered says which to use."""
     stream = client.channel.stream_stream(
