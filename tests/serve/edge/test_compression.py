@@ -25,7 +25,9 @@ from tests.serve.versions import MODEL, table
 
 CAP = 2**20
 LEAST = 4096
-SQUEEZE: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
+Code = Callable[[bytes], bytes]
+SQUEEZE: dict[str, Code] = {"gzip": gzip.compress, "deflate": zlib.compress}
+INFLATE: dict[str, Code] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 both = pytest.mark.parametrize("encoding", SQUEEZE)
 
 
@@ -189,9 +191,7 @@ def test_what_a_client_accepts(accepts: bytes, wanted: bytes | None) -> None:
 @both
 def test_what_is_deflated_inflates(encoding: str) -> None:
     """Answers are what the encoding's name says."""
-    inflate = {"gzip": gzip.decompress, "deflate": zlib.decompress}[encoding]
-
-    assert inflate(deflate(GOOD, encoding.encode())) == GOOD
+    assert INFLATE[encoding](deflate(GOOD, encoding.encode())) == GOOD
 
 
 def raw(http: httpx.Client, sent: bytes, path: str = INFER, **headers: str) -> tuple[Any, bytes]:
@@ -213,7 +213,7 @@ def test_a_large_answer_is_compressed(http: httpx.Client, encoding: str, binary:
     assert len(whole) >= LEAST
     assert reply.headers["content-encoding"] == encoding
     assert int(reply.headers["content-length"]) == len(body) < len(whole)
-    inflated = {"gzip": gzip.decompress, "deflate": zlib.decompress}[encoding](body)
+    inflated = INFLATE[encoding](body)
     head = int(reply.headers["inference-header-content-length"]) if binary else None
     assert orjson.loads(inflated[:head])["outputs"][0]["shape"] == [2000, 1]
     assert (head is not None) == binary

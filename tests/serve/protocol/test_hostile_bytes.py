@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -88,39 +89,59 @@ EDITS = ["none", "none", "flip", "cut", "drop", "double", "insert", "swap"]
 BITS = [b"\x00", b"\xff", b"[", b"]", b"{", b"}", b'"', b",", b":", b"9" * 30, b"-", b"\\u", b"e"]
 
 
+# Made once: making a strategy costs more than drawing from it.
+_REQUEST = st.sampled_from(REQUESTS)
+_MESSAGE = st.sampled_from(
+    [message(each, raw=raw).SerializeToString() for each in REQUESTS for raw in (True, False)]
+)
+_YES = st.booleans()
+_UP_TO_2 = st.integers(0, 2)
+_UP_TO_5 = st.integers(0, 5)
+_ANYWHERE = st.integers(0, 1023)
+_LENGTH = st.integers(1, 16)
+_BIT = st.integers(0, 7)
+_SIZE = st.sampled_from(SIZES)
+_NASTY = st.sampled_from(NASTY)
+_WHERE = st.sampled_from([*KEYS, "repeat", "remove"])
+_KEY = {where: st.sampled_from(keys) for where, keys in KEYS.items()}
+_EDIT = st.sampled_from(EDITS)
+_PIECE = st.sampled_from(BITS)
+_SAID = st.sampled_from(["none", "none", "none", "raw", "whole"])
+_OFF = st.sampled_from([0, 0, 0, 0, -1, 1, -7, 7, 10**11])
+
+
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[bytes, int | None]:
     """A good request with a few faults, and what is said to be the length of its JSON."""
-    request: dict[str, Any] = json.loads(json.dumps(draw(st.sampled_from(REQUESTS))))
-    blobs = [_pack(draw, each) for each in request["inputs"]] if draw(st.booleans()) else []
-    for _ in range(draw(st.integers(0, 2))):
+    request: dict[str, Any] = deepcopy(draw(_REQUEST))
+    blobs = [_pack(draw, each) for each in request["inputs"]] if draw(_YES) else []
+    for _ in range(draw(_UP_TO_2)):
         _spoil(draw, request)
     head = json.dumps(request).encode("utf-8", "surrogatepass")
     for mark, text in MARKS:
         head = head.replace(mark, text)
     sent = edited(draw, head + b"".join(blobs))
     if not blobs:
-        return sent, draw(st.sampled_from([None, None, None, 0, len(head)]))
-    off = draw(st.sampled_from([0, 0, 0, 0, -1, 1, -len(head), 10**11, -len(head) + 1]))
-    return sent, len(head) + off
+        return sent, {"none": None, "raw": 0, "whole": len(head)}[draw(_SAID)]
+    return sent, max(0, len(head) + draw(_OFF))
 
 
 def _pack(draw: st.DrawFn, given_: dict[str, Any]) -> bytes:
     """Move a tensor's elements behind the JSON, mostly with their right size."""
     blob = packed(given_["datatype"], given_.pop("data"))
-    wrong = draw(st.integers(0, 5)) == 0
-    size = draw(st.sampled_from(SIZES)) if wrong else len(blob)
+    wrong = draw(_UP_TO_5) == 0
+    size = draw(_SIZE) if wrong else len(blob)
     given_["parameters"] = {"binary_data_size": size}
     return blob
 
 
 def _spoil(draw: st.DrawFn, request: dict[str, Any]) -> None:
     """Put a value where it does not belong, or repeat or take away a tensor."""
-    where = draw(st.sampled_from([*KEYS, "repeat", "remove"]))
+    where = draw(_WHERE)
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs or not isinstance(inputs[0], dict):
         return
-    place = draw(st.integers(0, len(inputs) - 1))
+    place = draw(_UP_TO_2) % len(inputs)
     if where in ("repeat", "remove"):
         inputs[place : place + 1] = [inputs[place]] * (2 * (where == "repeat"))
         return
@@ -134,24 +155,24 @@ def _spoil(draw: st.DrawFn, request: dict[str, Any]) -> None:
     }
     target = targets[where]
     if isinstance(target, dict):
-        target[draw(st.sampled_from(KEYS[where]))] = draw(st.sampled_from(NASTY))
+        target[draw(_KEY[where])] = draw(_NASTY)
     if where in ("output", "wish"):
         request["outputs"] = [output]
 
 
 def edited(draw: st.DrawFn, sent: bytes) -> bytes:
     """The bytes with one fault, or none."""
-    edit = draw(st.sampled_from(EDITS))
+    edit = draw(_EDIT)
     if edit == "none" or not sent:
         return sent
-    at = draw(st.integers(0, len(sent) - 1))
+    at = draw(_ANYWHERE) % len(sent)
     if edit == "cut":
         return sent[:at]
     if edit == "insert":
-        return sent[:at] + draw(st.sampled_from(BITS)) + sent[at:]
+        return sent[:at] + draw(_PIECE) + sent[at:]
     if edit == "flip":
-        return sent[:at] + bytes([sent[at] ^ (1 << draw(st.integers(0, 7)))]) + sent[at + 1 :]
-    end = min(len(sent), at + draw(st.integers(1, 16)))
+        return sent[:at] + bytes([sent[at] ^ (1 << draw(_BIT))]) + sent[at + 1 :]
+    end = min(len(sent), at + draw(_LENGTH))
     piece = {"drop": b"", "double": sent[at:end] * 2, "swap": sent[at:end][::-1]}[edit]
     return sent[:at] + piece + sent[end:]
 
@@ -159,9 +180,8 @@ def edited(draw: st.DrawFn, sent: bytes) -> bytes:
 @st.composite
 def messages(draw: st.DrawFn) -> bytes:
     """The bytes of a good gRPC message with a few faults."""
-    request = draw(st.sampled_from(REQUESTS))
-    sent = message(request, raw=draw(st.booleans())).SerializeToString()
-    for _ in range(draw(st.integers(0, 2))):
+    sent = draw(_MESSAGE)
+    for _ in range(draw(_UP_TO_2)):
         sent = edited(draw, sent)
     return sent
 
