@@ -155,9 +155,14 @@ def _spoil(draw: st.DrawFn, request: dict[str, Any]) -> None:
     }
     target = targets[where]
     if isinstance(target, dict):
-        target[draw(_KEY[where])] = draw(_NASTY)
+        target[draw(_KEY[where])] = _fresh(draw(_NASTY))
     if where in ("output", "wish"):
         request["outputs"] = [output]
+
+
+def _fresh(value: Any) -> Any:
+    """A value of which what can be spoilt further is a copy."""
+    return deepcopy(value) if isinstance(value, dict) or value == [{}] else value
 
 
 def edited(draw: st.DrawFn, sent: bytes) -> bytes:
@@ -314,6 +319,19 @@ def test_memory_is_bounded_by_the_body(
 
     assert peak < factor * len(sent) + 2**20
     assert len(refused.value.message) < 1000
+
+
+@pytest.mark.parametrize("key", ["name", "datatype", "shape", "data", "parameters"])
+def test_the_deepest_json_that_is_read(key: str) -> None:
+    """Lists as deep as the reader of JSON allows are too deep to be told, and are not."""
+    deep = b"[" * 1010 + b"]" * 1010
+    sent = one().replace(b"}]}", b',"%s":%s}]}' % (key.encode(), deep))
+
+    with pytest.raises(WeirError) as refused:
+        read(MODELS[0], sent)
+
+    assert refused.value.status == 400
+    assert len(refused.value.message) < 200
 
 
 def test_a_message_of_many_sizes_is_refused_shortly() -> None:

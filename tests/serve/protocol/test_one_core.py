@@ -148,6 +148,7 @@ ALL = (*VALUES, *PACKED)
 FAULTS = [
     pytest.param(READS, {"inputs": [{**GOOD, "name": "w"}]}, ALL, id="unknown-input"),
     pytest.param(READS, {"inputs": [{**GOOD, "name": LONG}]}, ALL, id="long-name"),
+    pytest.param(READS, {"inputs": [{**x([1.0], [-1]), "name": LONG}]}, ALL, id="long-and-wrong"),
     pytest.param(READS, {"inputs": [GOOD, GOOD]}, ALL, id="twice"),
     pytest.param(READS, {"inputs": [x([1.0], [1, 1])]}, ALL, id="shape"),
     pytest.param(READS, {"inputs": [x([1.0], [1])]}, ALL, id="dimensions"),
