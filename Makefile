@@ -51,8 +51,9 @@ lock: $(READY) ## resolve the dependencies anew
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra demo --group dev --constraint requirements.lock -o requirements-dev.lock
 
-generate: $(READY) ## dashboards, alert rules and docs/signals.md from the registry of signal names
+generate: $(READY) ## dashboards, alert rules, docs/signals.md and the messages of the gRPC protocol
 	$(BIN)/python -m monitors.telemetry.generate
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serve/protocol/inference.proto
 
 clean: ## forget the environment and the tools
 	rm -rf $(VENV) .tools

@@ -11,6 +11,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 _WINDOWS = {b"gzip": _GZIP, b"deflate": zlib.MAX_WBITS}
 _QUICK = 1
 _KNOWN = 256
+_LONGEST = 256
 
 
 class Inflater:
@@ -42,13 +43,18 @@ class Inflater:
             raise BadInput("the body ends before its compressed data does")
 
 
-@lru_cache(_KNOWN)
 def accepted(accept_encoding: bytes) -> bytes | None:
-    """Give the encoding that a client accepts best among ours, None for none of them."""
+    """Give the first of our encodings that a client accepts, None for none of them."""
+    # Remembered, headers without an end would fill the memory.
+    return _accepted(accept_encoding) if len(accept_encoding) <= _LONGEST else None
+
+
+@lru_cache(_KNOWN)
+def _accepted(accept_encoding: bytes) -> bytes | None:
     names = set()
     for part in accept_encoding.lower().split(b","):
         name, _, weight = part.partition(b";")
-        if weight.replace(b" ", b"").rstrip(b"0.") != b"q=":
+        if b"".join(weight.split()).rstrip(b"0.") != b"q=":
             names.add(name.strip())
     return next((encoding for encoding in _WINDOWS if encoding in names), None)
 

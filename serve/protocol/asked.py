@@ -13,12 +13,16 @@ Given = list[Any] | memoryview
 
 
 class GivenTensor(NamedTuple):
-    """One input as the client describes it."""
+    """One input as the client describes it.
+
+    `nan` says whether its values can be NaN, which those of JSON never are.
+    """
 
     name: str
     datatype: object
     shape: tuple[int, ...]
     data: Given
+    nan: bool = False
 
 
 class WantedOutput(NamedTuple):

@@ -13,9 +13,12 @@ def highest(values: NDArray[Any], classes: int, *, batched: bool) -> NDArray[np.
 
     Shape [rows, k] of strings, or [k] for a model without rows; k is at most a row's elements.
     """
-    rows = values.reshape(len(values) if batched else 1, -1) if values.size else values[:, :0]
+    count = len(values) if batched else 1
+    rows = values.reshape(count, values.size // max(count, 1))
     kept = min(classes, rows.shape[1])
-    order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :kept]
+    # Whole numbers are not made negative, nor floating: either would lose some of them.
+    downward = -rows if values.dtype.kind == "f" else ~rows
+    order = np.argsort(downward, axis=1, kind="stable")[:, :kept]
     number = "{:f}".format if values.dtype.kind == "f" else str
     named = np.empty(order.shape, dtype=object)
     for row, places in enumerate(order):

@@ -117,15 +117,15 @@ class Contract:
     def _read(self, tensor: GivenTensor, spec: TensorSpec) -> NDArray[Any]:
         nullable = spec.name in self._nullable
         values = read_tensor(tensor, spec, nullable=nullable)
-        # Values cannot be NaN unless null became one; packed elements can.
-        if nullable or isinstance(tensor.data, memoryview):
+        # Values of JSON cannot be NaN unless null became one.
+        if nullable or tensor.nan or isinstance(tensor.data, memoryview):
             self._refuse_missing(values, spec)
         return values
 
     def _refuse_missing(self, values: NDArray[Any], spec: TensorSpec) -> None:
         if spec.datatype not in FLOATS or not values.size:
             return
-        rows = values.reshape(values.shape[0], -1)
+        rows = values.reshape(values.shape[0] if values.ndim else 1, -1)
         for feature in self._required[spec.name]:
             column = feature.column or 0
             if column >= rows.shape[1] or np.isnan(rows[:, column]).any():

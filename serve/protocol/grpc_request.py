@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from configs.errors import BadInput, BadTensor
-from registry.signature import DTYPES, Datatype
+from registry.signature import Datatype
 from serve.protocol import parameters
-from serve.protocol.asked import Asked, Given, GivenTensor
+from serve.protocol.asked import Asked, GivenTensor, WantedOutput
 from serve.protocol.inference_pb2 import InferParameter, InferTensorContents, ModelInferRequest
-from serve.protocol.tensors import shape_of
+from serve.protocol.tensors import check_name, shape_of
 
 _CONTENTS: dict[str, str] = {
     Datatype.BOOL: "bool_contents",
@@ -29,7 +27,6 @@ _CONTENTS: dict[str, str] = {
     Datatype.BYTES: "bytes_contents",
 }
 """The field that holds the elements of a datatype; FP16 has none."""
-_PACKED = frozenset({Datatype.FP32, Datatype.FP64})
 
 
 def read(message: ModelInferRequest) -> Asked:
@@ -45,10 +42,7 @@ def read(message: ModelInferRequest) -> Asked:
             _tensor(tensor, memoryview(raw[place]) if raw else None)
             for place, tensor in enumerate(message.inputs)
         ],
-        [
-            parameters.of_output(output.name, _values(output.parameters))
-            for output in message.outputs
-        ],
+        [_output(output) for output in message.outputs],
         message.id or None,
         wishes.timeout_s,
         binary=True,
@@ -57,25 +51,26 @@ def read(message: ModelInferRequest) -> Asked:
 
 def _tensor(tensor: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> GivenTensor:
     name = tensor.name
+    check_name(name, "input")
     shape = shape_of(list(tensor.shape), name)
     parameters.packed_size({"name": name, "parameters": _values(tensor.parameters)})
     if raw is None:
-        return GivenTensor(name, tensor.datatype, shape, _contents(tensor))
+        return GivenTensor(name, tensor.datatype, shape, _contents(tensor), nan=True)
     if tensor.HasField("contents") and tensor.contents.ByteSize():
         raise BadTensor(f"input {name!r} has both contents and raw_input_contents")
     return GivenTensor(name, tensor.datatype, shape, raw)
 
 
-def _contents(tensor: ModelInferRequest.InferInputTensor) -> Given:
-    if tensor.datatype == Datatype.FP16:
-        raise BadTensor(f"input {tensor.name!r}: FP16 can be sent as raw_input_contents only")
+def _output(output: ModelInferRequest.InferRequestedOutputTensor) -> WantedOutput:
+    check_name(output.name, "output")
+    return parameters.of_output(output.name, _values(output.parameters))
+
+
+def _contents(tensor: ModelInferRequest.InferInputTensor) -> list[Any]:
     contents: InferTensorContents = tensor.contents
-    values = getattr(contents, _CONTENTS.get(tensor.datatype, "int_contents"))
-    if tensor.datatype == Datatype.BYTES:
-        return _texts(list(values), tensor.name)
-    if tensor.datatype in _PACKED:  # They can be NaN, which values never are.
-        return memoryview(np.array(values, DTYPES[Datatype(tensor.datatype)]).tobytes())
-    return list(values)
+    field = _CONTENTS.get(tensor.datatype)
+    values = list(getattr(contents, field)) if field is not None else []
+    return _texts(values, tensor.name) if tensor.datatype == Datatype.BYTES else values
 
 
 def _texts(values: list[bytes], name: str) -> list[str]:

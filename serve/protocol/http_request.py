@@ -14,7 +14,7 @@ import orjson
 from configs.errors import BadInput, BadTensor
 from serve.protocol import parameters
 from serve.protocol.asked import Asked, Given, GivenTensor, WantedOutput
-from serve.protocol.tensors import shape_of
+from serve.protocol.tensors import check_name, shape_of
 
 _KNOWN = frozenset({"id", "model_name", "parameters", "inputs", "outputs"})
 """KServe's client repeats the model's name; the one in the path counts."""
@@ -87,6 +87,7 @@ def _tensors(request: Mapping[str, Any], key: str, known: frozenset[str]) -> lis
     for tensor in tensors:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise BadInput(f"every tensor in '{key}' must be an object with a 'name'")
+        check_name(tensor["name"], key[:-1])
         unknown = tensor.keys() - known
         if unknown:
             name, key_ = tensor["name"], min(unknown)

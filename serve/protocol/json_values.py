@@ -61,12 +61,13 @@ def flatten(data: list[Any], shape: tuple[int, ...], name: str) -> list[Any]:
 def convert(
     leaves: list[Any], datatype: Datatype, name: str, *, nullable: bool = False
 ) -> NDArray[Any]:
-    """Give an array of values that all fit the datatype; null becomes NaN where `nullable`."""
+    """Give an array of values that all fit the datatype; null becomes NaN where `nullable`.
+
+    FP16 has no values.
+    """
     types = set(map(type, leaves))
     if datatype is Datatype.BYTES:
         return _strings(leaves, types, name)
-    if datatype is Datatype.FP16:
-        raise BadTensor(f"input {name!r}: FP16 cannot be sent as values: send it as packed bytes")
     allowed, wanted, code = _NUMBERS[datatype]
     if not types <= allowed:
         if types <= {*allowed, NoneType} and datatype in FLOATS:

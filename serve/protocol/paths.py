@@ -10,6 +10,7 @@ from configs.errors import NotFound, VersionNotFound
 from registry.routing import ALIASES
 
 _KNOWN_PATHS = 4096
+_LONGEST_PATH = 512
 
 Pin = int | str | None
 """The version that a request names: a number, an alias of a part in the route, or none."""
@@ -61,9 +62,15 @@ _OF_MODEL = {
 _IN_REPOSITORY = {"load": Ask.LOAD, "unload": Ask.UNLOAD}
 
 
-@lru_cache(_KNOWN_PATHS)
 def endpoint(path: str) -> Endpoint:
     """Give what a path asks for; `NotFound` if it is none of ours. A last slash does not matter."""
+    if len(path) > _LONGEST_PATH:  # Remembered, paths without an end would fill the memory.
+        raise _nothing()
+    return _endpoint(path)
+
+
+@lru_cache(_KNOWN_PATHS)
+def _endpoint(path: str) -> Endpoint:
     path = path.rstrip("/")
     plain = _PLAIN.get(path)
     if plain is not None:
@@ -78,7 +85,11 @@ def endpoint(path: str) -> Endpoint:
         case ["v2", "repository", "models", model, verb]:
             if verb in _IN_REPOSITORY and model:
                 return Endpoint(_IN_REPOSITORY[verb], model)
-    raise NotFound("no such path; see GET /v2 and the Open Inference Protocol")
+    raise _nothing()
+
+
+def _nothing() -> NotFound:
+    return NotFound("no such path; see GET /v2 and the Open Inference Protocol")
 
 
 def pin(model: str, version: str) -> Pin:

@@ -14,13 +14,30 @@ from serve.protocol.asked import GivenTensor
 from serve.protocol.json_values import convert, flatten
 from serve.protocol.packed import unpack
 
+_MOST_SIZES = 64
+"""The dimensions that an array can have at most."""
+_LONGEST_NAME = 512
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse the name of an input or output that is too long to be told back in a sentence."""
+    if len(name) > _LONGEST_NAME:
+        raise BadTensor(
+            f"{what} {name[:64]!r}... has a name of {len(name)} characters, "
+            f"{_LONGEST_NAME} are allowed"
+        )
+
 
 def shape_of(sizes: object, name: str) -> tuple[int, ...]:
-    """Give the shape that a client names for an input, each size from 0 to 2147483647."""
+    """Give the shape that a client names for an input: at most 64 sizes from 0 to 2147483647."""
     if not isinstance(sizes, list) or not all(
         type(size) is int and 0 <= size < 2**31 for size in sizes
     ):
         raise BadTensor(f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647")
+    if len(sizes) > _MOST_SIZES:
+        raise BadTensor(
+            f"input {name!r} has a shape of {len(sizes)} sizes, {_MOST_SIZES} are allowed"
+        )
     return tuple(sizes)
 
 
@@ -38,6 +55,8 @@ def read_tensor(tensor: GivenTensor, spec: TensorSpec, *, nullable: bool = False
     count = math.prod(shape)
     if isinstance(tensor.data, memoryview):
         flat = unpack(tensor.data, spec.datatype, count, name)
+    elif spec.datatype is Datatype.FP16:
+        raise BadTensor(f"input {name!r}: FP16 cannot be sent as values: send it as packed bytes")
     else:
         leaves = _leaves(tensor.data, tensor, count)
         flat = convert(leaves, spec.datatype, name, nullable=nullable)
@@ -71,6 +90,5 @@ def _leaves(data: list[Any], tensor: GivenTensor, count: int) -> list[Any]:
 
 def _check_datatype(tensor: GivenTensor, datatype: Datatype) -> None:
     if tensor.datatype != datatype:
-        raise BadTensor(
-            f"input {tensor.name!r} must have datatype {datatype}, not {str(tensor.datatype)[:32]}"
-        )
+        told = tensor.datatype[:32] if isinstance(tensor.datatype, str) else "what was sent"
+        raise BadTensor(f"input {tensor.name!r} must have datatype {datatype}, not {told}")

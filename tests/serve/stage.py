@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from configs.errors import Unavailable
-from configs.settings import Limits, Settings
+from configs.settings import Limits, Listen, Settings
 from monitors.blocks import Snapshot
 from registry.records import RouteTable
 from serve.access.door import Door
+from serve.edge.grpc_listener import GrpcListener
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
-from serve.edge.reception import Reception
+from serve.edge.reception import Reception, Repository
 from serve.gateway import Gateway
 from serve.models.host import Host
 from serve.node.holder import listen
@@ -39,17 +41,40 @@ class NoRepository:
         raise Unavailable(f"{actor} cannot unload {model}")
 
 
-def reception(gateway: Gateway, settings: Settings, door: Door | None = None) -> Reception:
+def reception(
+    gateway: Gateway,
+    settings: Settings,
+    door: Door | None = None,
+    repository: Repository | None = None,
+) -> Reception:
     """The reception of a gateway, which by default lets everybody in."""
-    return Reception(gateway, settings, door or Door(required=False), NoRepository())
+    door = door or Door(required=False)
+    return Reception(gateway, settings, door, repository or NoRepository())
+
+
+GRPC = Listen(grpc_port=0)
+"""Settings of a stage that speaks gRPC too."""
 
 
 class Stage:
-    """One gateway replica and the hosts of its versions, each on a loop of its own."""
+    """One gateway replica and the hosts of its versions, each on a loop of its own.
 
-    def __init__(self, run_dir: Path, listening: socket.socket, settings: Settings) -> None:
+    It speaks gRPC, on `grpc_port`, if its settings leave that port to the system.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        listening: socket.socket,
+        settings: Settings,
+        door: Door | None = None,
+        repository: Repository | None = None,
+    ) -> None:
         self._run_dir = run_dir
         self._settings = settings
+        self._door = door
+        self._repository = repository
+        self._grpc: GrpcListener | None = None
         self._edge_loop = LoopThread("edge")
         self._host_loop = LoopThread("hosts")
         self._hosts: list[Host] = []
@@ -83,6 +108,8 @@ class Stage:
             await self.gateway.wait_connected(connect_s)
             if not self._opened:
                 await self._listener.open()
+                if self._grpc is not None:
+                    await self._grpc.open()
                 self._opened = True
 
         self.on_edge(applied())
@@ -102,8 +129,12 @@ class Stage:
         async def drained() -> None:
             self.reception.draining = True
             if self._opened:
-                await self._listener.drain(
-                    timeout_s, timeout_s, lambda: self.reception.open_requests > 0
+                busy = [self._grpc.drain(timeout_s)] if self._grpc is not None else []
+                await asyncio.gather(
+                    self._listener.drain(
+                        timeout_s, timeout_s, lambda: self.reception.open_requests > 0
+                    ),
+                    *busy,
                 )
                 self._opened = False
 
@@ -121,19 +152,27 @@ class Stage:
 
     async def _open(self) -> None:
         self.gateway = Gateway(self._settings, self._run_dir, Tracer(None, 0.0))
-        self.reception = reception(self.gateway, self._settings)
+        self.reception = reception(self.gateway, self._settings, self._door, self._repository)
         self.edge = Edge(self.reception, self._settings.limits)
         self._listener = Listener(
             self.edge, self._listening, self._settings.limits, self.gateway.count_closed
         )
+        if self._settings.listen.grpc_port == 0:
+            self._grpc = GrpcListener(self.reception, self._settings.listen, self._settings.limits)
+            self.grpc_port = self._grpc.port
 
 
 @contextmanager
-def stage(run_dir: Path, limits: Limits | None = None) -> Iterator[Stage]:
-    """A stage on a port of its own while the block runs."""
-    opened = Stage(
-        run_dir, listen("127.0.0.1", 0, "a test"), Settings(limits=limits or Limits(drain_s=1.0))
-    )
+def stage(
+    run_dir: Path,
+    limits: Limits | None = None,
+    settings: Settings | None = None,
+    door: Door | None = None,
+    repository: Repository | None = None,
+) -> Iterator[Stage]:
+    """A stage on ports of its own while the block runs."""
+    settings = settings or Settings(limits=limits or Limits(drain_s=1.0))
+    opened = Stage(run_dir, listen("127.0.0.1", 0, "a test"), settings, door, repository)
     try:
         yield opened
     finally:

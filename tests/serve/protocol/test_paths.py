@@ -78,3 +78,10 @@ def test_any_path_is_understood_or_not_found(path: str) -> None:
     """No path raises anything but `NotFound`."""
     with contextlib.suppress(NotFound):
         assert endpoint(f"/{path}").ask in Ask
+
+
+def test_a_path_too_long_to_be_remembered_leads_nowhere() -> None:
+    """Paths are kept once they are understood, so they must have an end."""
+    assert endpoint(f"/v2/models/{'m' * 64}/versions/123456789/ready").model == "m" * 64
+    with pytest.raises(NotFound):
+        endpoint(f"/v2/models/{'m' * 512}/ready")
