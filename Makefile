@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick lint up bench lock generate clean
+.PHONY: help demo test test-quick conformance lint up bench lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -27,6 +27,10 @@ test: $(READY) ## everything that CI runs
 
 test-quick: $(READY) ## what needs neither a gateway nor Prometheus
 	$(BIN)/python -m pytest -m "not gateway and not deploy"
+
+CASES ?= 1000
+conformance: $(READY) ## the real clients against a running gateway; writes docs/conformance.md
+	$(BIN)/python -m pytest -m conformance tests/conformance --cases $(CASES)
 
 lint: $(READY) ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -33,7 +33,9 @@ def main() -> None:
     async def infer(request: Any, **options: Any) -> Any:
         return await client.infer(base, request, model_name=request.model_name, **options)
 
-    kserve = KServe(infer, loop, httpx.HTTPStatusError, httpx.TimeoutException, "'400 ", "'404 ", "'504 ")
+    kserve = KServe(
+        infer, loop, httpx.HTTPStatusError, httpx.TimeoutException, "'400 ", "'404 ", "'504 "
+    )
     _health(feature, client, base, loop)
     collect(feature, kserve)
     _json(feature, kserve)
@@ -50,9 +52,7 @@ def main() -> None:
     loop.close()
 
 
-def _health(
-    feature: Features, client: Any, base: str, loop: asyncio.AbstractEventLoop
-) -> None:
+def _health(feature: Features, client: Any, base: str, loop: asyncio.AbstractEventLoop) -> None:
     def says(answer: bool, call: Any, *arguments: str) -> None:
         assert loop.run_until_complete(call(base, *arguments)) is answer
 

@@ -159,7 +159,9 @@ def _json(feature: Features, http: httpx.Client) -> None:
         answer = ask({"inputs": inputs}, "everything")
         for kind, each in data.items():
             # A shortest decimal of FP32 is none of FP64: it must first be read as what it is.
-            assert np.array(answer.data(f"out_{kind}"), each.dtype).tolist() == each.ravel().tolist()
+            assert (
+                np.array(answer.data(f"out_{kind}"), each.dtype).tolist() == each.ravel().tolist()
+            )
 
     @feature("bytes_json")
     def text() -> None:

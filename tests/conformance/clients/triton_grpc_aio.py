@@ -8,8 +8,7 @@ from typing import Any
 
 import grpc
 import tritonclient.grpc as tensors
-import tritonclient.grpc.aio as aio
-from tritonclient.grpc import service_pb2_grpc
+from tritonclient.grpc import aio, service_pb2_grpc
 
 from tests.conformance.clients.triton import sum_and_difference
 from tests.conformance.clients.triton_over_grpc import collect_grpc, triton

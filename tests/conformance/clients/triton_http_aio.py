@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import tritonclient.http.aio as aio
+from tritonclient.http import aio
 
 from tests.conformance.clients.triton import sum_and_difference
 from tests.conformance.clients.triton_over_http import collect_http, triton

@@ -80,11 +80,12 @@ def raises(
     try:
         yield
     except kind as error:
-        missing = [word for word in words if word not in str(error)]
-        assert not missing, f"{missing} not in {str(error)!r}"
+        said = str(error)
     else:
         message = "the client raised nothing"
         raise AssertionError(message)
+    missing = [word for word in words if word not in said]
+    assert not missing, f"{missing} not in {said!r}"
 
 
 def wait_for(true: Callable[[], bool], what: str) -> None:
