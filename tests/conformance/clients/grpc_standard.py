@@ -31,7 +31,7 @@ class Reflected:
         """The names of the methods."""
         return {each.name for each in self._pool.FindServiceByName(SERVICE).methods}
 
-    def call(self, name: str, **fields: Any) -> Any:
+    def call(self, name: str, /, **fields: Any) -> Any:
         """The answer of a method to a request with these fields."""
         method = self._pool.FindServiceByName(SERVICE).FindMethodByName(name)
         ask = self._channel.unary_unary(
@@ -80,7 +80,7 @@ def _reflection(feature: Features, reflected: Reflected, channel: grpc.Channel) 
 def _protocol(feature: Features, reflected: Reflected, channel: grpc.Channel) -> None:
     call = reflected.call
 
-    def holds(name: str, field: str, **fields: str) -> None:
+    def holds(name: str, field: str, /, **fields: str) -> None:
         assert getattr(call(name, **fields), field) is True
 
     feature("live")(lambda: holds("ServerLive", "live"))

@@ -1,4 +1,4 @@
-"""What both of KServe's clients are asked: they take the same requests and give the same answers."""
+"""What both of KServe's clients are asked: their requests and answers are the same."""
 
 from __future__ import annotations
 

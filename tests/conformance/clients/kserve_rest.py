@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import numpy as np
 from kserve import InferenceRESTClient, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 
@@ -90,7 +91,7 @@ def _json(feature: Features, kserve: KServe) -> None:
 
     @feature("bytes_json")
     def text() -> None:
-        data = trying.np.array(trying.WORDS, trying.np.object_).reshape(2, 2)
+        data = np.array(trying.WORDS, np.object_).reshape(2, 2)
         answer = kserve.ask("strings", tensor("in_BYTES", data, binary=False))
         assert trying.texts(output(answer)) == list(trying.WORDS)
 

@@ -53,7 +53,7 @@ def _asynchronous(feature: Features, client: Blocking, made: Any) -> None:
     def concurrent() -> None:
         async def ask() -> list[object]:
             calls = (client.client.infer("simple", made.pair()) for _ in range(PARALLEL))
-            return await asyncio.gather(*calls)
+            return list(await asyncio.gather(*calls))
 
         for each in client.loop.run_until_complete(ask()):
             sum_and_difference(each)

@@ -32,7 +32,7 @@ def main() -> None:
     def concurrent() -> None:
         async def ask() -> list[object]:
             calls = (client.client.infer("simple", made.pair()) for _ in range(PARALLEL))
-            return await asyncio.gather(*calls)
+            return list(await asyncio.gather(*calls))
 
         for each in loop.run_until_complete(ask()):
             sum_and_difference(each)

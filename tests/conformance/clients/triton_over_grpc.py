@@ -10,7 +10,8 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from tests.conformance.clients import trying
-from tests.conformance.clients.triton import COUNT, ONES, Triton, collect, sum_and_difference
+from tests.conformance.clients.triton import COUNT, ONES, Triton, sum_and_difference
+from tests.conformance.clients.triton_features import collect
 from tests.conformance.clients.trying import Features, raises, same
 
 CONTENTS = {

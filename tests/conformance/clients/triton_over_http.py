@@ -8,7 +8,8 @@ import numpy as np
 import tritonclient.http as tensors
 
 from tests.conformance.clients import trying
-from tests.conformance.clients.triton import COUNT, ONES, Triton, collect, sum_and_difference
+from tests.conformance.clients.triton import COUNT, ONES, Triton, sum_and_difference
+from tests.conformance.clients.triton_features import collect
 from tests.conformance.clients.trying import Features, same
 
 

@@ -136,7 +136,7 @@ class Features:
                 function()
             except Exception as error:  # noqa: BLE001 - whatever a client raises is its result
                 line = traceback.extract_tb(error.__traceback__)[-1].line
-                detail = f"{type(error).__name__}: {error or line}"
+                detail = f"{type(error).__name__}: {str(error) or line}"
             result = {"name": name, "ok": not detail, "detail": detail[:2000]}
             sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
