@@ -94,7 +94,11 @@ class Weir:
         config.write_text(
             yaml.safe_dump(
                 {
-                    "listen": {"http_port": http_port, "control_port": control_port},
+                    "listen": {
+                        "http_port": http_port,
+                        "grpc_port": 0,
+                        "control_port": control_port,
+                    },
                     "recorder": {"enabled": self.recorder},
                 }
             ),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
+from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, Version
 from registry.routing import Change
 
@@ -85,4 +86,16 @@ def route_state(route: Route) -> dict[str, object]:
         "arms": {str(arm.version): arm.weight_bp for arm in route.arms},
         "shadow": {str(route.shadow.version): route.shadow.share_bp} if route.shadow else None,
         "previous": route.previous,
+        "served": route.served,
+    }
+
+
+def key_state(key: ApiKey) -> dict[str, object]:
+    """What the audit log says about an API key; its digest stays out, as nobody's business."""
+    return {
+        "name": key.name,
+        "role": key.role.value,
+        "rate_per_s": key.rate_per_s,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
     }

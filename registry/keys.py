@@ -7,7 +7,7 @@ secret, which is 256 random bits, so nothing slower is needed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class ApiKey:
     id: str
     name: str
     role: AccessRole
-    digest: str
+    digest: str = field(repr=False)
     rate_per_s: float | None
     created_by: str
     created_at: str

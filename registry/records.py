@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from registry.card import Card
+from registry.keys import ApiKey
 from registry.signature import Signature
 
 FULL = 10_000
@@ -62,7 +63,8 @@ class Route:
 
     The weights of `arms` sum to 10,000. `stable` names the arm that takes what no other arm
     claims. `previous` is the version that a rollback returns to; it stays warm.
-    `salt` decides which units meet which arm, and is kept as long as a split lasts.
+    `salt` decides which units meet which arm, and is kept as long as a split lasts. A route that is
+    not `served` says how the model was served before it was unloaded.
     """
 
     model: str
@@ -75,6 +77,7 @@ class Route:
     created_by: str = ""
     created_at: str = ""
     reason: str = ""
+    served: bool = True
 
     def live_versions(self) -> tuple[int, ...]:
         """The versions that must be ready to answer, in ascending order."""
@@ -112,7 +115,13 @@ class RoutedModel:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Everything that a gateway replica needs to route; `generation` grows with every change."""
+    """Everything that a gateway replica needs to route; `generation` grows with every change.
+
+    `models` are those that are served, `registered` the numbers of all versions by model, and
+    `keys` the API keys that are not revoked (some may have expired).
+    """
 
     generation: int
     models: Mapping[str, RoutedModel] = field(default_factory=dict)
+    registered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    keys: tuple[ApiKey, ...] = ()

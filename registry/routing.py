@@ -16,6 +16,9 @@ from configs.errors import BadInput, Conflict, VersionNotFound
 from registry.records import FULL, Arm, Role, Route, ShadowArm, Version
 from registry.signature import TensorSpec
 
+ALIASES = ("stable", "candidate")
+"""Names that a caller may use in place of a version's number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -116,7 +119,7 @@ def promote(route: Route, version: int, change: Change, known: Collection[int]) 
     `Conflict` if the version serves alone already.
     """
     _refuse_unknown([version], known)
-    if route.arms == (Arm(version, FULL),):
+    if route.served and route.arms == (Arm(version, FULL),):
         raise Conflict(f"version {version} of {route.model!r} has all of the traffic already")
     previous = route.previous if version == route.stable else route.stable
     return replace(_alone(route, version, change), previous=previous)
@@ -126,13 +129,51 @@ def rollback(route: Route, change: Change) -> Route:
     """One step back: a split ends at its stable version, else the previous version takes all.
 
     The version that was left is not kept as `previous`, so that a second rollback cannot bring it
-    back. `Conflict` if there is nothing to return to.
+    back. `Conflict` if there is nothing to return to, or the model is not served.
     """
+    if not route.served:
+        raise Conflict(
+            f"{route.model!r} is unloaded, so there is nothing to roll back: load it first"
+        )
     if len(route.arms) > 1:
         return _alone(route, route.stable, change)
     if route.previous is None:
         raise Conflict(f"{route.model!r} has no previous version to return to: set a route instead")
     return replace(_alone(route, route.previous, change), previous=None)
+
+
+def unload(route: Route, change: Change) -> Route:
+    """The same split, no longer served; `Conflict` if it is not served now."""
+    if not route.served:
+        raise Conflict(f"{route.model!r} is unloaded already")
+    return replace(_next(route, change), served=False)
+
+
+def load(route: Route, change: Change) -> Route:
+    """The same split, served again; a route that is served stays as it is."""
+    return route if route.served else _next(route, change)
+
+
+def alias(route: Route, name: str) -> int:
+    """The version that an alias stands for now: one of `ALIASES`, else `VersionNotFound`.
+
+    `stable` is the stable version. `candidate` is the canary (of several the heaviest, the oldest
+    of equals), else the shadow version, else nothing.
+    """
+    if name not in ALIASES:
+        raise VersionNotFound(
+            f"{route.model!r} has no alias {name[:80]!r}: there are {' and '.join(ALIASES)}"
+        )
+    if name == "stable":
+        return route.stable
+    canaries = tuple(arm for arm in route.arms if arm.version != route.stable)
+    if canaries:
+        return _heaviest(canaries)
+    if route.shadow is not None:
+        return route.shadow.version
+    raise VersionNotFound(
+        f"{route.model!r} has no candidate now: no version but {route.stable} takes part"
+    )
 
 
 def role_of(route: Route, version: int) -> Role:
@@ -156,12 +197,14 @@ def _alone(route: Route, version: int, change: Change) -> Route:
 
 
 def _next(route: Route, change: Change) -> Route:
+    """The next generation, which is served whatever the one before was."""
     return replace(
         route,
         generation=route.generation + 1,
         created_by=change.actor,
         created_at=change.at,
         reason=change.reason,
+        served=True,
     )
 
 

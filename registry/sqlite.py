@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from configs.errors import Conflict, StartError, Unavailable
 from registry.artifacts import sync_folder
 from registry.audit import GENESIS
 from registry.card import Card
+from registry.keys import AccessRole, ApiKey
+from registry.migrations import migrate
 from registry.owner import OwnerLock
 from registry.records import Arm, AuditEntry, Route, ShadowArm, Version
 from registry.signature import Signature
-
-SCHEMA_VERSION = 1
-_SCHEMA = Path(__file__).with_name("schema.sql")
 
 _SETTINGS = {
     "journal_mode": ("TRUNCATE", "truncate"),
@@ -81,16 +82,52 @@ class SqliteStore:
             route.created_by,
             route.created_at,
             route.reason,
+            int(route.served),
         )
         arms = [(route.model, route.generation, arm.version, arm.weight_bp) for arm in route.arms]
         with self._change(entry):
-            self._db.execute("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.execute("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             self._db.executemany("INSERT INTO arms VALUES (?, ?, ?, ?)", arms)
+
+    def add_key(self, key: ApiKey, entry: AuditEntry) -> None:
+        """Keep an API key and the entry that records it."""
+        row = (
+            key.id,
+            key.name,
+            key.role.value,
+            key.digest,
+            key.rate_per_s,
+            key.created_by,
+            key.created_at,
+            key.expires_at,
+        )
+        with self._change(entry):
+            self._db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def revoke_key(self, key_id: str, at: str, entry: AuditEntry) -> None:
+        """Keep when a key was revoked, and the entry that records it."""
+        with self._change(entry):
+            self._db.execute("INSERT INTO revocations VALUES (?, ?)", (key_id, at))
+
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All keys, oldest first, also those that were revoked."""
+        rows = self._db.execute(
+            "SELECT keys.*, revocations.at FROM keys LEFT JOIN revocations ON key = id "
+            "ORDER BY created_at, id"
+        )
+        return tuple(map(_key, rows))
 
     def models(self) -> tuple[str, ...]:
         """The names of all models, in alphabetical order."""
-        rows = self._db.execute("SELECT DISTINCT model FROM versions ORDER BY model")
-        return tuple(model for (model,) in rows)
+        return tuple(self.numbers())
+
+    def numbers(self) -> Mapping[str, tuple[int, ...]]:
+        """The numbers of all versions by model, both in ascending order."""
+        rows = self._db.execute("SELECT model, number FROM versions ORDER BY model, number")
+        return {
+            model: tuple(number for _, number in group)
+            for model, group in groupby(rows, itemgetter(0))
+        }
 
     def versions(self, model: str) -> tuple[Version, ...]:
         """All versions of a model, oldest first; none for a model that is not known."""
@@ -159,7 +196,7 @@ def _open(path: Path) -> sqlite3.Connection:
         for name, (wanted, must_read) in _SETTINGS.items():
             db.execute(f"PRAGMA {name} = {wanted}")
             _refuse_unless(db, name, must_read)
-        _prepare(db, path)
+        migrate(db, path)
     except sqlite3.DatabaseError as error:
         db.close()
         raise StartError(f"{path} cannot be opened as a registry: {error}") from None
@@ -178,21 +215,6 @@ def _refuse_unless(db: sqlite3.Connection, name: str, must_read: object) -> None
         raise StartError(f"SQLite did not accept {name} (it is {value}, and must be {must_read})")
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Create the schema in a new file; `StartError` for one that is newer or not ours."""
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    if found > SCHEMA_VERSION:
-        raise StartError(
-            f"{path} was written by a newer Weir (schema {found}, this one knows "
-            f"{SCHEMA_VERSION}): start the newer one"
-        )
-    if found == 0:
-        if db.execute("SELECT 1 FROM sqlite_schema").fetchone():
-            raise StartError(f"{path} is a database, but not a registry of Weir")
-        schema = _SCHEMA.read_text(encoding="utf-8")
-        db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-
-
 def _version(row: tuple[str, int, str, str, str, str | None, int, str, str]) -> Version:
     model, number, digest, signature, card, profile, size_bytes, created_by, created_at = row
     return Version(
@@ -208,11 +230,11 @@ def _version(row: tuple[str, int, str, str, str, str | None, int, str, str]) -> 
     )
 
 
-_RouteRow = tuple[str, int, int, bytes, int | None, int | None, int | None, str, str, str]
+_RouteRow = tuple[str, int, int, bytes, int | None, int | None, int | None, str, str, str, int]
 
 
 def _route(row: _RouteRow, arms: tuple[Arm, ...]) -> Route:
-    model, generation, stable, salt, shadow, share, previous, created_by, created_at, reason = row
+    model, generation, stable, salt, shadow, share, previous, by, at, reason, served = row
     return Route(
         model=model,
         generation=generation,
@@ -221,7 +243,26 @@ def _route(row: _RouteRow, arms: tuple[Arm, ...]) -> Route:
         salt=salt,
         shadow=None if shadow is None or share is None else ShadowArm(shadow, share),
         previous=previous,
+        created_by=by,
+        created_at=at,
+        reason=reason,
+        served=bool(served),
+    )
+
+
+_KeyRow = tuple[str, str, str, str, float | None, str, str, str | None, str | None]
+
+
+def _key(row: _KeyRow) -> ApiKey:
+    key_id, name, role, digest, rate_per_s, created_by, created_at, expires_at, revoked_at = row
+    return ApiKey(
+        id=key_id,
+        name=name,
+        role=AccessRole(role),
+        digest=digest,
+        rate_per_s=rate_per_s,
         created_by=created_by,
         created_at=created_at,
-        reason=reason,
+        expires_at=expires_at,
+        revoked_at=revoked_at,
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, Version
 
 
 class Store(Protocol):
     """**Protocol:** records that are added and never changed, by one owner, one call at a time.
 
-    When `add_version` or `add_route` returns, the record and its audit entry are on disk; when it
-    raises, neither is. Both raise `Conflict` if the record exists, names a version that does not,
-    or if the entry does not follow the last one, and `Unavailable` if nothing can be written.
+    When a method that takes an entry returns, its record and the audit entry are on disk; when it
+    raises, neither is. It raises `Conflict` if the record exists, names a version or key that does
+    not, or if the entry does not follow the last one, and `Unavailable` if nothing can be written.
     """
 
     def add_version(self, version: Version, entry: AuditEntry) -> None:
@@ -20,6 +22,18 @@ class Store(Protocol):
 
     def add_route(self, route: Route, entry: AuditEntry) -> None:
         """Keep a generation of a route and the entry that records it."""
+
+    def add_key(self, key: ApiKey, entry: AuditEntry) -> None:
+        """Keep a key that is not revoked, and the entry that records it."""
+
+    def revoke_key(self, key_id: str, at: str, entry: AuditEntry) -> None:
+        """Keep when a key was revoked, which can happen once, and the entry that records it."""
+
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All keys, oldest first, also those that were revoked."""
+
+    def numbers(self) -> Mapping[str, tuple[int, ...]]:
+        """The numbers of all versions by model, both in ascending order."""
 
     def models(self) -> tuple[str, ...]:
         """The names of all models, in alphabetical order."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from time import perf_counter
 
-from configs.errors import InternalError, WeirError
+from configs.errors import ClientGone, InternalError, WeirError
 from registry.records import Role
-from serve.edge.tensors import InferRequest
 from serve.models.frames import Tensors
+from serve.protocol.asked import Asked
+from serve.protocol.contract import InferRequest, OutputTensor
 from serve.recorder.recorder import ArmRecorder
 from serve.served import ServedVersion
 from serve.shadow import Copy, ShadowQueue, Target
@@ -18,8 +21,10 @@ class Exchange:
     """A routed request: run it, then, once its answer has left, let it be recorded."""
 
     __slots__ = (
+        "_answer",
         "_arm",
         "_draw",
+        "_gone",
         "_outputs",
         "_request",
         "_shadow",
@@ -49,20 +54,48 @@ class Exchange:
         self._trace = trace.routed(self._arm.origin, prediction_id) if trace is not None else None
         self._request: InferRequest | None = None
         self._outputs: Tensors = ()
+        self._answer: asyncio.Future[Tensors] | None = None
+        self._gone = False
 
     @property
     def version(self) -> int:
         """The number of the version that answers."""
         return self._version.version.number
 
-    async def run(self, body: bytes, deadline: float) -> bytes:
-        """Give the answer's body; `deadline` is a reading of the loop's clock."""
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self._version.version.model
+
+    def said(self) -> dict[str, str]:
+        """Give the parameters of the answer: for clients that cannot see its headers."""
+        return {"weir_prediction_id": self.prediction_id, "weir_arm": self.role.value}
+
+    async def run(self, asked: Asked, deadline: float) -> Sequence[OutputTensor]:
+        """Give the outputs that are wanted; `deadline` is a reading of the loop's clock.
+
+        Raises `ClientGone` when the request was given up while it waited.
+        """
         version = self._version
-        request = version.codec.parse(body)
+        request = version.contract.fit(asked)
         wire = self._trace.wire if self._trace is not None else None
-        self._outputs = await version.batcher.submit(request.inputs, request.rows, deadline, wire)
+        self._answer = version.batcher.submit(request.inputs, request.rows, deadline, wire)
+        if self._gone:
+            self._answer.cancel()
+        try:
+            self._outputs = await self._answer
+        except asyncio.CancelledError:
+            if self._gone:
+                raise ClientGone("the client left before its answer was there") from None
+            raise
         self._request = request
-        return version.codec.render(request, self._outputs)
+        return version.contract.outputs(request, self._outputs)
+
+    def give_up(self) -> None:
+        """Stop to work on the request: nobody waits for its answer any more."""
+        self._gone = True
+        if self._answer is not None:
+            self._answer.cancel()
 
     def answered(self, shadows: ShadowQueue) -> None:
         """Record an answer that has left, and offer the request to the shadow version."""
@@ -94,4 +127,4 @@ class Exchange:
         """Record that the request got an error instead of an answer."""
         self._arm.failed(perf_counter() - self._started, error.code)
         if self._trace is not None:
-            self._trace.end(error.status, error.code)
+            self._trace.end(error)

@@ -11,12 +11,14 @@ from configs.settings import Settings
 from monitors.blocks import Series
 from monitors.telemetry import names
 from registry.records import Role, RoutedModel, RouteTable, Version
-from serve.edge.tensors import Codec
+from registry.routing import alias
 from serve.exchange import Exchange
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
 from serve.models.link import Links
 from serve.prediction import PredictionIds
+from serve.protocol.contract import Contract
+from serve.protocol.paths import Pin
 from serve.recorder.recorder import Recorder
 from serve.router import Choice, Router, pinned
 from serve.served import ServedModel, ServedVersion
@@ -40,22 +42,21 @@ class Gateway:
         self._leaving: set[asyncio.Task[None]] = set()
         self._ids = PredictionIds()
         self.generation = 0
+        self.registered: Mapping[str, tuple[int, ...]] = {}
         self.recorder = Recorder(settings.recorder)
         self.tracer = tracer
         self.shadows = ShadowQueue(
             settings.shadow, self.recorder.counts, tracer, settings.limits.deadline_s
         )
 
-    def begin(
-        self, name: str, pin: int | None, unit: bytes | None, draw_trace: TraceDraw
-    ) -> Exchange:
+    def begin(self, name: str, pin: Pin, unit: bytes | None, draw_trace: TraceDraw) -> Exchange:
         """Route a request: by its pin, its unit, or else its prediction id."""
         model = self._model(name)
         prediction_id, draw = self._ids.next()
         if pin is None:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
-            choice = pinned(name, tuple(model.versions), pin)
+            choice = pinned(name, tuple(model.versions), _number(model, pin))
         version = self._version(model, choice.version)
         return Exchange(
             version,
@@ -77,6 +78,7 @@ class Gateway:
             name: self._serve(routed, before.get(name)) for name, routed in table.models.items()
         }
         self.generation = table.generation
+        self.registered = table.registered
         kept = {id(version) for version in _versions(self._models)}
         for version in _versions(before):
             if id(version) not in kept:
@@ -86,11 +88,7 @@ class Gateway:
 
     def connected(self) -> frozenset[VersionKey]:
         """Give the versions that can be reached at this moment."""
-        return frozenset(
-            (version.version.model, version.version.number)
-            for version in _versions(self._models)
-            if version.links.connected
-        )
+        return frozenset(key for key, reached in self.reached().items() if reached)
 
     async def wait_connected(self, timeout_s: float) -> None:
         """Return when every version of the table can be reached, or after `timeout_s`."""
@@ -111,12 +109,27 @@ class Gateway:
             gauges[names.VERSION_READY.name, series] = float(version.links.connected)
         return gauges
 
-    def model_version(self, name: str, pin: int | None) -> ServedVersion:
+    def model_version(self, name: str, pin: Pin) -> ServedVersion:
         """Give the version that a name without traffic speaks of: the pinned or the stable one."""
         model = self._model(name)
         if pin is None:
             return model.versions[model.routed.route.stable]
-        return model.versions[pinned(name, tuple(model.versions), pin).version]
+        return model.versions[pinned(name, tuple(model.versions), _number(model, pin)).version]
+
+    def models(self) -> tuple[str, ...]:
+        """Give the names of the models that are served, in alphabetical order."""
+        return tuple(sorted(self._models))
+
+    def reached(self) -> dict[VersionKey, bool]:
+        """Give every version that is served, and whether it can be reached."""
+        return {
+            (served.version.model, served.version.number): served.links.connected
+            for served in _versions(self._models)
+        }
+
+    def request_id(self) -> str:
+        """Give an id for a request that gets no prediction."""
+        return self._ids.next()[0]
 
     def versions(self, name: str) -> tuple[int, ...]:
         """Give the numbers of a model's versions that are served, in ascending order."""
@@ -177,8 +190,12 @@ class Gateway:
             folder(self._run_dir, version.model, version.number),
             batcher,
         )
-        codec = Codec(version.model, version.number, version.signature, version.card)
-        return ServedVersion(version, codec, batcher, links, self.recorder)
+        contract = Contract(version.model, version.signature, version.card)
+        return ServedVersion(version, contract, batcher, links, self.recorder)
+
+
+def _number(model: ServedModel, pin: int | str) -> int:
+    return pin if isinstance(pin, int) else alias(model.routed.route, pin)
 
 
 def _versions(models: Mapping[str, ServedModel]) -> list[ServedVersion]:

@@ -11,12 +11,16 @@ from typing import Any
 
 import ray
 from ray import serve as ray_serve
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
+from configs.errors import Unavailable, WeirError
 from configs.settings import Limits, Settings
 from registry.records import RouteTable
+from serve.access.door import Door
+from serve.edge.grpc_listener import GrpcListener
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
+from serve.edge.reception import Reception
 from serve.gateway import Gateway
 from serve.node.collector import collect_seldom
 from serve.node.holder import borrow
@@ -80,16 +84,25 @@ class GatewayReplica:
             ray.get_actor(CONTROL, namespace=NAMESPACE).gone.remote(self._name)
 
     async def _open(self, run_dir: Path) -> None:
-        self._gateway = Gateway(self._settings, run_dir, self._tracer)
-        self._edge = Edge(self._gateway, self._settings.limits)
-        self._listener = Listener(self._edge, borrow(run_dir, HTTP_SOCKET))
+        settings = self._settings
+        self._gateway = Gateway(settings, run_dir, self._tracer)
+        self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
+        self._reception = Reception(self._gateway, settings, self._door, RayRepository())
+        self._listener = Listener(
+            Edge(self._reception, settings.limits), borrow(run_dir, HTTP_SOCKET)
+        )
+        self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)
         self._listening = False
 
     async def _drain(self, limits: Limits) -> None:
-        self._edge.draining = True
+        reception = self._reception
+        reception.draining = True
         if self._listening:
-            await self._listener.drain(
-                limits.drain_s, limits.deadline_s, lambda: self._edge.open_requests > 0
+            await asyncio.gather(
+                self._listener.drain(
+                    limits.drain_s, limits.deadline_s, lambda: reception.open_requests > 0
+                ),
+                self._grpc.drain(limits.deadline_s),
             )
         await self._gateway.close()
 
@@ -109,10 +122,36 @@ class GatewayReplica:
 
     async def _apply(self, table: RouteTable) -> None:
         self._gateway.apply(table)
+        self._door.keys(table.keys)
         await self._gateway.wait_connected(_CONNECT_S)
         if not self._listening:
             await self._listener.open()
+            await self._grpc.open()
             self._listening = True
+
+
+class RayRepository:
+    """Asks the control plane to load and unload models."""
+
+    async def load(self, model: str, actor: str) -> None:
+        """Have a model served."""
+        await _ask_control("load", model, actor)
+
+    async def unload(self, model: str, actor: str) -> None:
+        """Have a model no longer served."""
+        await _ask_control("unload", model, actor)
+
+
+async def _ask_control(method: str, model: str, actor: str) -> None:
+    try:
+        control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+        await asyncio.to_thread(ray.get, getattr(control, method).remote(model, actor))
+    except RayTaskError as error:
+        if isinstance(error.cause, WeirError):
+            raise error.cause from None
+        raise
+    except (RayError, ValueError) as error:
+        raise Unavailable("the control plane is not there at the moment; try again") from error
 
 
 def application(settings: Settings, run_dir: Path) -> ray_serve.Application:

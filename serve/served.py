@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
+from time import perf_counter, time
 
 from monitors.telemetry import names
 from registry.records import Role, RoutedModel, Version
-from serve.edge.tensors import Codec
 from serve.models.batcher import Batcher
 from serve.models.link import Links
+from serve.protocol.contract import Contract
+from serve.protocol.describe import Durations, Statistics
 from serve.recorder.recorder import ArmRecorder, Recorder
 from serve.router import Router
 
@@ -17,20 +20,26 @@ _IDLE_CHECK_S = 0.02
 
 
 class ServedVersion:
-    """One version: how to read its requests, where its batches go, who records its answers."""
+    """One version: what it takes and gives, where its batches go, who records its answers."""
 
     def __init__(
-        self, version: Version, codec: Codec, batcher: Batcher, links: Links, recorder: Recorder
+        self,
+        version: Version,
+        contract: Contract,
+        batcher: Batcher,
+        links: Links,
+        recorder: Recorder,
     ) -> None:
         self.version = version
-        self.codec = codec
+        self.contract = contract
         self.batcher = batcher
         self.links = links
         self._recorder = recorder
         self._arms: dict[Role, ArmRecorder] = {}
         self._series = (version.model, str(version.number))
         recorder.counts.add(names.VERSION_RETRIES, *self._series, by=0)
-        batcher.on_batch = recorder.counts.histogram(names.BATCH_SIZE, *self._series).record
+        self._batches = recorder.counts.histogram(names.BATCH_SIZE, *self._series)
+        batcher.on_batch = self._batches.record
         batcher.on_retry = self._retried
 
     def arm(self, role: Role) -> ArmRecorder:
@@ -42,6 +51,18 @@ class ServedVersion:
             self._arms[role] = arm
         return arm
 
+    def statistics(self) -> Statistics:
+        """Tell what the version did for callers; shadow answers reach none."""
+        arms = [arm for role, arm in self._arms.items() if role is not Role.SHADOW]
+        last = max((arm.last_answer_s for arm in arms), default=0.0)
+        return Statistics(
+            succeeded=_sum(arm.succeeded for arm in arms),
+            failed=_sum(arm.errors for arm in arms),
+            rows=int(self._batches.total),
+            batches=sum(self._batches.buckets),
+            last_ms=int((time() - (perf_counter() - last)) * 1000) if last else 0,
+        )
+
     def _retried(self) -> None:
         self._recorder.counts.add(names.VERSION_RETRIES, *self._series)
 
@@ -51,6 +72,11 @@ class ServedVersion:
         while not self.batcher.idle and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_IDLE_CHECK_S)
         await self.links.close()
+
+
+def _sum(durations: Iterable[tuple[int, float]]) -> Durations:
+    counts = [*durations]
+    return Durations(sum(count for count, _ in counts), sum(seconds for _, seconds in counts))
 
 
 @dataclass(frozen=True, slots=True)

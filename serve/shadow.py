@@ -92,7 +92,7 @@ class ShadowQueue:
             else:
                 self._failed(target, error, self._loop.time() - started)
             if span is not None:
-                span.end(None, _code(error) if error is not None else None)
+                span.end(error)
 
         try:
             run = target.batcher.submit(
@@ -102,7 +102,7 @@ class ShadowQueue:
             self._rows -= copy.rows
             self._failed(target, error, 0.0)
             if span is not None:
-                span.end(None, error.code)
+                span.end(error)
         else:
             run.add_done_callback(done)
 

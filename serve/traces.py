@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -17,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from configs.errors import InternalError, WeirError
 from monitors.telemetry import names
 from serve.recorder.samples import DRAWS, Origin
 
@@ -28,26 +31,37 @@ _TRACEPARENT = re.compile(
 )
 
 
+class Call(NamedTuple):
+    """How a protocol's spans look: their name and attributes, and the status that they end with."""
+
+    span: str
+    attributes: Mapping[str, str]
+    status_name: str
+    status_of: Callable[[WeirError | None], int | str]
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The open span of one traced request, or of its shadow."""
+    """The open span of one traced request, or of its shadow, which has no `call`."""
 
     span: Span
+    call: Call | None = None
     wire: str | None = None
 
     def routed(self, origin: Origin, prediction_id: str) -> Trace:
         """Note which version answers; gives the trace with the words for its host."""
         self.span.set_attributes(_attributes(origin, prediction_id))
-        return Trace(self.span, _wire(self.span, origin, prediction_id))
+        return Trace(self.span, self.call, _wire(self.span, origin, prediction_id))
 
-    def end(self, status: int | None = 200, error: str | None = None) -> None:
-        """Close the span with the HTTP status and the error's code; a shadow has no status."""
-        if error is not None:
-            self.span.set_attribute(names.ERROR_TYPE, error)
-            if status is None or status >= 500:
+    def end(self, error: BaseException | None = None) -> None:
+        """Close the span with what became of the request."""
+        known = error if isinstance(error, WeirError) or error is None else InternalError("")
+        if known is not None:
+            self.span.set_attribute(names.ERROR_TYPE, known.code)
+            if self.call is None or known.status >= 500:
                 self.span.set_status(Status(StatusCode.ERROR))
-        if status is not None:
-            self.span.set_attribute(names.HTTP_STATUS, status)
+        if self.call is not None:
+            self.span.set_attribute(self.call.status_name, self.call.status_of(known))
         self.span.end()
 
 
@@ -59,7 +73,7 @@ class Tracer:
         self._limit = int(share * DRAWS) if provider is not None else 0
 
     def begin(
-        self, route: str, method: str, traceparent: bytes | None, tracestate: bytes, draw: int
+        self, call: Call, traceparent: bytes | None, tracestate: bytes, draw: int
     ) -> Trace | None:
         """Open the server span of a request, if it is to be traced."""
         if self._tracer is None:
@@ -77,12 +91,9 @@ class Tracer:
                 context,
             )
         span = self._tracer.start_span(
-            f"{method} {route}",
-            context=context,
-            kind=SpanKind.SERVER,
-            attributes={names.HTTP_METHOD: method, names.HTTP_ROUTE: route},
+            call.span, context=context, kind=SpanKind.SERVER, attributes=call.attributes
         )
-        return Trace(span)
+        return Trace(span, call)
 
     def shadow(self, copied: Trace | None, origin: Origin, prediction_id: str) -> Trace | None:
         """Open the span of a shadow run, in a trace of its own, linked to the copied request."""
@@ -95,7 +106,7 @@ class Tracer:
             links=[Link(copied.span.get_span_context())],
             attributes=_attributes(origin, prediction_id),
         )
-        return Trace(span, _wire(span, origin, prediction_id))
+        return Trace(span, None, _wire(span, origin, prediction_id))
 
 
 class RunTracer:

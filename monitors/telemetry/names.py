@@ -63,6 +63,9 @@ ERROR_TYPE = "error.type"
 HTTP_METHOD = "http.request.method"
 HTTP_ROUTE = "http.route"
 HTTP_STATUS = "http.response.status_code"
+RPC_SYSTEM = "rpc.system.name"
+RPC_METHOD = "rpc.method"
+RPC_STATUS = "rpc.response.status_code"
 REASON = "weir.reason"
 OUTCOME = "weir.outcome"
 MONITOR = "weir.monitor.name"
@@ -85,6 +88,9 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(HTTP_METHOD, "The method of the HTTP request."),
         Attribute(HTTP_ROUTE, "The route's template, with its parameters in braces."),
         Attribute(HTTP_STATUS, "The status of the HTTP answer.", integer=True),
+        Attribute(RPC_SYSTEM, "The system of remote calls: grpc."),
+        Attribute(RPC_METHOD, "The full name of the method."),
+        Attribute(RPC_STATUS, "The status of the call, such as OK or NOT_FOUND."),
         Attribute(REASON, "Why something was dropped or refused."),
         Attribute(OUTCOME, "What became of a shadow request: sent, dropped or failed."),
         Attribute(MONITOR, "The monitor, or the part of one, that reports."),
@@ -97,6 +103,7 @@ ATTRIBUTES: dict[str, Attribute] = {
 
 SPANS: dict[str, str] = {
     "{http.request.method} {http.route}": "One request, from its first byte to its answer.",
+    "{rpc.method}": "One call over gRPC, from its message to its answer.",
     SPAN_VERSION: "The part of a request that a version host worked on.",
     SPAN_SHADOW: "A shadow version's work on a copy, linked to the request it copies.",
 }
@@ -110,6 +117,14 @@ REQUEST_DURATION = Metric(
     "s",
     (HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, ERROR_TYPE),
     "Duration of HTTP requests.",
+    bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+CALL_DURATION = Metric(
+    "rpc.server.call.duration",
+    Kind.HISTOGRAM,
+    "s",
+    (RPC_SYSTEM, RPC_METHOD, RPC_STATUS, ERROR_TYPE),
+    "Duration of gRPC calls.",
     bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
 INFERENCE_DURATION = Metric(
@@ -277,6 +292,7 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         REQUEST_DURATION,
+        CALL_DURATION,
         INFERENCE_DURATION,
         BATCH_SIZE,
         ROUTER_GENERATION,

@@ -18,6 +18,7 @@ def up(config: Path | None, data: Path | None) -> None:
     def tell(started: Started) -> None:
         click.echo(f"weir is ready after {started.seconds:.1f} s")
         click.echo(f"  inference  {started.http}/v2")
+        click.echo(f"  gRPC       {started.grpc}")
         click.echo(f"  control    {started.control}/docs")
         click.echo(f"  metrics    {started.control}/metrics")
         click.echo("Ctrl-C ends it.")

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 
 from configs.settings import Settings
-from registry.records import RouteTable, Version
+from registry.records import Route, RouteTable, Version
 from serve.control.replicas import Replicas, VersionKey
 from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 
 _PATIENCE_S = 2.0
+_OVER_INFERENCE = "asked over the inference port"
 
 
 class ControlActor:
@@ -54,6 +55,14 @@ class ControlActor:
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
+
+    async def load(self, model: str, actor: str) -> Route:
+        """Serve a model for a client of the inference port."""
+        return await self._plane.load(model, actor, _OVER_INFERENCE)
+
+    async def unload(self, model: str, actor: str) -> Route:
+        """Serve a model no longer, for a client of the inference port."""
+        return await self._plane.unload(model, actor, _OVER_INFERENCE)
 
     def _opened(self) -> asyncio.Task[None]:
         if self._opening is None:

@@ -5,34 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 from configs.errors import Unavailable, WeirError
 from registry.card import Card
-from registry.records import AuditEntry, Route, RoutedModel, RouteTable, Version
+from registry.keys import AccessRole, ApiKey, Token
+from registry.records import AuditEntry, Route, Version
 from registry.registry import Registry
 from serve.control.fleet import Fleet
-from serve.control.replicas import Replicas, VersionKey
+from serve.control.publisher import Publisher, named, reachable
+from serve.control.replicas import Replicas
 from serve.control.service import ArmSignals, Process, VersionStatus
+from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
 
 _SETTLE_S = 30.0
-_TABLES_A_CHANGE = 1000
-"""Room for the tables that are published between two changes, so that a control plane that was
-started anew never gives a number that stood for another table before."""
 _log = logging.getLogger("weir.control")
-
-
-class Watchers(Protocol):
-    """**Protocol:** the processes that watch: statistics and telemetry."""
-
-    async def signals(self, model: str) -> tuple[ArmSignals, ...]:
-        """What the monitors say of a model's versions."""
-
-    async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """The Prometheus page and its content type."""
 
 
 class ControlPlane:
@@ -50,17 +39,15 @@ class ControlPlane:
         self._fleet = fleet
         self._watchers = watchers
         self._replicas = replicas
+        self._publisher = Publisher(registry, replicas)
         self._change_turn = asyncio.Lock()
-        self._published = 0
 
     async def open(self) -> None:
         """Bring up the gateway and the hosts of every version that a route names."""
-        table = await asyncio.to_thread(self._registry.table)
-        self._published = table.generation * _TABLES_A_CHANGE
+        table = await self._publisher.routes()
         await asyncio.gather(
             self._fleet.start_gateway(),
-            self._publish(table),
-            *(self._start_or_log(version) for version in _named(table)),
+            *(self._start_or_log(version) for version in named(table).values()),
         )
 
     async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
@@ -78,7 +65,9 @@ class ControlPlane:
         self, model: str, digest: str, card: Card | None, profile: str | None, actor: str
     ) -> tuple[Version, tuple[str, ...]]:
         """Check a stored ONNX file and make it the model's next version."""
-        return await asyncio.to_thread(self._registry.register, model, digest, card, profile, actor)
+        made = await asyncio.to_thread(self._registry.register, model, digest, card, profile, actor)
+        await self._tell()
+        return made
 
     async def models(self) -> tuple[str, ...]:
         """Give the names of all registered models."""
@@ -93,7 +82,7 @@ class ControlPlane:
         hosted = await self._fleet.status()
         return tuple(
             hosted.get((model, version.number))
-            or VersionStatus(version.number, "not hosted", "no route names it")
+            or VersionStatus(version.number, "not hosted", "no served route names it")
             for version in await self.versions(model)
         )
 
@@ -140,11 +129,66 @@ class ControlPlane:
 
         async with self._change_turn:
             route = await self.route(model)
-            if route is None:
+            if route is None or not route.served:
                 back_to = None
             else:  # A split ends at its stable version.
                 back_to = route.stable if len(route.arms) > 1 else route.previous
             return await self._change(model, {back_to} if back_to is not None else set(), commit)
+
+    async def load(self, model: str, actor: str, reason: str) -> Route:
+        """Serve a model as it was before, or its latest version if it never was served."""
+
+        def commit() -> Route:
+            return self._registry.load(model, actor, reason)
+
+        async with self._change_turn:
+            route = await self.route(model)
+            if route is None:
+                wanted = {(await self.versions(model))[-1].number}
+            elif route.served:
+                return route
+            else:
+                wanted = {arm.version for arm in route.arms}
+                wanted |= {route.shadow.version} if route.shadow else set()
+            return await self._change(model, wanted, commit)
+
+    async def unload(self, model: str, actor: str, reason: str) -> Route:
+        """Serve a model no longer; its hosts end once no gateway replica routes to them."""
+
+        def commit() -> Route:
+            return self._registry.unload(model, actor, reason)
+
+        async with self._change_turn:
+            return await self._change(model, set(), commit)
+
+    async def keys(self) -> tuple[ApiKey, ...]:
+        """Give all API keys, oldest first."""
+        return await asyncio.to_thread(self._registry.keys)
+
+    async def create_key(
+        self,
+        name: str,
+        role: AccessRole,
+        rate_per_s: float | None,
+        expires_at: datetime | None,
+        actor: str,
+    ) -> tuple[ApiKey, Token]:
+        """Make an API key; gateway replicas take it from now on."""
+        create = self._registry.create_key
+        made = await asyncio.to_thread(create, name, role, rate_per_s, expires_at, actor)
+        await self._tell()
+        return made
+
+    async def revoke_key(self, key_id: str, actor: str, reason: str) -> ApiKey:
+        """End an API key; returns when no gateway replica takes it any more."""
+        revoked = await asyncio.to_thread(self._registry.revoke_key, key_id, actor, reason)
+        await self._publisher.facts()
+        if not await self._replicas.settled(frozenset(), _SETTLE_S):
+            raise Unavailable(
+                f"key {key_id} is revoked, but not every gateway replica has said that it knows: "
+                "replace the gateway's processes if this goes on"
+            )
+        return revoked
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what the monitors say of every version of a model."""
@@ -169,8 +213,8 @@ class ControlPlane:
 
     async def ready(self) -> bool:
         """Whether every gateway replica serves the present table, all its versions reached."""
-        return self._published > 0 and self._replicas.are_settled(
-            frozenset(_key(version) for version in _named(self._replicas.table))
+        return self._publisher.begun and self._replicas.are_settled(
+            frozenset(named(self._replicas.table))
         )
 
     async def replace(self, what: Literal["gateway", "version"], model: str, version: int) -> None:
@@ -206,10 +250,9 @@ class ControlPlane:
             await self._warm(versions)
             return await asyncio.to_thread(commit)
         finally:
-            table = await asyncio.to_thread(self._registry.table)
-            await self._publish(table)
-            await self._replicas.settled(_reachable(table, versions), _SETTLE_S)
-            await self._clean_up()
+            table = await self._publisher.routes()
+            await self._replicas.settled(reachable(table, versions), _SETTLE_S)
+            await self._clean_up(model)
 
     async def _warm(self, versions: list[Version]) -> None:
         """Start hosts, and wait until every gateway replica is connected to them."""
@@ -217,21 +260,25 @@ class ControlPlane:
         for outcome in await asyncio.gather(*starts, return_exceptions=True):
             if outcome is not None:
                 raise outcome
-        table = _with(self._replicas.table, versions)
-        await self._publish(table)
-        if not await self._replicas.settled(_reachable(table, versions), _SETTLE_S):
+        table = await self._publisher.with_versions(versions)
+        if not await self._replicas.settled(reachable(table, versions), _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
             raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
 
-    async def _clean_up(self) -> None:
-        """End the hosts that no route names."""
-        named = {_key(version) for version in _named(self._replicas.table)}
-        for key in (await self._fleet.status()).keys() - named:
+    async def _clean_up(self, model: str) -> None:
+        """End the hosts that no route names; start those that the model's route keeps warm."""
+        wanted = named(self._replicas.table)
+        hosted = (await self._fleet.status()).keys()
+        for key in hosted - wanted.keys():
             await self._fleet.stop(key)
+        missing = [wanted[key] for key in wanted.keys() - hosted if key[0] == model]
+        await asyncio.gather(*map(self._start_or_log, missing))
 
-    async def _publish(self, table: RouteTable) -> None:
-        self._published += 1
-        await self._replicas.publish(replace(table, generation=self._published))
+    async def _tell(self) -> None:
+        """Let the gateway replicas that there are know what is registered, and the keys."""
+        await self._publisher.facts()
+        if self._replicas.names():
+            await self._replicas.settled(frozenset(), _SETTLE_S)
 
     async def _start_or_log(self, version: Version) -> None:
         """Start a host; one that fails must not keep the others from serving."""
@@ -247,28 +294,3 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes:
         if chunk:
             return chunk
     return b""
-
-
-def _key(version: Version) -> VersionKey:
-    return version.model, version.number
-
-
-def _named(table: RouteTable) -> list[Version]:
-    return [version for model in table.models.values() for version in model.versions.values()]
-
-
-def _reachable(table: RouteTable, versions: list[Version]) -> frozenset[VersionKey]:
-    """Give those of the versions that replicas connect to: of a model without a route, none."""
-    return frozenset(map(_key, versions)) & frozenset(map(_key, _named(table)))
-
-
-def _with(table: RouteTable, versions: list[Version]) -> RouteTable:
-    """Give the table with more versions to connect to; of a model without a route, none yet."""
-    models = dict(table.models)
-    for version in versions:
-        routed = models.get(version.model)
-        if routed is not None:
-            models[version.model] = RoutedModel(
-                routed.route, {**routed.versions, version.number: version}
-            )
-    return replace(table, models=models)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from monitors.signal import Signal
 from registry.card import Card
+from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
 
 
@@ -84,6 +85,28 @@ class Control(Protocol):
         self, model: str, actor: str, reason: str, if_generation: int | None = None
     ) -> Route:
         """Return to the version that was stable before."""
+
+    async def load(self, model: str, actor: str, reason: str) -> Route:
+        """Serve a model as it was before, or its latest version; one that is served stays so."""
+
+    async def unload(self, model: str, actor: str, reason: str) -> Route:
+        """Serve a model no longer; `Conflict` if it is not served."""
+
+    async def keys(self) -> tuple[ApiKey, ...]:
+        """All API keys, oldest first, also those that were revoked or have expired."""
+
+    async def create_key(
+        self,
+        name: str,
+        role: AccessRole,
+        rate_per_s: float | None,
+        expires_at: datetime | None,
+        actor: str,
+    ) -> tuple[ApiKey, Token]:
+        """Make an API key, and the token that shows it, which nobody can read again."""
+
+    async def revoke_key(self, key_id: str, actor: str, reason: str) -> ApiKey:
+        """End an API key; waits until no gateway replica takes it any more."""
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What the monitors say of every version in every role that has had traffic."""

@@ -55,7 +55,7 @@ def choose_port(wanted: int) -> int:
 def up_command(data: Path, ports: Ports) -> list[str]:
     """Write the configuration file and give the `weir up` command that uses it."""
     config = data / "demo.yaml"
-    listen = {"http_port": ports.http, "control_port": ports.control}
+    listen = {"http_port": ports.http, "grpc_port": 0, "control_port": ports.control}
     config.write_text(yaml.safe_dump({"listen": listen}), encoding="utf-8")
     state = str(data / "state")
     return [sys.executable, "-m", "serve.cli.main", "up", "--data", state, "--config", str(config)]

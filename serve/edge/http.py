@@ -1,212 +1,201 @@
-"""The inference port: a pure ASGI application that speaks the Open Inference Protocol v2."""
+"""Inference over HTTP: a pure ASGI application that speaks the Open Inference Protocol v2."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
 import orjson
 
-from configs.errors import (
-    BadInput,
-    MethodNotAllowed,
-    NotReady,
-    TooLarge,
-    UnsupportedEncoding,
-    WeirError,
-)
+from configs.errors import BadInput, InternalError, MethodNotAllowed, WeirError
 from configs.settings import Limits
 from monitors.telemetry import names
-from serve.edge import metadata
-from serve.edge.errors import JSON, Headers, as_weir_error, render
-from serve.edge.paths import Ask, Endpoint, endpoint
+from serve.edge import bodies
+from serve.edge.asgi import Receive, Scope, Send
+from serve.edge.caller import Caller
+from serve.edge.compression import accepted, deflate
+from serve.edge.errors import JSON, Headers, render
+from serve.edge.gone import when_gone
+from serve.edge.reception import Reception
+from serve.edge.visit import Visit
 from serve.exchange import Exchange
-from serve.gateway import Gateway
+from serve.protocol import http_answer, http_request
+from serve.protocol.contract import OutputTensor
+from serve.protocol.paths import POSTED, Ask, Endpoint, endpoint
 from serve.recorder.counts import Histogram
+from serve.traces import Call
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Reply = tuple[int, Headers, bytes]
 
 _CLOSE = (b"connection", b"close")
+_PACKED = (b"content-type", b"application/octet-stream")
 _UNKNOWN_ROUTE = "unknown"
 _OTHER_METHOD = "_OTHER"
-_log = logging.getLogger("weir.edge")
 
 
 class Edge:
     """Answers every HTTP request of the inference port.
 
-    While `draining`, every answer asks the client to reconnect. `open_requests` counts those that
-    have no answer yet.
+    While the reception drains, every answer asks the client to reconnect.
     """
 
-    def __init__(self, gateway: Gateway, limits: Limits) -> None:
-        self._gateway = gateway
+    def __init__(self, reception: Reception, limits: Limits) -> None:
+        self._reception = reception
         self._limits = limits
         self._durations: dict[tuple[str, str, int, str], Histogram] = {}
-        self.draining = False
-        self.open_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        outcome = _Outcome()
-        self.open_requests += 1
+        reception = self._reception
+        visit = reception.arrive()
+        reception.open_requests += 1
         try:
-            status, headers, body = await self._reply_to(scope, receive, outcome)
+            status, headers, body = await self._reply_to(scope, receive, visit)
         finally:
-            self.open_requests -= 1
-        if self.draining:
+            reception.open_requests -= 1
+        if reception.draining:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        if outcome.exchange is not None:
-            outcome.exchange.answered(self._gateway.shadows)
-        self._count(scope["method"], status, outcome)
+        if visit.exchange is not None:
+            visit.exchange.answered(reception.gateway.shadows)
+        self._count(scope["method"], status, visit)
 
-    async def _reply_to(self, scope: Scope, receive: Receive, outcome: _Outcome) -> Reply:
+    async def _reply_to(self, scope: Scope, receive: Receive, visit: Visit) -> Reply:
         try:
-            asked = outcome.asked = endpoint(scope["path"])
+            asked = visit.endpoint = endpoint(scope["path"])
             if asked.method != scope["method"]:
                 raise MethodNotAllowed(f"{asked.ask.value} takes {asked.method}", asked.method)
-            if asked.ask is not Ask.INFER:
-                return self._describe(asked)
-            headers = _Headers(scope["headers"])
-            exchange = outcome.exchange = self._begin(asked, headers)
-            body = await self._read(headers, receive)
-            return _answer(exchange, await exchange.run(body, self._gateway.deadline()))
+            heard = _Headers(scope["headers"])
+            if asked.ask is Ask.INFER:
+                return await self._infer(scope, receive, visit, heard)
+            return await self._describe(asked, receive, heard)
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
-            error = as_weir_error(raised)
-            if error is not raised:
-                _log.exception("a request failed for a reason of ours")
-            outcome.fail(error)
-            return render(error)
+            return render(*self._reception.failed(visit, raised))
 
-    def _begin(self, asked: Endpoint, headers: _Headers) -> Exchange:
-        trace = partial(
-            self._gateway.tracer.begin,
-            asked.ask.value,
-            asked.method,
-            headers.traceparent,
-            headers.tracestate,
+    async def _infer(self, scope: Scope, receive: Receive, visit: Visit, heard: _Headers) -> Reply:
+        self._reception.admit(_known(visit), heard.caller)
+        body = await self._read(receive, heard)
+        asked = http_request.read(body, heard.json_bytes)
+        exchange = self._reception.begin(visit, heard.caller, asked, _CALL)
+        when_gone(scope, exchange.give_up)
+        outputs = await exchange.run(asked, visit.deadline)
+        return self._answer(exchange, asked.id, outputs, heard)
+
+    async def _read(self, receive: Receive, heard: _Headers) -> bytes:
+        return await bodies.read(receive, heard.length, heard.encoding, self._limits.body_max_bytes)
+
+    def _answer(
+        self,
+        exchange: Exchange,
+        request_id: str | None,
+        outputs: Sequence[OutputTensor],
+        heard: _Headers,
+    ) -> Reply:
+        version = str(exchange.version)
+        body, json_bytes = http_answer.write(
+            exchange.model, version, request_id, exchange.said(), outputs
         )
-        return self._gateway.begin(asked.model, asked.version, headers.key, trace)
+        headers = [
+            JSON if json_bytes is None else _PACKED,
+            (b"weir-prediction-id", exchange.prediction_id.encode()),
+            (b"weir-version", version.encode()),
+            (b"weir-arm", exchange.role.encode()),
+        ]
+        if json_bytes is not None:
+            headers.append((b"inference-header-content-length", b"%d" % json_bytes))
+        if heard.accepts is not None and len(body) >= self._limits.compress_min_bytes:
+            encoding = accepted(heard.accepts)
+            if encoding is not None:
+                body = deflate(body, encoding)
+                headers.append((b"content-encoding", encoding))
+        headers.append((b"content-length", b"%d" % len(body)))
+        return 200, headers, body
 
-    async def _read(self, headers: _Headers, receive: Receive) -> bytes:
-        """Read the body, never more of it than is allowed."""
-        if headers.encoded:
-            raise UnsupportedEncoding("compressed and binary bodies are not supported: send JSON")
-        limit = self._limits.body_max_bytes
-        if headers.length is not None and headers.length > limit:
-            raise TooLarge(f"the body has {headers.length} bytes, {limit} are allowed")
-        parts: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadInput("the client left before its request was complete")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                raise TooLarge(f"the body is larger than the {limit} bytes that are allowed")
-            more = message.get("more_body", False)
-        return b"".join(parts)
+    async def _describe(self, asked: Endpoint, receive: Receive, heard: _Headers) -> Reply:
+        principal = self._reception.admit(asked, heard.caller)
+        sent = _object(await self._read(receive, heard)) if asked.ask in POSTED else {}
+        said = await self._reception.describe(asked, sent, principal)
+        status = 503 if said.get("ready") is False else 200
+        return _json(said["models"] if asked.ask is Ask.INDEX else said, status)
 
-    def _describe(self, asked: Endpoint) -> Reply:
-        gateway = self._gateway
-        match asked.ask:
-            case Ask.SERVER:
-                return _json(metadata.server())
-            case Ask.LIVE:
-                return _json({"live": True})
-            case Ask.READY:
-                ready = gateway.ready() and not self.draining
-                return _json({"ready": ready, "live": ready}, 200 if ready else 503)
-            case Ask.MODEL_READY:
-                served = gateway.model_version(asked.model, asked.version)
-                if not served.links.connected:
-                    raise NotReady(f"{asked.model} is not ready")
-                return _json({"name": asked.model, "ready": True})
-            case _:
-                served = gateway.model_version(asked.model, asked.version)
-                return _json(metadata.model(served.version, gateway.versions(asked.model)))
-
-    def _count(self, method: str, status: int, outcome: _Outcome) -> None:
-        asked = outcome.asked
+    def _count(self, method: str, status: int, visit: Visit) -> None:
+        asked = visit.endpoint
         route = asked.ask.value if asked is not None else _UNKNOWN_ROUTE
-        key = (method if asked is not None else _OTHER_METHOD, route, status, outcome.code)
+        key = (method if asked is not None else _OTHER_METHOD, route, status, visit.code)
         histogram = self._durations.get(key)
         if histogram is None:
-            histogram = self._gateway.recorder.counts.histogram(
-                names.REQUEST_DURATION, key[0], route, str(status), outcome.code
+            histogram = self._reception.gateway.recorder.counts.histogram(
+                names.REQUEST_DURATION, key[0], route, str(status), visit.code
             )
             self._durations[key] = histogram
-        histogram.record(perf_counter() - outcome.started)
-
-
-class _Outcome:
-    """What has become of one request so far."""
-
-    __slots__ = ("asked", "code", "exchange", "started")
-
-    def __init__(self) -> None:
-        self.started = perf_counter()
-        self.asked: Endpoint | None = None
-        self.exchange: Exchange | None = None
-        self.code = ""
-
-    def fail(self, error: WeirError) -> None:
-        """Note the error that the client gets."""
-        self.code = error.code
-        if self.exchange is not None:
-            self.exchange.failed(error)
-            self.exchange = None
+        histogram.record(perf_counter() - visit.started)
 
 
 class _Headers:
-    """The few headers of a request that matter here."""
+    """The headers of a request that matter here: those of the body, and the caller's."""
 
-    __slots__ = ("encoded", "key", "length", "traceparent", "tracestate")
+    __slots__ = ("accepts", "caller", "encoding", "json_bytes", "length")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.key: bytes | None = None
+        self.caller = Caller()
         self.length: int | None = None
-        self.traceparent: bytes | None = None
-        self.tracestate = b""
-        self.encoded = False
+        self.encoding: bytes | None = None
+        self.accepts: bytes | None = None
+        self.json_bytes: int | None = None
         for name, value in headers:
             if name == b"content-length":
                 self.length = int(value)
-            elif name == b"weir-key":
-                self.key = value
-            elif name == b"traceparent":
-                self.traceparent = value
-            elif name == b"tracestate":
-                self.tracestate = value
-            elif name in (b"content-encoding", b"inference-header-content-length"):
-                self.encoded = self.encoded or value.lower() != b"identity"
+            elif name == b"content-encoding":
+                self.encoding = value if value.lower() != b"identity" else None
+            elif name == b"accept-encoding":
+                self.accepts = value
+            elif name == b"inference-header-content-length":
+                self.json_bytes = _json_bytes(value)
+            else:
+                self.caller.hear(name, value)
 
 
-def _answer(exchange: Exchange, body: bytes) -> Reply:
-    return (
-        200,
-        [
-            JSON,
-            (b"content-length", b"%d" % len(body)),
-            (b"weir-prediction-id", exchange.prediction_id.encode()),
-            (b"weir-version", b"%d" % exchange.version),
-            (b"weir-arm", exchange.role.encode()),
-        ],
-        body,
-    )
+@lru_cache
+def _json_bytes(value: bytes) -> int:
+    if not value.isdigit() or len(value) > 12:
+        raise BadInput("Inference-Header-Content-Length must be a number of bytes")
+    return int(value)
 
 
-def _json(content: object, status: int = 200) -> Reply:
+def _known(visit: Visit) -> Endpoint:
+    if visit.endpoint is None:
+        raise InternalError("a request was begun before it was understood")
+    return visit.endpoint
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    """Read the body of a request about models, which may be empty."""
+    if not body:
+        return {}
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadInput(f"the body is not JSON: {error}") from None
+    if not isinstance(sent, dict):
+        raise BadInput("the body must be a JSON object")
+    return sent
+
+
+def _json(content: object, status: int) -> Reply:
     body = orjson.dumps(content)
     return status, [JSON, (b"content-length", b"%d" % len(body))], body
+
+
+def _status(error: WeirError | None) -> int:
+    return 200 if error is None else error.status
+
+
+_CALL = Call(
+    f"POST {Ask.INFER.value}",
+    {names.HTTP_METHOD: "POST", names.HTTP_ROUTE: Ask.INFER.value},
+    names.HTTP_STATUS,
+    _status,
+)

@@ -145,7 +145,7 @@ class Splitter:
 def _encode_tensor(tensor: NDArray[Any]) -> tuple[bytes, bytes | memoryview]:
     code = _CODES[tensor.dtype.num]
     if code == _BYTES:
-        body: bytes | memoryview = _encode_strings(tensor.ravel().tolist())
+        body: bytes | memoryview = encode_strings(tensor.ravel().tolist())
     elif tensor.nbytes <= _COPIED_BYTES:
         body = tensor.tobytes()
     else:
@@ -176,7 +176,8 @@ def _decode_tensors(data: memoryview, count: int) -> Tensors:
     return tuple(tensors)
 
 
-def _encode_strings(values: Sequence[str | bytes]) -> bytes:
+def encode_strings(values: Sequence[str | bytes]) -> bytes:
+    """The strings, each behind its length in four bytes."""
     parts: list[bytes] = []
     for value in values:
         raw = value.encode() if isinstance(value, str) else bytes(value)

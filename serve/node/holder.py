@@ -26,12 +26,22 @@ def socket_path(run_dir: Path) -> Path:
 
 def listen(host: str, port: int, purpose: str) -> socket.socket:
     """Open a listening socket; `StartError` says in one line that the port is taken."""
+    return _bound(host, port, purpose, socket.SO_REUSEADDR, listening=True)
+
+
+def reserve(host: str, port: int, purpose: str) -> socket.socket:
+    """Bind a port that processes of ours will share (SO_REUSEPORT); `StartError` if it is taken."""
+    return _bound(host, port, purpose, socket.SO_REUSEPORT, listening=False)
+
+
+def _bound(host: str, port: int, purpose: str, option: int, *, listening: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.setsockopt(socket.SOL_SOCKET, option, 1)
     try:
         opened.bind((host, port))
-        opened.listen(_BACKLOG)
+        if listening:
+            opened.listen(_BACKLOG)
     except OSError as error:
         opened.close()
         raise StartError(

@@ -22,7 +22,7 @@ from typing import IO
 from configs.errors import StartError
 from configs.settings import Settings
 from serve.node.descendants import adopt_orphans, end_descendants
-from serve.node.holder import Holder, listen
+from serve.node.holder import Holder, listen, reserve
 from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
 
@@ -52,6 +52,7 @@ class Started:
     """Where the gateway listens, and how long it took to be ready."""
 
     http: str
+    grpc: str
     control: str
     seconds: float
 
@@ -66,8 +67,11 @@ def supervise(settings: Settings, tell: Tell) -> None:
         _signals() as heard,
         _owned(settings.data),
         _sockets(settings) as sockets,
+        _reserved(settings) as grpc_port,
         _run_dir() as run_dir,
     ):
+        listen = settings.listen.model_copy(update={"grpc_port": grpc_port})
+        settings = settings.model_copy(update={"listen": listen})
         _run(settings, run_dir, sockets, Watch(heard, tell))
 
 
@@ -98,7 +102,8 @@ def _run(
         if word != "ready":
             raise StartError(_why(word, log))
         http, control = (_url(sockets[name]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
-        watch.tell(Started(http, control, time.monotonic() - began))
+        grpc = f"{_host(settings.listen.host)}:{settings.listen.grpc_port}"
+        watch.tell(Started(http, grpc, control, time.monotonic() - began))
         if _first(watch.heard, status) == status:
             raise StartError(f"the gateway ended by itself; see {log}")
 
@@ -211,6 +216,13 @@ def _sockets(settings: Settings) -> Iterator[dict[str, socket.socket]]:
 
 
 @contextlib.contextmanager
+def _reserved(settings: Settings) -> Iterator[int]:
+    """Hold the gRPC port without listening on it, so that nobody but gateway replicas gets it."""
+    with reserve(settings.listen.host, settings.listen.grpc_port, "gRPC inference") as held:
+        yield held.getsockname()[1]
+
+
+@contextlib.contextmanager
 def _run_dir() -> Iterator[Path]:
     """Give a folder for sockets and for Ray, gone afterwards."""
     path = Path(tempfile.mkdtemp(prefix="weir-"))
@@ -222,4 +234,8 @@ def _run_dir() -> Iterator[Path]:
 
 def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{_host(host)}:{port}"
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,23 @@ class ArmRecorder:
         self._attributes = (origin.model, str(origin.version), origin.role.value)
         self._answered = recorder.counts.histogram(names.INFERENCE_DURATION, *self._attributes, "")
         self._failed: dict[str, Histogram] = {}
+        self.last_answer_s = 0.0
 
     def answered(self, seconds: float) -> None:
         """Count an answer and how long it took."""
         self._answered.record(seconds)
+        self.last_answer_s = perf_counter()
+
+    @property
+    def succeeded(self) -> tuple[int, float]:
+        """How many answers were given, and how long they took in all, in seconds."""
+        return sum(self._answered.buckets), self._answered.total
+
+    @property
+    def errors(self) -> tuple[int, float]:
+        """How many errors were given, and how long they took in all, in seconds."""
+        failed = [*self._failed.values()]
+        return sum(sum(each.buckets) for each in failed), sum(each.total for each in failed)
 
     def failed(self, seconds: float, code: str) -> None:
         """Count an error by its code."""

@@ -57,7 +57,7 @@ def test_the_command_uses_the_ports_it_was_given(tmp_path: Path) -> None:
     """The configuration file names both ports, and the command names the file and the folder."""
     command = up_command(tmp_path, Ports(1234, 1235))
     config = yaml.safe_load(Path(command[command.index("--config") + 1]).read_text("utf-8"))
-    assert config == {"listen": {"http_port": 1234, "control_port": 1235}}
+    assert config == {"listen": {"http_port": 1234, "grpc_port": 0, "control_port": 1235}}
     assert command[:4] == [sys.executable, "-m", "serve.cli.main", "up"]
     assert Path(command[command.index("--data") + 1]).parent == tmp_path
 

@@ -28,6 +28,7 @@ GONE_S = 15.0
 NOTHING: Mapping[str, object] = MappingProxyType({})
 _FREE_PORTS = {"http_port": 0, "grpc_port": 0, "control_port": 0}
 _URL = re.compile(r"^\s+(inference|control)\s+(http://\S+?)/(?:v2|docs)$", re.MULTILINE)
+_GRPC = re.compile(r"^\s+gRPC\s+(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,10 @@ class Launched:
             assert self.process.poll() is None, f"it ended by itself: {self.complained()}"
             assert time.monotonic() < deadline, f"not ready within {READY_S} s: {self.log_text()}"
             time.sleep(0.05)
-        urls = dict(_URL.findall(self.said()))
-        return Running(urls["inference"], urls["control"], self)
+        said = self.said()
+        urls = dict(_URL.findall(said))
+        (grpc,) = _GRPC.findall(said)
+        return Running(urls["inference"], grpc, urls["control"], self)
 
     def log_text(self) -> str:
         """The last lines of the log of all its processes."""
@@ -87,6 +90,7 @@ class Running:
     """A gateway that is ready: where it listens, and the command that runs it."""
 
     http: str
+    grpc: str
     control: str
     launched: Launched
 

@@ -60,7 +60,7 @@ def test_a_wrong_request_is_told_what_is_wrong(gateway: Running, name: str) -> N
     body = content if isinstance(content, bytes) else json.dumps({"inputs": [content]}).encode()
     answer = httpx.post(gateway.http + infer_path(MODEL), content=body, trust_env=False)
     assert answer.status_code == status
-    assert list(answer.json()) == ["error"]
+    assert list(answer.json()) == ["error", "code", "request_id"]
     assert words in answer.json()["error"]
 
 
@@ -78,7 +78,7 @@ def test_what_does_not_exist_is_said_so(gateway: Running, path: str, status: int
     """An unknown model, version, path or method has its status and a sentence."""
     answer = httpx.post(gateway.http + path, json={"inputs": [GOOD]}, trust_env=False)
     assert answer.status_code == status
-    assert list(answer.json()) == ["error"]
+    assert list(answer.json()) == ["error", "code", "request_id"]
 
 
 @pytest.mark.parametrize("announced", [True, False])

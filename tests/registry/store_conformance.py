@@ -10,6 +10,7 @@ import pytest
 from configs.errors import Conflict, StartError
 from registry.audit import next_entry, verify_chain
 from registry.card import Card, Task
+from registry.keys import AccessRole, ApiKey
 from registry.records import FULL, Arm, AuditEntry, Route, ShadowArm, Version
 from registry.routing import Change
 from registry.signature import Datatype, Signature, TensorSpec
@@ -53,6 +54,20 @@ def route(generation: int, model: str = "credit") -> Route:
     )
 
 
+def key(number: int) -> ApiKey:
+    """A key with something in every field, but not revoked."""
+    return ApiKey(
+        id=f"{number:08x}",
+        name=f"key-{number}",
+        role=AccessRole.DEPLOYER,
+        digest="c" * 64,
+        rate_per_s=2.5,
+        created_by="ada",
+        created_at=moment(number),
+        expires_at=moment(50),
+    )
+
+
 def entry(store: Store) -> AuditEntry:
     """The entry that a store expects next."""
     why = Change(actor="ada", at=moment(0), reason="because")
@@ -82,6 +97,7 @@ class StoreConformance:
         """Nothing is known at first."""
         assert (store.models(), store.versions("credit"), store.route("credit")) == ((), (), None)
         assert (store.last_entry(), store.audit(0, 10)) == (None, ())
+        assert (store.keys(), dict(store.numbers())) == ((), {})
 
     def test_what_is_added_comes_back_equal(self, store: Store) -> None:
         """Every field of versions, routes and entries survives."""
@@ -91,6 +107,7 @@ class StoreConformance:
         store.add_route(route(1), last)
         assert store.models() == ("a", "credit")
         assert store.versions("credit") == (version(1), version(2), version(3))
+        assert dict(store.numbers()) == {"a": (1,), "credit": (1, 2, 3)}
         assert store.route("credit") == route(1)
         assert store.last_entry() == last
 
@@ -101,14 +118,53 @@ class StoreConformance:
         store.add_route(bare, entry(store))
         assert store.route("credit") == bare
 
+    @pytest.mark.parametrize("served", [True, False])
+    def test_whether_a_route_is_served_comes_back(self, store: Store, served: bool) -> None:
+        """A model that was unloaded is still unloaded when it is read."""
+        filled(store)
+        store.add_route(replace(route(1), served=served), entry(store))
+        assert store.route("credit") == replace(route(1), served=served)
+
+    def test_keys_come_back_equal_and_in_order(self, store: Store) -> None:
+        """Every field survives, also where it may be missing; the oldest key is first."""
+        bare = replace(key(1), rate_per_s=None, expires_at=None)
+        store.add_key(key(2), entry(store))
+        store.add_key(bare, entry(store))
+        assert store.keys() == (bare, key(2))
+
+    def test_a_revoked_key_says_when(self, store: Store) -> None:
+        """The key stays, with the moment at which it ended."""
+        store.add_key(key(1), entry(store))
+        store.add_key(key(2), entry(store))
+        last = entry(store)
+        store.revoke_key(key(2).id, moment(9), last)
+        assert store.keys() == (key(1), replace(key(2), revoked_at=moment(9)))
+        assert store.last_entry() == last
+
+    def test_what_cannot_happen_to_a_key_leaves_no_entry(self, store: Store) -> None:
+        """An id is given once, and a key that there is is revoked once."""
+        store.add_key(key(1), entry(store))
+        store.revoke_key(key(1).id, moment(9), entry(store))
+        with pytest.raises(Conflict):
+            store.add_key(key(1), entry(store))
+        with pytest.raises(Conflict):
+            store.revoke_key(key(1).id, moment(10), entry(store))
+        with pytest.raises(Conflict):
+            store.revoke_key(key(2).id, moment(10), entry(store))
+        assert store.keys() == (replace(key(1), revoked_at=moment(9)),)
+        assert len(store.audit(0, 10)) == 2
+
     def test_all_is_there_after_opening_again(self, tmp_path: Path) -> None:
         """Records outlive the process that wrote them."""
         first = filled(self.open(tmp_path))
         first.add_route(route(1), entry(first))
+        first.add_key(key(1), entry(first))
+        first.revoke_key(key(1).id, moment(9), entry(first))
         log = first.audit(0, 10)
         first.close()
         second = self.open(tmp_path)
         assert (second.versions("credit")[2], second.route("credit")) == (version(3), route(1))
+        assert second.keys() == (replace(key(1), revoked_at=moment(9)),)
         assert second.audit(0, 10) == log
         assert verify_chain(log) is None
         second.close()

@@ -230,6 +230,55 @@ def test_there_is_nothing_to_roll_back_to_at_first(registry: Registry) -> None:
         registry.rollback("credit", "ada", "")
 
 
+def test_a_model_that_was_never_served_is_loaded_with_its_latest_version(
+    registry: Registry,
+) -> None:
+    """The first route gives the latest version all of the traffic."""
+    loaded = registry.load("credit", "ada", "wanted")
+    assert (loaded.generation, loaded.stable, loaded.arms) == (1, 3, (Arm(3, FULL),))
+    last = registry.audit(after=3)[0]
+    assert (last.action, last.resource, last.before) == ("load", "models/credit/route", "")
+
+
+def test_unload_and_load(registry: Registry) -> None:
+    """An unloaded model leaves the table and keeps its history; it comes back as it was."""
+    split = registry.set_route("credit", {1: 95, 2: 5}, (3, 50), "ada", "canary")
+    away = registry.unload("credit", "bob", "not needed")
+    assert (away.served, away.generation, away.arms) == (False, 2, split.arms)
+    assert dict(registry.table().models) == {}
+    assert registry.table().generation == 5
+    assert registry.route("credit") == away
+    assert registry.served_at("credit", datetime.fromisoformat(away.created_at)) == away
+    back = registry.load("credit", "eve", "needed")
+    assert (back.served, back.generation, back.arms) == (True, 3, split.arms)
+    assert (back.shadow, back.salt) == (split.shadow, split.salt)
+    assert registry.table().models["credit"].route == back
+    log = [(entry.action, entry.actor, entry.reason) for entry in registry.audit(after=4)]
+    assert log == [("unload", "bob", "not needed"), ("load", "eve", "needed")]
+    assert '"served":false' in registry.audit(after=4)[0].after
+    assert registry.verify_audit() is None
+
+
+def test_loading_what_is_served_changes_nothing(registry: Registry) -> None:
+    """The route is given as it is, and no entry is written."""
+    route = registry.set_route("credit", {1: 100}, None, "ada", "")
+    assert registry.load("credit", "bob", "again") == route
+    assert len(registry.audit()) == 4
+
+
+def test_only_what_is_served_can_be_unloaded(registry: Registry) -> None:
+    """A model without a route, one that is unloaded, and one that does not exist."""
+    with pytest.raises(Conflict, match="no route yet"):
+        registry.unload("credit", "ada", "")
+    registry.load("credit", "ada", "")
+    registry.unload("credit", "ada", "")
+    with pytest.raises(Conflict, match="unloaded already"):
+        registry.unload("credit", "ada", "")
+    for change in (registry.unload, registry.load):
+        with pytest.raises(ModelNotFound):
+            change("fraud", "ada", "")
+
+
 def test_what_served_at_a_moment_is_known(registry: Registry) -> None:
     """Before the first route nothing; between two changes the earlier one, in any time zone."""
     first = registry.set_route("credit", {1: 100}, None, "ada", "")
@@ -243,6 +292,8 @@ def test_what_served_at_a_moment_is_known(registry: Registry) -> None:
     assert registry.served_at("credit", almost + timedelta(days=1)) == second
     with pytest.raises(BadInput, match="must have a zone"):
         registry.served_at("credit", begun.replace(tzinfo=None))
+    with pytest.raises(BadInput, match="beyond"):
+        registry.served_at("credit", datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))))
     with pytest.raises(ModelNotFound):
         registry.served_at("fraud", begun)
 
@@ -253,6 +304,7 @@ def test_the_table_grows_with_every_change_and_holds_the_live_versions(
     """Replicas get the routes, and of each route the versions that must be ready."""
     empty = registry.table()
     assert (empty.generation, dict(empty.models)) == (3, {})
+    assert dict(empty.registered) == {"credit": (1, 2, 3)}
     registry.set_route("credit", {1: 95, 2: 5}, None, "ada", "")
     table = registry.table()
     assert table.generation == 4

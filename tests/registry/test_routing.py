@@ -14,15 +14,19 @@ from configs.errors import BadInput, Conflict, VersionNotFound
 from registry.card import Card, Group, Task
 from registry.records import FULL, Arm, Role, Route, ShadowArm, Version
 from registry.routing import (
+    ALIASES,
     Change,
     Split,
+    alias,
     check_same_inputs,
     first_route,
+    load,
     promote,
     role_of,
     rollback,
     set_weights,
     split,
+    unload,
 )
 from registry.signature import Datatype, Signature, TensorSpec
 
@@ -58,12 +62,13 @@ def _step(action: str, wanted: Split, version: int) -> Callable[[Route], Route]:
         return lambda route: set_weights(route, wanted, WHY, b"later")
     if action == "promote":
         return lambda route: promote(route, version, WHY, KNOWN)
+    if action == "unload":
+        return lambda route: unload(route, WHY)
     return lambda route: rollback(route, WHY)
 
 
-steps = st.builds(
-    _step, st.sampled_from(["set", "promote", "rollback"]), splits(), st.sampled_from(KNOWN)
-)
+ACTIONS = ("set", "promote", "rollback", "unload")
+steps = st.builds(_step, st.sampled_from(ACTIONS), splits(), st.sampled_from(KNOWN))
 
 
 @given(first=splits(), changes=st.lists(steps, max_size=12))
@@ -86,9 +91,30 @@ def test_every_route_that_can_be_reached_is_sound(
         assert following.stable in versions
         assert following.shadow is None or following.shadow.version not in versions
         assert following.previous != following.stable
+        assert alias(following, "stable") == following.stable
         if len(route.arms) > 1 and len(following.arms) > 1:
             assert following.salt == route.salt
         route = following
+
+
+@given(first=splits(), changes=st.lists(steps, max_size=6))
+def test_what_was_unloaded_is_loaded_as_it_was(
+    first: Split, changes: list[Callable[[Route], Route]]
+) -> None:
+    """Unload and load leave a route with everything but its generation as it was."""
+    route = first_route("credit", first, WHY, b"first")
+    for change in changes:
+        try:
+            route = change(route)
+        except Conflict:
+            continue
+    served = load(route, WHY)
+    away = unload(served, WHY)
+    assert served.served
+    assert not away.served
+    back = load(away, WHY)
+    assert back == replace(served, generation=served.generation + 2)
+    assert load(back, WHY) is back
 
 
 @given(first=splits(), version=st.sampled_from(KNOWN))
@@ -169,6 +195,50 @@ def test_roles_follow_the_route() -> None:
         Role.SHADOW,
         Role.PINNED,
     ]
+
+
+def test_an_unloaded_model_is_served_again_by_a_new_split_or_a_promotion() -> None:
+    """Whoever says who is to serve need not load first; even the version that served alone may."""
+    away = unload(_route({1: 100}), WHY)
+    assert _set(away, {2: 100}).served
+    assert promote(away, 2, WHY, KNOWN).served
+    again = promote(away, 1, WHY, KNOWN)
+    assert (again.served, again.stable, again.previous) == (True, 1, None)
+
+
+def test_an_unloaded_model_is_neither_unloaded_nor_rolled_back() -> None:
+    """The error names what helps."""
+    away = unload(promote(_route({1: 100}), 2, WHY, KNOWN), WHY)
+    with pytest.raises(Conflict, match="'credit' is unloaded already"):
+        unload(away, WHY)
+    with pytest.raises(Conflict, match="load it first"):
+        rollback(away, WHY)
+
+
+@pytest.mark.parametrize(
+    ("weights", "shadow", "candidate"),
+    [
+        pytest.param({1: 95, 2: 5}, None, 2, id="canary"),
+        pytest.param({1: 80, 2: 5, 3: 15}, None, 3, id="heaviest-canary"),
+        pytest.param({1: 80, 3: 10, 2: 10}, None, 2, id="oldest-of-equals"),
+        pytest.param({1: 95, 2: 5}, (3, 50), 2, id="canary-before-shadow"),
+        pytest.param({1: 100}, (3, 50), 3, id="shadow"),
+    ],
+)
+def test_a_candidate_is_who_may_take_over(
+    weights: dict[int, float], shadow: tuple[int, float] | None, candidate: int
+) -> None:
+    """The heaviest canary, else the shadow; `stable` is the stable version."""
+    route = _route(weights, shadow)
+    assert [alias(route, name) for name in ALIASES] == [1, candidate]
+
+
+def test_an_alias_that_stands_for_nothing_is_not_found() -> None:
+    """Without a candidate it is said so; of other names it is said which there are."""
+    with pytest.raises(VersionNotFound, match="'credit' has no candidate now"):
+        alias(_route({1: 100}), "candidate")
+    with pytest.raises(VersionNotFound, match="no alias 'latest': there are stable and candidate"):
+        alias(_route({1: 100}), "latest")
 
 
 def test_a_change_is_signed() -> None:

@@ -13,8 +13,17 @@ import pytest
 
 from configs.errors import Conflict, StartError, Unavailable
 from registry import sqlite
+from registry.migrations import SCHEMA_VERSION
 from registry.sqlite import SqliteStore
-from tests.registry.store_conformance import StoreConformance, entry, filled, route, version
+from tests.registry.store_conformance import (
+    StoreConformance,
+    entry,
+    filled,
+    key,
+    moment,
+    route,
+    version,
+)
 
 
 class TestSqliteStore(StoreConformance):
@@ -57,8 +66,8 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     """An old program does not touch what a newer one wrote."""
     SqliteStore(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "registry.db")) as db:
-        db.execute("PRAGMA user_version = 2")
-    with pytest.raises(StartError, match=r"newer Weir \(schema 2, this one knows 1\)"):
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(StartError, match=r"newer Weir \(schema 3, this one knows 2\)"):
         SqliteStore(tmp_path)
 
 
@@ -90,16 +99,22 @@ def test_a_second_owner_is_told_who_the_first_is_within_a_second(tmp_path: Path)
         "DELETE FROM routes",
         "DELETE FROM arms",
         "DELETE FROM audit",
+        "DELETE FROM keys",
+        "DELETE FROM revocations",
         "UPDATE versions SET card = card",
         "UPDATE routes SET salt = salt",
         "UPDATE arms SET weight_bp = weight_bp",
         "UPDATE audit SET actor = actor",
+        "UPDATE keys SET role = role",
+        "UPDATE revocations SET at = at",
     ],
 )
 def test_rows_cannot_be_changed_or_removed(tmp_path: Path, statement: str) -> None:
     """The file itself refuses every UPDATE and DELETE."""
     with closing(SqliteStore(tmp_path)) as store:
         filled(store).add_route(route(1), entry(store))
+        store.add_key(key(1), entry(store))
+        store.revoke_key(key(1).id, moment(9), entry(store))
         with pytest.raises(sqlite3.IntegrityError, match="never"):
             store._db.execute(statement)
 

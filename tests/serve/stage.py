@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from configs.errors import Unavailable
 from configs.settings import Limits, Settings
 from monitors.blocks import Snapshot
 from registry.records import RouteTable
+from serve.access.door import Door
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
+from serve.edge.reception import Reception
 from serve.gateway import Gateway
 from serve.models.host import Host, Run
 from serve.node.holder import listen
@@ -22,6 +25,23 @@ from tests.serve.versions import host
 
 T = TypeVar("T")
 _PATIENCE_S = 15.0
+
+
+class NoRepository:
+    """A control plane that is not there."""
+
+    async def load(self, model: str, actor: str) -> None:
+        """Say that nobody can load it."""
+        raise Unavailable(f"{actor} cannot load {model}")
+
+    async def unload(self, model: str, actor: str) -> None:
+        """Say that nobody can unload it."""
+        raise Unavailable(f"{actor} cannot unload {model}")
+
+
+def reception(gateway: Gateway, settings: Settings, door: Door | None = None) -> Reception:
+    """The reception of a gateway, which by default lets everybody in."""
+    return Reception(gateway, settings, door or Door(required=False), NoRepository())
 
 
 class Stage:
@@ -80,10 +100,10 @@ class Stage:
         """Stop to listen, as a replica that is replaced does."""
 
         async def drained() -> None:
-            self.edge.draining = True
+            self.reception.draining = True
             if self._opened:
                 await self._listener.drain(
-                    timeout_s, timeout_s, lambda: self.edge.open_requests > 0
+                    timeout_s, timeout_s, lambda: self.reception.open_requests > 0
                 )
                 self._opened = False
 
@@ -101,7 +121,8 @@ class Stage:
 
     async def _open(self) -> None:
         self.gateway = Gateway(self._settings, self._run_dir, Tracer(None, 0.0))
-        self.edge = Edge(self.gateway, self._settings.limits)
+        self.reception = reception(self.gateway, self._settings)
+        self.edge = Edge(self.reception, self._settings.limits)
         self._listener = Listener(self.edge, self._listening)
 
 

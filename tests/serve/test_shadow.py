@@ -20,9 +20,10 @@ from serve.models.batcher import Batch, Batcher
 from serve.recorder.recorder import Recorder
 from serve.shadow import Copy, ShadowQueue, Target
 from serve.traces import Tracer
-from tests.serve.edge.requests import body, x
 from tests.serve.models.carriers import Answering, Holding, batcher
+from tests.serve.protocol.requests import body, x
 from tests.serve.recorder.sampling import recorder
+from tests.serve.stage import reception
 from tests.serve.versions import MODEL, REGRESSOR, host, table
 from tests.serve.waiting import until
 
@@ -186,7 +187,7 @@ async def _infer(edge: Edge, told: list[str], values: list[float]) -> list[objec
 async def test_the_primary_never_notices(tmp_path: Path, shadow: str) -> None:
     """Whatever the shadow does, each answer leaves first, and leaves whole."""
     gateway = Gateway(Settings(shadow=ShadowSettings(flush_s=0.001)), tmp_path, Tracer(None, 0.0))
-    edge = Edge(gateway, Settings().limits)
+    edge = Edge(reception(gateway, Settings()), Settings().limits)
     primary = await host(tmp_path, 1)
     gateway.apply(table(1, {1: FULL}, shadow=ShadowArm(2, FULL)))
     await gateway.model_version(MODEL, 1).links.wait_connected()

@@ -9,13 +9,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from configs.errors import NotReady
+from configs.errors import BadInput, NotReady, Unavailable, WeirError
 from configs.settings import Shadow as ShadowSettings
 from monitors.telemetry import names
 from registry.records import Role
 from serve.recorder.samples import DRAWS, Origin
 from serve.shadow import Copy, ShadowQueue, Target
-from serve.traces import RunTracer, Trace, Tracer
+from serve.traces import Call, RunTracer, Trace, Tracer
 from tests.serve.models.carriers import Answering, batcher
 from tests.serve.recorder.sampling import recorder
 from tests.serve.versions import MODEL, REGRESSOR
@@ -26,6 +26,12 @@ PARENT = "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{PARENT}-01".encode()
 UNSAMPLED = f"00-{TRACE}-{PARENT}-00".encode()
 ROUTE = "/v2/models/{model}/infer"
+CALL = Call(
+    f"POST {ROUTE}",
+    {names.HTTP_METHOD: "POST", names.HTTP_ROUTE: ROUTE},
+    names.HTTP_STATUS,
+    lambda error: 200 if error is None else error.status,
+)
 STABLE = Origin(MODEL, 1, Role.STABLE, REGRESSOR)
 SHADOW = Origin(MODEL, 2, Role.SHADOW, REGRESSOR)
 ID = "f" * 32
@@ -55,7 +61,7 @@ def begin(
     tracer: Tracer, traceparent: bytes | None = None, draw: int = ALWAYS, tracestate: bytes = b""
 ) -> Trace | None:
     """Begin the span of a request."""
-    return tracer.begin(ROUTE, "POST", traceparent, tracestate, draw)
+    return tracer.begin(CALL, traceparent, tracestate, draw)
 
 
 @pytest.mark.parametrize(
@@ -126,15 +132,18 @@ def test_the_span_of_a_request(spans: Spans) -> None:
     assert span.status.status_code is StatusCode.UNSET
 
 
-@pytest.mark.parametrize(("status", "is_error"), [(400, False), (503, True)])
-def test_errors_on_a_span(spans: Spans, status: int, is_error: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "is_error"), [(BadInput("no"), False), (Unavailable("not now"), True)]
+)
+def test_errors_on_a_span(spans: Spans, error: WeirError, is_error: bool) -> None:
     """A server span is an error from 500 up; its code is there from 400 up."""
     trace = begin(Tracer(spans.provider, 1.0))
     assert trace is not None
-    trace.end(status, "some_code")
+    trace.end(error)
 
     (span,) = spans.finished().values()
-    assert (span.attributes or {})[names.ERROR_TYPE] == "some_code"
+    assert (span.attributes or {})[names.ERROR_TYPE] == error.code
+    assert (span.attributes or {})[names.HTTP_STATUS] == error.status
     assert (span.status.status_code is StatusCode.ERROR) is is_error
 
 

@@ -95,6 +95,10 @@ class Replica:
             if (model, number) in self._fleet.hosted and number not in self.unreachable
         )
 
+    def key_names(self) -> set[str]:
+        """The keys of the table."""
+        return {key.name for key in self.table.keys}
+
     def versions(self) -> set[int]:
         """The versions of the table."""
         return {n for routed in self.table.models.values() for n in routed.versions}

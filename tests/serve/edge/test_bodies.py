@@ -80,7 +80,7 @@ def test_an_announced_body_above_the_cap(http: httpx.Client) -> None:
     reply = http.post(INFER, content=b" " * (CAP + 1))
 
     assert reply.status_code == 413
-    assert reply.json() == {"error": f"the body has {CAP + 1} bytes, {CAP} are allowed"}
+    assert reply.json()["error"] == f"the body has {CAP + 1} bytes, {CAP} are allowed"
 
 
 def test_an_unannounced_body_above_the_cap(http: httpx.Client) -> None:
@@ -124,10 +124,10 @@ def test_a_body_in_small_pieces_is_put_together(wire: socket.socket) -> None:
 def test_a_client_that_leaves_early(http: httpx.Client, served: Stage, wire: socket.socket) -> None:
     """Half a request, cut off, leaves nothing open behind it."""
     wire.sendall(head("Transfer-Encoding: chunked") + b"5\r\n{    \r\n")
-    wait_until(lambda: served.edge.open_requests == 1, "the request has begun")
+    wait_until(lambda: served.reception.open_requests == 1, "the request has begun")
     wire.close()
 
-    wait_until(lambda: served.edge.open_requests == 0, "the request has ended")
+    wait_until(lambda: served.reception.open_requests == 0, "the request has ended")
 
 
 def test_what_is_not_http(http: httpx.Client, wire: socket.socket) -> None:
@@ -152,14 +152,14 @@ def test_a_slow_request_whose_version_leaves(http: httpx.Client, served: Stage) 
     """A body that is still on its way when its version leaves the table gets an answer."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=5) as slow:
         slow.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD[:10])
-        wait_until(lambda: served.edge.open_requests == 1, "the request has begun")
+        wait_until(lambda: served.reception.open_requests == 1, "the request has begun")
         leaving = served.gateway.model_version("credit", 1)
         served.apply(table(served.next_generation(), {2: FULL}))
         wait_until(leaving.links._task.done, "version 1 has left", 2.0)
 
         slow.sendall(GOOD[10:])
 
-        assert status(slow) in (200, 503)
+        assert status(slow) == 200
 
 
 def test_answers_come_while_another_body_is_slow(http: httpx.Client, wire: socket.socket) -> None:

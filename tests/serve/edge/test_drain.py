@@ -129,10 +129,10 @@ def test_a_request_that_has_begun_is_answered(alone: Stage) -> None:
     """A body that is half here when the drain begins is read to its end and answered."""
     with socket.create_connection(("127.0.0.1", alone.port), timeout=5) as slow:
         slow.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD[:10])
-        wait_until(lambda: alone.edge.open_requests == 1, "the request has begun")
+        wait_until(lambda: alone.reception.open_requests == 1, "the request has begun")
         draining = threading.Thread(target=alone.drain, args=(3.0,))
         draining.start()
-        wait_until(lambda: alone.edge.draining, "the drain has begun")
+        wait_until(lambda: alone.reception.draining, "the drain has begun")
         slow.sendall(GOOD[10:])
 
         assert status(slow) == 200

@@ -62,6 +62,10 @@ def test_an_answer(http: httpx.Client) -> None:
         "model_name": MODEL,
         "model_version": "1",
         "id": "mine",
+        "parameters": {
+            "weir_prediction_id": reply.headers["weir-prediction-id"],
+            "weir_arm": "stable",
+        },
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [7.0]}],
     }
     assert reply.headers["content-type"] == "application/json"
@@ -113,8 +117,6 @@ def test_metadata(http: httpx.Client, served: Stage) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        pytest.param("POST", "/v2/models/other/infer", 404, id="unknown-model"),
-        pytest.param("POST", f"/v2/models/{MODEL}/versions/9/infer", 404, id="unknown-version"),
         pytest.param("POST", f"/v2/models/{MODEL}/versions/x/infer", 404, id="no-version"),
         pytest.param("GET", "/v2/models/other", 404, id="unknown-metadata"),
         pytest.param("GET", "/v2/models/other/ready", 404, id="unknown-readiness"),
@@ -129,8 +131,9 @@ def test_what_is_not_there(http: httpx.Client, method: str, path: str, status: i
     reply = http.request(method, path)
 
     assert reply.status_code == status
-    assert list(reply.json()) == ["error"]
+    assert list(reply.json()) == ["error", "code", "request_id"]
     assert reply.json()["error"]
+    assert len(bytes.fromhex(reply.json()["request_id"])) == 16
     assert ("allow" in reply.headers) == (status == 405)
 
 
@@ -140,9 +143,17 @@ def test_what_is_not_there(http: httpx.Client, method: str, path: str, status: i
         pytest.param(b"{", {}, 400, "not JSON", id="malformed"),
         pytest.param(b"", {}, 400, "not JSON", id="empty"),
         pytest.param(b"[" * 9999, {}, 400, "not JSON", id="deep"),
-        pytest.param(b'{"inputs":[{"name":"z"}]}', {}, 400, "no input 'z'", id="wrong-name"),
-        pytest.param(b"{}", {"content-encoding": "gzip"}, 415, "send JSON", id="gzip"),
-        pytest.param(b"{}", {"inference-header-content-length": "2"}, 415, "JSON", id="binary"),
+        pytest.param(
+            b'{"inputs":[{"name":"z","shape":[],"data":[]}]}', {}, 400, "no input 'z'", id="name"
+        ),
+        pytest.param(b"{}", {"content-encoding": "br"}, 415, "gzip or deflate", id="brotli"),
+        pytest.param(b"{}", {"content-encoding": "gzip"}, 400, "Content-Encoding", id="no-gzip"),
+        pytest.param(
+            b"{}", {"inference-header-content-length": "-2"}, 400, "number of bytes", id="negative"
+        ),
+        pytest.param(
+            b"{}", {"inference-header-content-length": "3"}, 400, "fewer than", id="too-far"
+        ),
     ],
 )
 def test_bad_bodies(
@@ -154,6 +165,15 @@ def test_bad_bodies(
     assert reply.status_code == status
     assert says in reply.json()["error"]
     assert http.post(INFER, json=row(1, 2, 3)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/models/other/infer", f"/v2/models/{MODEL}/versions/9/infer"])
+def test_who_is_not_there(http: httpx.Client, path: str) -> None:
+    """A good request to a model or version that is not served is not found."""
+    reply = http.post(path, json=row(1, 2, 3))
+
+    assert reply.status_code == 404
+    assert reply.json()["code"] in ("model_not_found", "version_not_found")
 
 
 def test_identity_is_no_encoding(http: httpx.Client) -> None:
@@ -256,24 +276,24 @@ def test_versions_that_nobody_can_reach(http: httpx.Client, served: Stage) -> No
 
 def test_draining_answers_ask_to_reconnect(http: httpx.Client, served: Stage) -> None:
     """While it drains every answer, good or bad, closes its connection; readiness is gone."""
-    served.edge.draining = True
+    served.reception.draining = True
     try:
         replies = [http.post(INFER, json=row(1, 2, 3)), http.get("/nothing")]
         assert http.get("/v2/health/ready").status_code == 503
     finally:
-        served.edge.draining = False
+        served.reception.draining = False
 
     assert [reply.headers["connection"] for reply in replies] == ["close", "close"]
 
 
 def test_no_sentence_tells_of_our_insides(http: httpx.Client, served: Stage) -> None:
     """A fault of ours is `internal error` to the client, and counted as such."""
-    codec = served.gateway.model_version(MODEL, 1).codec
-    heads, codec._heads = codec._heads, []
+    contract = served.gateway.model_version(MODEL, 1).contract
+    whole, contract._all = contract._all, {}
     try:
         reply = http.post(INFER, json=row(1, 2, 3))
     finally:
-        codec._heads = heads
+        contract._all = whole
 
-    assert (reply.status_code, reply.json()) == (500, {"error": "internal error"})
+    assert (reply.status_code, reply.json()["error"]) == (500, "internal error")
     wait_until(lambda: answered(served, 1, "stable", "internal") > 0, "the error is counted")

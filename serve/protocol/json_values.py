@@ -1,9 +1,12 @@
-"""One JSON tensor to one array: its shape, its datatype, its data (v2 REST, "Tensor Data")."""
+"""Values as JSON has them, to arrays (v2 REST, "Tensor Data").
+
+The typed contents of a gRPC message are values too, and go the same way.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
 from struct import Struct
@@ -15,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import BadTensor
-from registry.signature import DTYPES, Datatype, TensorSpec
+from registry.signature import DTYPES, Datatype
 
-_KNOWN_IN_TENSOR = frozenset({"name", "shape", "datatype", "parameters", "data"})
 _PACKERS = 1024
 _WHOLE = (frozenset({int}), "whole numbers")
 _REAL = (frozenset({int, float}), "numbers")
@@ -40,57 +42,8 @@ FLOATS = frozenset({Datatype.FP16, Datatype.FP32, Datatype.FP64})
 """The datatypes in which NaN can stand for a missing value."""
 
 
-def read_tensor(
-    tensor: Mapping[str, Any], spec: TensorSpec, *, nullable: bool = False
-) -> NDArray[Any]:
-    """Give the array of one JSON tensor, as the model's input `spec` wants it.
-
-    Data may be nested or flat, row by row. `BadTensor` names the input and the fault.
-    """
-    name = spec.name
-    _check_head(tensor, spec.datatype)
-    shape = _shape(tensor, name)
-    if len(shape) != len(spec.shape) or any(
-        want not in (-1, got) for got, want in zip(shape, spec.shape, strict=True)
-    ):
-        raise BadTensor(f"input {name!r} must have shape {list(spec.shape)}, not {list(shape)}")
-    flat = _values(_leaves(tensor, shape), spec.datatype, name, nullable=nullable)
-    if flat.size != math.prod(shape):
-        raise BadTensor(
-            f"input {name!r} has {flat.size} values, its shape {list(shape)} wants "
-            f"{math.prod(shape)}"
-        )
-    try:
-        return flat.reshape(shape)
-    except ValueError:  # No values, in a shape whose other sizes are astronomical.
-        raise BadTensor(f"input {name!r}: the shape {list(shape)} is too large") from None
-
-
-def _check_head(tensor: Mapping[str, Any], datatype: Datatype) -> None:
-    name = tensor["name"]
-    unknown = tensor.keys() - _KNOWN_IN_TENSOR
-    if unknown:
-        raise BadTensor(f"input {name!r} has an unknown key {min(unknown)!r}")
-    given = tensor.get("datatype")
-    if given != datatype:
-        raise BadTensor(f"input {name!r} must have datatype {datatype}, not {given}")
-
-
-def _shape(tensor: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    shape = tensor.get("shape")
-    if not isinstance(shape, list) or not all(
-        type(size) is int and 0 <= size < 2**31 for size in shape
-    ):
-        raise BadTensor(f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647")
-    return tuple(shape)
-
-
-def _leaves(tensor: Mapping[str, Any], shape: tuple[int, ...]) -> list[object]:
+def flatten(data: list[Any], shape: tuple[int, ...], name: str) -> list[Any]:
     """Give the elements in order, of data that is flat or nested as the shape says."""
-    name = tensor["name"]
-    data = tensor.get("data")
-    if not isinstance(data, list):
-        raise BadTensor(f"input {name!r} needs 'data', a list")
     if not data or not isinstance(data[0], list):
         return data
     leaves: list[Any] = data
@@ -105,12 +58,15 @@ def _leaves(tensor: Mapping[str, Any], shape: tuple[int, ...]) -> list[object]:
     return leaves
 
 
-def _values(leaves: list[object], datatype: Datatype, name: str, *, nullable: bool) -> NDArray[Any]:
+def convert(
+    leaves: list[Any], datatype: Datatype, name: str, *, nullable: bool = False
+) -> NDArray[Any]:
+    """Give an array of values that all fit the datatype; null becomes NaN where `nullable`."""
     types = set(map(type, leaves))
     if datatype is Datatype.BYTES:
         return _strings(leaves, types, name)
     if datatype is Datatype.FP16:
-        raise BadTensor(f"input {name!r}: FP16 cannot be sent as JSON")
+        raise BadTensor(f"input {name!r}: FP16 cannot be sent as values: send it as packed bytes")
     allowed, wanted, code = _NUMBERS[datatype]
     if not types <= allowed:
         if types <= {*allowed, NoneType} and datatype in FLOATS:
@@ -132,16 +88,9 @@ def _packer(count: int, code: str) -> Callable[..., bytes]:
     return Struct(f"<{count}{code}").pack
 
 
-def _strings(leaves: list[object], types: set[type], name: str) -> NDArray[np.object_]:
+def _strings(leaves: list[Any], types: set[type], name: str) -> NDArray[np.object_]:
     if not types <= {str}:
         raise BadTensor(f"input {name!r}: data must be strings")
     values = np.empty(len(leaves), dtype=object)
     values[:] = leaves
     return values
-
-
-def read_strings(tensor: Mapping[str, Any]) -> NDArray[np.object_]:
-    """Give the strings of one JSON tensor of datatype BYTES, one after the other."""
-    _check_head(tensor, Datatype.BYTES)
-    leaves = _leaves(tensor, _shape(tensor, tensor["name"]))
-    return _strings(leaves, set(map(type, leaves)), tensor["name"])

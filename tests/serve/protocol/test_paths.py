@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import NotFound, VersionNotFound
-from serve.edge.paths import Ask, Endpoint, endpoint
+from serve.protocol.paths import POSTED, Ask, Endpoint, endpoint
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,15 @@ from serve.edge.paths import Ask, Endpoint, endpoint
         ("/v2/models/credit/versions/7/infer", Endpoint(Ask.INFER, "credit", 7)),
         ("/v2/models/credit/versions/7/infer/", Endpoint(Ask.INFER, "credit", 7)),
         ("/v2/models/versions/infer", Endpoint(Ask.INFER, "versions")),
+        ("/v2/models/credit/versions/stable/infer", Endpoint(Ask.INFER, "credit", "stable")),
+        ("/v2/models/credit/versions/candidate", Endpoint(Ask.MODEL, "credit", "candidate")),
+        ("/v2/models/", Endpoint(Ask.MODELS)),
+        ("/v2/models/stats", Endpoint(Ask.ALL_STATISTICS)),
+        ("/v2/models/credit/stats", Endpoint(Ask.STATISTICS, "credit")),
+        ("/v2/models/credit/versions/7/config/", Endpoint(Ask.CONFIG, "credit", 7)),
+        ("/v2/repository/index", Endpoint(Ask.INDEX)),
+        ("/v2/repository/models/credit/load", Endpoint(Ask.LOAD, "credit")),
+        ("/v2/repository/models/credit/unload/", Endpoint(Ask.UNLOAD, "credit")),
     ],
 )
 def test_paths_of_the_protocol(path: str, wanted: Endpoint) -> None:
@@ -37,8 +46,9 @@ def test_paths_of_the_protocol(path: str, wanted: Endpoint) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("", "/", "/v1", "/v2/models", "/v2/models/", "/v2/models//infer", "//v2"),
+        *("", "/", "/v1", "/v2/models//infer", "/v2/repository", "//v2"),
         *("/v2/models/credit/explain", "/v2/models/credit/infer/more", "/v2/health"),
+        *("/v2/repository/models/credit", "/v2/repository/models//load", "/v2/repository/models"),
         *("/v2/models/credit/versions", "/v2/models//versions/1/infer", "/V2"),
     ],
 )
@@ -55,12 +65,12 @@ def test_versions_are_numbers(number: str) -> None:
         endpoint(f"/v2/models/credit/versions/{number}/infer")
 
 
-def test_only_inference_is_posted() -> None:
-    """Inference takes POST, everything else GET."""
-    methods = {ask: Endpoint(ask).method for ask in Ask}
+def test_what_is_posted() -> None:
+    """Inference and the repository take POST, everything else GET."""
+    posted = {ask for ask in Ask if Endpoint(ask).method == "POST"}
 
-    assert methods.pop(Ask.INFER) == "POST"
-    assert set(methods.values()) == {"GET"}
+    assert posted == POSTED == {Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}
+    assert {Endpoint(ask).method for ask in Ask if ask not in posted} == {"GET"}
 
 
 @given(st.lists(st.sampled_from(["v2", "models", "versions", "infer", "1", "", "x"])).map("/".join))

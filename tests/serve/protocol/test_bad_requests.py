@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from configs.errors import BadInput, BadTensor, WeirError
 from registry.card import Feature
 from registry.signature import Datatype, TensorSpec
-from serve.edge.tensors import Codec
-from tests.serve.edge.requests import Y, body, codec, codec_of, parse, x
+from serve.protocol.contract import Contract
+from tests.serve.protocol.requests import Y, body, contract, contract_of, parse, read, x
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from tests.serve.edge.requests import Y, body, codec, codec_of, parse, x
 def test_requests_that_are_not_requests(sent: bytes, says: str) -> None:
     """A body that is not a request is refused with the reason."""
     with pytest.raises(BadInput, match=says):
-        codec().parse(sent)
+        read(contract(), sent)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_requests_that_are_not_requests(sent: bytes, says: str) -> None:
 def test_bad_numbers(tensor: object, says: str) -> None:
     """Each fault of a floating-point tensor is told with the tensor's name."""
     with pytest.raises(BadTensor, match=says) as caught:
-        parse(codec(), tensor)
+        parse(contract(), tensor)
     assert "'x'" in caught.value.message
 
 
@@ -112,7 +112,7 @@ def test_bad_numbers(tensor: object, says: str) -> None:
 def test_bad_values(datatype: str, data: Sequence[object]) -> None:
     """Values that a datatype cannot hold exactly are refused, never wrapped or cut off."""
     with pytest.raises(BadTensor, match="'x'"):
-        parse(codec(Datatype(datatype)), x(data, datatype=datatype))
+        parse(contract(Datatype(datatype)), x(data, datatype=datatype))
 
 
 @pytest.mark.parametrize(
@@ -130,40 +130,40 @@ def test_nesting_must_agree_with_the_shape(
 ) -> None:
     """Nested data says its shape twice; where the two differ the request is refused."""
     with pytest.raises(BadTensor, match="'x'"):
-        parse(codec(Datatype(datatype), (-1, -1)), x(data, shape, datatype))
+        parse(contract(Datatype(datatype), (-1, -1)), x(data, shape, datatype))
 
 
 def test_an_empty_tensor_of_an_impossible_shape() -> None:
     """A shape whose product is zero may still be too large to exist."""
     huge = [0, 2**31 - 1, 2**31 - 1, 2**31 - 1]
     with pytest.raises(BadTensor, match="'x'"):
-        parse(codec(shape=(-1, -1, -1, -1)), x([], huge))
+        parse(contract(shape=(-1, -1, -1, -1)), x([], huge))
 
 
 def test_a_long_string_among_numbers_takes_no_memory() -> None:
     """A string among numbers must not be widened to all elements: 16 TB for a body of 6 MB."""
     with pytest.raises(BadTensor, match="'x'"):
-        parse(codec(shape=(-1,)), x(["x" * 2**22, *[1] * 2**20], [2**20 + 1]))
+        parse(contract(shape=(-1,)), x(["x" * 2**22, *[1] * 2**20], [2**20 + 1]))
 
 
 def test_names_of_inputs_and_outputs() -> None:
     """Unknown, missing and repeated tensors are named, with what there is."""
     with pytest.raises(BadTensor, match=r"no input 'z' \(inputs: x, sex\)"):
-        parse(codec(groups=["sex"]), {**x([1, 2, 3]), "name": "z"})
+        parse(contract(groups=["sex"]), {**x([1, 2, 3]), "name": "z"})
     with pytest.raises(BadTensor, match="input 'x' is given twice"):
-        parse(codec(), x([1, 2, 3]), x([1, 2, 3]))
+        parse(contract(), x([1, 2, 3]), x([1, 2, 3]))
     with pytest.raises(BadTensor, match=r"no output 'z' \(outputs: y\)"):
-        parse(codec(), x([1, 2, 3]), outputs=[{"name": "z"}])
+        parse(contract(), x([1, 2, 3]), outputs=[{"name": "z"}])
     both = [TensorSpec(name=name, datatype=Datatype.FP32, shape=(-1, 3)) for name in ("x", "w")]
     with pytest.raises(BadTensor, match="missing input 'w'"):
-        parse(codec_of(both, [Y]), x([1, 2, 3]))
+        parse(contract_of(both, [Y]), x([1, 2, 3]))
 
 
 def test_all_inputs_have_the_same_rows() -> None:
     """Rows that do not agree between inputs are refused."""
     both = [TensorSpec(name=name, datatype=Datatype.FP32, shape=(-1, 3)) for name in ("x", "w")]
     with pytest.raises(BadTensor, match="'w' has 2 rows, the first input has 1"):
-        parse(codec_of(both, [Y]), x([1, 2, 3]), {**x([1, 2, 3] * 2, [2, 3]), "name": "w"})
+        parse(contract_of(both, [Y]), x([1, 2, 3]), {**x([1, 2, 3] * 2, [2, 3]), "name": "w"})
 
 
 @pytest.mark.parametrize(
@@ -172,21 +172,28 @@ def test_all_inputs_have_the_same_rows() -> None:
         pytest.param({"datatype": "INT64", "data": [1]}, "datatype BYTES", id="datatype"),
         pytest.param({"datatype": "BYTES"}, "needs 'data'", id="no-data"),
         pytest.param({"datatype": "BYTES", "data": [1]}, "must be strings", id="numbers"),
-        pytest.param({"datatype": "BYTES", "data": ["f", "m"]}, "2 values for 1 rows", id="rows"),
+        pytest.param(
+            {"datatype": "BYTES", "data": ["f", "m"], "shape": [2]},
+            "2 values for 1 rows",
+            id="rows",
+        ),
+        pytest.param(
+            {"datatype": "BYTES", "data": ["f", "m"]}, "shape \\[1\\] wants 1", id="shape"
+        ),
         pytest.param({"datatype": "BYTES", "data": ["f"], "a": 1}, "unknown key 'a'", id="key"),
     ],
 )
 def test_bad_groups(sent: dict[str, object], says: str) -> None:
     """Group attributes are checked as the model's own inputs are."""
     with pytest.raises(BadTensor, match=says):
-        parse(codec(groups=["sex"]), x([1, 2, 3]), {"name": "sex", "shape": [1], **sent})
+        parse(contract(groups=["sex"]), x([1, 2, 3]), {"name": "sex", "shape": [1], **sent})
 
 
 def test_a_group_given_twice() -> None:
     """A repeated group attribute is refused like any repeated input."""
     sex = {"name": "sex", "datatype": "BYTES", "shape": [1], "data": ["f"]}
     with pytest.raises(BadTensor, match="'sex' is given twice"):
-        parse(codec(groups=["sex"]), x([1, 2, 3]), sex, {**sex, "data": ["m"]})
+        parse(contract(groups=["sex"]), x([1, 2, 3]), sex, {**sex, "data": ["m"]})
 
 
 AGE = Feature(name="age", input="x", column=0)
@@ -196,20 +203,20 @@ INCOME = Feature(name="income", input="x", column=1, nullable=True)
 def test_a_required_feature_beside_a_nullable_one() -> None:
     """Null is refused where the card does not allow it, by the feature's name."""
     with pytest.raises(BadTensor, match="'age' is missing"):
-        parse(codec(features=[AGE, INCOME]), x([None, 2, 3]))
+        parse(contract(features=[AGE, INCOME]), x([None, 2, 3]))
 
 
 def test_a_required_column_that_was_not_sent() -> None:
     """A model of varying width may be sent fewer columns than the card speaks of."""
     wide = Feature(name="wide", input="x", column=5)
     with pytest.raises(BadTensor, match=r"'x'|'wide'"):
-        parse(codec(shape=(-1, -1), features=[INCOME, wide]), x([1, 2, 3]))
+        parse(contract(shape=(-1, -1), features=[INCOME, wide]), x([1, 2, 3]))
 
 
 def test_required_columns_are_counted_within_a_row() -> None:
     """The columns of a row of several dimensions are numbered one after the other."""
     last = Feature(name="last", input="x", column=5)
-    reads = codec(shape=(-1, 2, 3), features=[INCOME, last])
+    reads = contract(shape=(-1, 2, 3), features=[INCOME, last])
 
     parse(reads, x([1, None, 3, 4, 5, 6], [1, 2, 3]))
     with pytest.raises(BadTensor, match="'last' is missing"):
@@ -219,7 +226,7 @@ def test_required_columns_are_counted_within_a_row() -> None:
 def test_required_strings_beside_nullable_ones() -> None:
     """A tensor of strings has no NaN to look for."""
     parsed = parse(
-        codec(Datatype.BYTES, (-1, 2), features=[AGE, INCOME]), x(["a", "b"], [1, 2], "BYTES")
+        contract(Datatype.BYTES, (-1, 2), features=[AGE, INCOME]), x(["a", "b"], [1, 2], "BYTES")
     )
 
     assert parsed.inputs[0].tolist() == [["a", "b"]]
@@ -252,7 +259,7 @@ REQUESTS = st.fixed_dictionaries(
     optional={"outputs": st.lists(TENSORS, max_size=2) | JSON, "id": JSON, "parameters": JSON},
 )
 MODELS = [
-    codec(datatype, shape, features=[AGE, INCOME], groups=["sex"])
+    contract(datatype, shape, features=[AGE, INCOME], groups=["sex"])
     for datatype, shape in [
         (Datatype.FP32, (-1, -1)),
         (Datatype.INT64, (-1,)),
@@ -265,14 +272,14 @@ MODELS = [
 
 @settings(max_examples=400)
 @given(st.sampled_from(MODELS), REQUESTS)
-def test_any_json_is_understood_or_refused(reads: Codec, request: object) -> None:
+def test_any_json_is_understood_or_refused(reads: Contract, request: object) -> None:
     """No JSON document makes the parser raise anything but an error of ours."""
     with contextlib.suppress(WeirError):
-        reads.parse(json.dumps(request).encode())
+        read(reads, json.dumps(request).encode())
 
 
 @given(st.sampled_from(MODELS), st.binary(max_size=64))
-def test_any_bytes_are_understood_or_refused(reads: Codec, sent: bytes) -> None:
+def test_any_bytes_are_understood_or_refused(reads: Contract, sent: bytes) -> None:
     """No bytes make the parser raise anything but an error of ours."""
     with contextlib.suppress(WeirError):
-        reads.parse(sent)
+        read(reads, sent)

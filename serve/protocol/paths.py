@@ -7,8 +7,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from configs.errors import NotFound, VersionNotFound
+from registry.routing import ALIASES
 
 _KNOWN_PATHS = 4096
+
+Pin = int | str | None
+"""The version that a request names: a number, an alias of a part in the route, or none."""
 
 
 class Ask(StrEnum):
@@ -17,9 +21,20 @@ class Ask(StrEnum):
     SERVER = "/v2"
     LIVE = "/v2/health/live"
     READY = "/v2/health/ready"
+    MODELS = "/v2/models"
     MODEL = "/v2/models/{model}"
     MODEL_READY = "/v2/models/{model}/ready"
     INFER = "/v2/models/{model}/infer"
+    CONFIG = "/v2/models/{model}/config"
+    STATISTICS = "/v2/models/{model}/stats"
+    ALL_STATISTICS = "/v2/models/stats"
+    INDEX = "/v2/repository/index"
+    LOAD = "/v2/repository/models/{model}/load"
+    UNLOAD = "/v2/repository/models/{model}/unload"
+    OPENAPI = "/openapi.json"
+
+
+POSTED = frozenset({Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD})
 
 
 class Endpoint(NamedTuple):
@@ -27,16 +42,23 @@ class Endpoint(NamedTuple):
 
     ask: Ask
     model: str = ""
-    version: int | None = None
+    version: Pin = None
 
     @property
     def method(self) -> str:
         """The method that the endpoint takes."""
-        return "POST" if self.ask is Ask.INFER else "GET"
+        return "POST" if self.ask in POSTED else "GET"
 
 
-_PLAIN = {ask.value: Endpoint(ask) for ask in (Ask.SERVER, Ask.LIVE, Ask.READY)}
-_OF_MODEL = {(): Ask.MODEL, ("ready",): Ask.MODEL_READY, ("infer",): Ask.INFER}
+_PLAIN = {ask.value: Endpoint(ask) for ask in Ask if "{" not in ask.value}
+_OF_MODEL = {
+    (): Ask.MODEL,
+    ("ready",): Ask.MODEL_READY,
+    ("infer",): Ask.INFER,
+    ("config",): Ask.CONFIG,
+    ("stats",): Ask.STATISTICS,
+}
+_IN_REPOSITORY = {"load": Ask.LOAD, "unload": Ask.UNLOAD}
 
 
 @lru_cache(_KNOWN_PATHS)
@@ -49,14 +71,22 @@ def endpoint(path: str) -> Endpoint:
     match path.split("/")[1:]:
         case ["v2", "models", model, "versions", version, *rest]:
             if tuple(rest) in _OF_MODEL and model:
-                return Endpoint(_OF_MODEL[tuple(rest)], model, _number(model, version))
+                return Endpoint(_OF_MODEL[tuple(rest)], model, pin(model, version))
         case ["v2", "models", model, *rest]:
             if tuple(rest) in _OF_MODEL and model:
                 return Endpoint(_OF_MODEL[tuple(rest)], model)
+        case ["v2", "repository", "models", model, verb]:
+            if verb in _IN_REPOSITORY and model:
+                return Endpoint(_IN_REPOSITORY[verb], model)
     raise NotFound("no such path; see GET /v2 and the Open Inference Protocol")
 
 
-def _number(model: str, version: str) -> int:
+def pin(model: str, version: str) -> Pin:
+    """Give the version that a text names: a number or an alias; `VersionNotFound` for others."""
     if version.isascii() and version.isdigit() and len(version) < 10:
         return int(version)
-    raise VersionNotFound(f"versions of {model} are numbers, not {version[:32]!r}")
+    if version in ALIASES:
+        return version
+    raise VersionNotFound(
+        f"versions of {model[:64]} are numbers, or {' or '.join(ALIASES)}, not {version[:32]!r}"
+    )

@@ -1,0 +1,97 @@
+"""Gives gateway replicas their tables, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from registry.records import RoutedModel, RouteTable, Version
+from registry.registry import Registry
+from serve.control.replicas import Replicas, VersionKey
+
+_TABLES_A_CHANGE = 1000
+"""Room for the tables that are published between two changes, so that a control plane that was
+started anew never gives a number that stood for another table before."""
+
+
+class Publisher:
+    """Publishes tables of the registry with numbers that grow.
+
+    A table is made and published in one turn: one that was made from an older state never replaces
+    a newer one, in which a key may be gone.
+    """
+
+    def __init__(self, registry: Registry, replicas: Replicas) -> None:
+        self._registry = registry
+        self._replicas = replicas
+        self._turn = asyncio.Lock()
+        self._published = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a first table."""
+        return self._replicas.table.generation > 0
+
+    async def routes(self) -> RouteTable:
+        """Publish what the registry holds."""
+        async with self._turn:
+            return await self._publish(await self._fresh())
+
+    async def with_versions(self, versions: Iterable[Version]) -> RouteTable:
+        """Publish the present routes with more versions to connect to."""
+        async with self._turn:
+            present = self._replicas.table if self.begun else await self._fresh()
+            return await self._publish(_with(present, versions))
+
+    async def facts(self) -> None:
+        """Publish what is registered and which keys there are, beside the present routes."""
+        async with self._turn:
+            fresh = await self._fresh()
+            # A first table without routes would take away what replicas serve by the last one.
+            present = self._replicas.table if self.begun else fresh
+            await self._publish(replace(present, registered=fresh.registered, keys=fresh.keys))
+
+    async def _fresh(self) -> RouteTable:
+        """What the registry holds; the number of the first table follows from it."""
+        table = await asyncio.to_thread(self._registry.table)
+        if not self.begun:
+            self._published = table.generation * _TABLES_A_CHANGE
+        return table
+
+    async def _publish(self, table: RouteTable) -> RouteTable:
+        """Publish a table under the next number; the caller has the turn."""
+        self._published += 1
+        await self._replicas.publish(replace(table, generation=self._published))
+        return table
+
+
+def key_of(version: Version) -> VersionKey:
+    """How replicas name a version."""
+    return version.model, version.number
+
+
+def named(table: RouteTable) -> dict[VersionKey, Version]:
+    """The versions that a table has replicas connect to."""
+    return {
+        key_of(version): version
+        for model in table.models.values()
+        for version in model.versions.values()
+    }
+
+
+def reachable(table: RouteTable, versions: Iterable[Version]) -> frozenset[VersionKey]:
+    """Those of the versions that replicas connect to: of a model that is not served, none."""
+    return frozenset(map(key_of, versions)) & named(table).keys()
+
+
+def _with(table: RouteTable, versions: Iterable[Version]) -> RouteTable:
+    """The table with more versions to connect to; of a model that is not served, none yet."""
+    models = dict(table.models)
+    for version in versions:
+        routed = models.get(version.model)
+        if routed is not None:
+            models[version.model] = RoutedModel(
+                routed.route, {**routed.versions, version.number: version}
+            )
+    return replace(table, models=models)

@@ -1,0 +1,212 @@
+"""Inference over gRPC: the methods of the Open Inference Protocol v2's one service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import grpc
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+
+from configs.errors import ClientGone, NotSupported, WeirError
+from monitors.telemetry import names
+from serve.edge.caller import Caller
+from serve.edge.reception import Reception
+from serve.edge.visit import Visit
+from serve.protocol import grpc_answer, grpc_request
+from serve.protocol import inference_pb2 as messages
+from serve.protocol.describe import Said
+from serve.protocol.grpc_status import status_of
+from serve.protocol.paths import Ask, Endpoint, pin
+from serve.recorder.counts import Histogram
+from serve.traces import Call
+
+SERVICE = "inference.GRPCInferenceService"
+_SYSTEM = "grpc"
+_Handler = Callable[[Any, Any], Any]
+_Metadata = Sequence[tuple[str, str | bytes]]
+
+
+class Method(NamedTuple):
+    """What a method asks for, the message that it takes, and the one that it gives.
+
+    `under` is the field of the answer that holds what is told; without one it is the answer.
+    """
+
+    ask: Ask
+    takes: type[Message]
+    gives: type[Message]
+    under: str = ""
+
+
+METHODS: Mapping[str, Method] = {
+    "ServerLive": Method(Ask.LIVE, messages.ServerLiveRequest, messages.ServerLiveResponse),
+    "ServerReady": Method(Ask.READY, messages.ServerReadyRequest, messages.ServerReadyResponse),
+    "ModelReady": Method(Ask.MODEL_READY, messages.ModelReadyRequest, messages.ModelReadyResponse),
+    "ServerMetadata": Method(
+        Ask.SERVER, messages.ServerMetadataRequest, messages.ServerMetadataResponse
+    ),
+    "ModelMetadata": Method(
+        Ask.MODEL, messages.ModelMetadataRequest, messages.ModelMetadataResponse
+    ),
+    "ModelInfer": Method(Ask.INFER, messages.ModelInferRequest, messages.ModelInferResponse),
+    "ModelConfig": Method(
+        Ask.CONFIG, messages.ModelConfigRequest, messages.ModelConfigResponse, "config"
+    ),
+    "ModelStatistics": Method(
+        Ask.STATISTICS, messages.ModelStatisticsRequest, messages.ModelStatisticsResponse
+    ),
+    "RepositoryIndex": Method(
+        Ask.INDEX, messages.RepositoryIndexRequest, messages.RepositoryIndexResponse
+    ),
+    "RepositoryModelLoad": Method(
+        Ask.LOAD, messages.RepositoryModelLoadRequest, messages.RepositoryModelLoadResponse
+    ),
+    "RepositoryModelUnload": Method(
+        Ask.UNLOAD, messages.RepositoryModelUnloadRequest, messages.RepositoryModelUnloadResponse
+    ),
+}
+"""Every method of the service that takes one message and gives one."""
+
+_STREAM = "ModelStreamInfer"
+
+
+class GrpcCalls:
+    """Answers every gRPC call of the inference port."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self._durations: dict[tuple[str, str, str], Histogram] = {}
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Give what a gRPC server calls."""
+        methods = {
+            name: grpc.unary_unary_rpc_method_handler(
+                partial(self._call, name, self._infer if method.ask is Ask.INFER else self._tell),
+                request_deserializer=method.takes.FromString,
+                response_serializer=method.gives.SerializeToString,
+            )
+            for name, method in METHODS.items()
+        }
+        methods[_STREAM] = grpc.stream_stream_rpc_method_handler(partial(self._refuse_stream))
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    async def _call(self, name: str, run: _Handler, message: Any, context: Any) -> Any:
+        """Answer one call; a client that leaves cancels it."""
+        reception = self._reception
+        visit = reception.arrive()
+        reception.open_requests += 1
+        error: WeirError | None = None
+        try:
+            answer = await run((name, visit, message), context)
+        except asyncio.CancelledError:
+            error, _ = reception.failed(visit, ClientGone("the client left before its answer"))
+            raise
+        except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
+            error, request_id = reception.failed(visit, raised)
+            await _abort(context, error, request_id)
+        finally:
+            reception.open_requests -= 1
+            self._count(name, error, visit)
+        if visit.exchange is not None:
+            # The answer leaves when this returns; recording it must not come before.
+            asyncio.get_running_loop().call_soon(visit.exchange.answered, reception.gateway.shadows)
+        return answer
+
+    async def _infer(self, called: tuple[str, Visit, Any], context: Any) -> Message:
+        _, visit, message = called
+        caller = _caller(context)
+        version = message.model_version
+        asked_for = visit.endpoint = Endpoint(
+            Ask.INFER, message.model_name, pin(message.model_name, version) if version else None
+        )
+        self._reception.admit(asked_for, caller)
+        asked = grpc_request.read(message)
+        exchange = self._reception.begin(visit, caller, asked, _CALL)
+        outputs = await exchange.run(asked, visit.deadline)
+        answering = str(exchange.version)
+        context.set_trailing_metadata(
+            (
+                ("weir-prediction-id", exchange.prediction_id),
+                ("weir-version", answering),
+                ("weir-arm", exchange.role.value),
+            )
+        )
+        return grpc_answer.write(exchange.model, answering, asked.id, exchange.said(), outputs)
+
+    async def _tell(self, called: tuple[str, Visit, Any], context: Any) -> Message:
+        name, visit, message = called
+        method = METHODS[name]
+        caller = _caller(context)
+        asked_for = visit.endpoint = _endpoint(method.ask, message)
+        principal = self._reception.admit(asked_for, caller)
+        said = await self._reception.describe(asked_for, _asked(message), principal)
+        told: Said = {method.under: said} if method.under else said
+        answer: Message = ParseDict(told, method.gives(), ignore_unknown_fields=True)
+        return answer
+
+    async def _refuse_stream(self, _messages: Any, context: Any) -> None:
+        error = NotSupported("streams are not supported: use ModelInfer for each request")
+        await _abort(context, error, self._reception.gateway.request_id())
+
+    def _count(self, name: str, error: WeirError | None, visit: Visit) -> None:
+        key = (name, status_of(error), visit.code)
+        histogram = self._durations.get(key)
+        if histogram is None:
+            histogram = self._reception.gateway.recorder.counts.histogram(
+                names.CALL_DURATION, _SYSTEM, f"{SERVICE}/{name}", key[1], visit.code
+            )
+            self._durations[key] = histogram
+        histogram.record(perf_counter() - visit.started)
+
+
+def _caller(context: Any) -> Caller:
+    metadata: _Metadata = context.invocation_metadata() or ()
+    caller = Caller.of(
+        (name.encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in metadata
+    )
+    left_s = context.time_remaining()
+    if left_s is not None:
+        caller.timeout_s = min(left_s, caller.timeout_s or left_s)
+    return caller
+
+
+def _endpoint(ask: Ask, message: Any) -> Endpoint:
+    """Give what a message about models speaks of."""
+    if ask in (Ask.LOAD, Ask.UNLOAD):
+        return Endpoint(ask, message.model_name or message.repository_name)
+    if not hasattr(message, "name"):
+        return Endpoint(ask)
+    if ask is Ask.STATISTICS and not message.name:
+        return Endpoint(Ask.ALL_STATISTICS)
+    version = pin(message.name, message.version) if message.version else None
+    return Endpoint(ask, message.name, version)
+
+
+def _asked(message: Any) -> dict[str, object]:
+    """Give what a message asks for, as the body of the same request over HTTP would."""
+    asked: dict[str, object] = {}
+    if hasattr(message, "ready"):
+        asked["ready"] = message.ready
+    if hasattr(message, "parameters"):
+        asked["parameters"] = dict.fromkeys(message.parameters, "")
+    return asked
+
+
+async def _abort(context: Any, error: WeirError, request_id: str) -> None:
+    """End a call with an error; its code and the request's id stand in the trailing metadata."""
+    metadata = (("weir-error-code", error.code), ("weir-request-id", request_id))
+    await context.abort(grpc.StatusCode[status_of(error)], error.message, metadata)
+
+
+_CALL = Call(
+    f"{SERVICE}/ModelInfer",
+    {names.RPC_SYSTEM: _SYSTEM, names.RPC_METHOD: f"{SERVICE}/ModelInfer"},
+    names.RPC_STATUS,
+    status_of,
+)

@@ -1,0 +1,58 @@
+"""The standard health service (grpc.health.v1), told by the gateway's own readiness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from serve.edge.grpc_calls import SERVICE
+from serve.edge.reception import Reception
+
+HEALTH = "grpc.health.v1.Health"
+_KNOWN = ("", SERVICE)
+_LOOK_AGAIN_S = 0.5
+
+
+class Health:
+    """Says whether the gateway, or the inference service, can be used."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Give what a gRPC server calls."""
+        read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
+        return grpc.method_handlers_generic_handler(
+            HEALTH,
+            {
+                "Check": grpc.unary_unary_rpc_method_handler(self._check, read, write),
+                "Watch": grpc.unary_stream_rpc_method_handler(self._watch, read, write),
+            },
+        )
+
+    async def _check(self, asked: Any, context: Any) -> HealthCheckResponse:
+        if asked.service not in _KNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return HealthCheckResponse(status=self._status(asked.service))
+
+    async def _watch(self, asked: Any, _context: Any) -> AsyncIterator[HealthCheckResponse]:
+        """Tell the status now and whenever it changes, until the client leaves."""
+        told = None
+        while not self._reception.draining or told is None:
+            status = self._status(asked.service)
+            if status != told:
+                told = status
+                yield HealthCheckResponse(status=status)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _status(self, service: str) -> int:
+        if service not in _KNOWN:
+            unknown: int = HealthCheckResponse.SERVICE_UNKNOWN
+            return unknown
+        ready = self._reception.ready()
+        status: int = HealthCheckResponse.SERVING if ready else HealthCheckResponse.NOT_SERVING
+        return status

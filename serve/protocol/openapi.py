@@ -1,0 +1,208 @@
+"""The OpenAPI document of the inference port over HTTP, made from the table of its paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version as package_version
+from typing import Any
+
+from registry.routing import ALIASES
+from registry.signature import Datatype
+from serve.protocol.paths import POSTED, Ask
+
+Schema = dict[str, Any]
+
+_OF_VERSION = frozenset({Ask.MODEL, Ask.MODEL_READY, Ask.INFER, Ask.CONFIG, Ask.STATISTICS})
+"""What can be asked of one version too."""
+_OPEN = frozenset({Ask.SERVER, Ask.LIVE, Ask.READY, Ask.OPENAPI})
+_STRING: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer", "minimum": 0}
+_FLAG: Schema = {"type": "boolean"}
+_ANY: Schema = {"type": "object"}
+_SHAPE: Schema = {"type": "array", "items": {"type": "integer"}}
+
+
+def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """An object of these properties and no others."""
+    return {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Schema, least: int = 0) -> Schema:
+    return {"type": "array", "items": items, "minItems": least}
+
+
+_SCALAR: Schema = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+_PARAMETERS: Schema = {"type": "object", "additionalProperties": _SCALAR}
+_DATATYPE: Schema = {"type": "string", "enum": [datatype.value for datatype in Datatype]}
+_SIZES: Schema = _list({"type": "integer", "minimum": 0, "maximum": 2**31 - 1})
+_DATA: Schema = {"type": "array", "description": "The elements, flat or nested as the shape says."}
+
+_SCHEMAS: Mapping[str, Schema] = {
+    "Parameters": {
+        **_PARAMETERS,
+        "properties": {
+            "timeout": {**_WHOLE, "description": "Microseconds that the client waits; 0 for none."},
+            "binary_data_output": {**_FLAG, "description": "Whether outputs come packed."},
+        },
+    },
+    "Input": _object(
+        {"name": _STRING, "shape": _SIZES, "datatype": _DATATYPE},
+        {"data": _DATA, "parameters": _PARAMETERS},
+    ),
+    "WantedOutput": _object({"name": _STRING}, {"parameters": _PARAMETERS}),
+    "InferRequest": _object(
+        {"inputs": _list(_ref("Input"), 1)},
+        {
+            "id": _STRING,
+            "model_name": _STRING,
+            "parameters": _ref("Parameters"),
+            "outputs": _list(_ref("WantedOutput")),
+        },
+    ),
+    "Output": _object(
+        {"name": _STRING, "shape": _SHAPE, "datatype": _DATATYPE},
+        {"data": _DATA, "parameters": _PARAMETERS},
+    ),
+    "InferResponse": _object(
+        {"model_name": _STRING, "model_version": _STRING, "outputs": _list(_ref("Output"))},
+        {"id": _STRING, "parameters": _PARAMETERS},
+    ),
+    "Tensor": _object({"name": _STRING, "datatype": _DATATYPE, "shape": _SHAPE}),
+    "Error": _object({"error": _STRING, "code": _STRING, "request_id": _STRING}),
+}
+
+_ANSWERS: Mapping[Ask, Schema] = {
+    Ask.SERVER: _object({"name": _STRING, "version": _STRING, "extensions": _list(_STRING)}),
+    Ask.LIVE: _object({"live": _FLAG}),
+    Ask.READY: _object({"ready": _FLAG, "live": _FLAG}),
+    Ask.MODELS: _object({"models": _list(_STRING)}),
+    Ask.MODEL: _object(
+        {
+            "name": _STRING,
+            "versions": _list(_STRING),
+            "platform": _STRING,
+            "inputs": _list(_ref("Tensor")),
+            "outputs": _list(_ref("Tensor")),
+        }
+    ),
+    Ask.MODEL_READY: _object({"name": _STRING, "ready": _FLAG}),
+    Ask.INFER: _ref("InferResponse"),
+    Ask.CONFIG: _ANY,
+    Ask.STATISTICS: _object({"model_stats": _list(_ANY)}),
+    Ask.ALL_STATISTICS: _object({"model_stats": _list(_ANY)}),
+    Ask.INDEX: _list(
+        _object({"name": _STRING, "version": _STRING, "state": _STRING, "reason": _STRING})
+    ),
+    Ask.LOAD: _object({"model_name": _STRING, "isLoaded": _FLAG}),
+    Ask.UNLOAD: _object({"model_name": _STRING, "isUnloaded": _FLAG}),
+    Ask.OPENAPI: _ANY,
+}
+_SUMMARIES: Mapping[Ask, str] = {
+    Ask.SERVER: "What the server is",
+    Ask.LIVE: "Whether it lives",
+    Ask.READY: "Whether it is ready",
+    Ask.MODELS: "The models that are served",
+    Ask.MODEL: "What a model takes and gives",
+    Ask.MODEL_READY: "Whether a model is ready",
+    Ask.INFER: "Ask a model",
+    Ask.CONFIG: "A model's configuration, in Triton's terms",
+    Ask.STATISTICS: "What a model has done",
+    Ask.ALL_STATISTICS: "What all models have done",
+    Ask.INDEX: "All registered versions",
+    Ask.LOAD: "Have a model served",
+    Ask.UNLOAD: "Have a model no longer served",
+    Ask.OPENAPI: "This document",
+}
+_REPOSITORY_BODY: Schema = {"type": "object", "properties": {"parameters": {"type": "object"}}}
+_INDEX_BODY: Schema = {"type": "object", "properties": {"ready": _FLAG}}
+
+
+@cache
+def document() -> Schema:
+    """Give the document; the same object every time."""
+    paths: dict[str, Schema] = {}
+    for ask in Ask:
+        paths[ask.value] = _path(ask, ask.value)
+        if ask in _OF_VERSION:
+            path = ask.value.replace("{model}", "{model}/versions/{version}")
+            paths[path] = _path(ask, path)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Weir inference",
+            "version": package_version("weir-gateway"),
+            "description": "The Open Inference Protocol v2 with its binary tensor data, "
+            "classification, model configuration, model repository and statistics extensions.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(_SCHEMAS),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _path(ask: Ask, path: str) -> Schema:
+    return {"post" if ask in POSTED else "get": _operation(ask, path)}
+
+
+def _operation(ask: Ask, path: str) -> Schema:
+    versioned = "{version}" in path
+    operation: Schema = {
+        "operationId": ask.name.lower() + ("_of_version" if versioned else ""),
+        "summary": _SUMMARIES[ask],
+        "parameters": _path_parameters(path),
+        "responses": {"200": _answer(ask), "default": _error()},
+        "security": [] if ask in _OPEN else [{"key": []}, {}],
+    }
+    if ask in (Ask.READY, Ask.MODEL_READY):
+        content = {"schema": {"anyOf": [_ANSWERS[ask], _ref("Error")]}}
+        operation["responses"]["503"] = {
+            "description": "Not ready.",
+            "content": {"application/json": content},
+        }
+    if ask in POSTED:
+        operation["requestBody"] = _body(ask)
+    return operation
+
+
+def _path_parameters(path: str) -> list[Schema]:
+    schemas: Mapping[str, Schema] = {
+        "model": {"type": "string", "minLength": 1},
+        "version": {"anyOf": [{"type": "integer", "minimum": 0}, {"enum": list(ALIASES)}]},
+    }
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in schemas.items()
+        if f"{{{name}}}" in path
+    ]
+
+
+def _body(ask: Ask) -> Schema:
+    if ask is Ask.INFER:
+        content: Schema = {"application/json": {"schema": _ref("InferRequest")}}
+        return {"required": True, "content": content}
+    schema = _INDEX_BODY if ask is Ask.INDEX else _REPOSITORY_BODY
+    return {"required": False, "content": {"application/json": {"schema": schema}}}
+
+
+def _answer(ask: Ask) -> Schema:
+    content: Schema = {"application/json": {"schema": _ANSWERS[ask]}}
+    if ask is Ask.INFER:
+        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+    return {"description": _SUMMARIES[ask] + ".", "content": content}
+
+
+def _error() -> Schema:
+    content = {"application/json": {"schema": _ref("Error")}}
+    return {"description": "What is wrong, in one sentence.", "content": content}

@@ -1,0 +1,1 @@
+"""The protocol: what bytes and messages mean, and what is refused."""
