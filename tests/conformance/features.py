@@ -38,6 +38,7 @@ FEATURES: Mapping[str, str] = MappingProxyType(
         "zero_rows": "a batch of no rows",
         "large": "8 MiB there and back",
         "concurrent": "80 requests at a time",
+        "sequence": "sequences are refused",
         "classification": "the best classes of a score",
         "timeout": "the parameter `timeout`, in µs, is kept",
         "client_timeout": "the client gives up; the gateway does not mind",

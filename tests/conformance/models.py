@@ -56,6 +56,44 @@ def identity(kinds: Mapping[str, int], shape: Shape) -> ModelProto:
     )
 
 
+def slow(size: int = 512, rounds: int = 30) -> ModelProto:
+    """Gives its input back plus 1, after some tenths of a second of multiplying matrices."""
+    kept = tensor("kept", [size, size])
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("MatMul", ["kept", "weights"], ["kept_on"]),
+        ],
+        "body",
+        [tensor("round", [], TensorProto.INT64), tensor("go", [], TensorProto.BOOL), kept],
+        [tensor("go_on", [], TensorProto.BOOL), tensor("kept_on", [size, size])],
+    )
+    nodes = [
+        # It depends on the input, so that it cannot be worked out once and for all.
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["weights", "nothing"], ["begin"]),
+        helper.make_node("Loop", ["rounds", "yes", "begin"], ["end"], body=body),
+        helper.make_node("ReduceSum", ["end"], ["sum"], keepdims=0),
+        helper.make_node("Div", ["sum", "size"], ["one"]),
+        helper.make_node("Add", ["x", "one"], ["y"]),
+    ]
+    constants = {
+        # Its powers are all the same, and its elements sum up to `size`.
+        "weights": np.full((size, size), 1 / size, np.float32),
+        "zero": np.float32(0),
+        "size": np.float32(size),
+        "rounds": np.int64(rounds),
+        "yes": np.bool_(True),
+    }
+    return model(
+        nodes,
+        [tensor("x", ["N", 1])],
+        [tensor("y", ["N", 1])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+
+
 def all_models() -> dict[str, tuple[ModelProto, ...]]:
     """The versions of every model, by its name."""
     floats = {"FP32": TensorProto.FLOAT}
@@ -68,6 +106,7 @@ def all_models() -> dict[str, tuple[ModelProto, ...]]:
         "dynamic": (identity(floats, ["N", "M"]),),
         "image": (identity(floats, ["N", 3, 4, 4]),),
         "labels": (identity(floats, ["N", 5]),),
+        "slow": (slow(),),
     }
 
 

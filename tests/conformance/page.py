@@ -27,6 +27,7 @@ _NOTES = """\
 
 - **Streams** (`ModelStreamInfer`): one request has one answer here. The call ends with
   `UNIMPLEMENTED` and a sentence.
+- **Sequences**: every request stands for itself. 501 or `UNIMPLEMENTED`.
 - **Strings that are not UTF-8**: ONNX strings are text. The answer is 400 or `INVALID_ARGUMENT`.
 - **Loading and unloading** while `repository.control` is false, as it is unless it is set: 403 or
   `PERMISSION_DENIED`.

@@ -64,7 +64,7 @@ _TRITON_GRPC: Absent = {
 _KSERVE: Absent = {
     "the client has no way to name a version": VERSIONS,
     "the client has no method for it": ("server_metadata", "model_metadata", *EXTENSIONS),
-    "the client has no option for it": ("gzip", "deflate"),
+    "the client has no option for it": ("gzip", "deflate", "sequence"),
 }
 _KSERVE_REST: Absent = {**_TRITON_HTTP, **_KSERVE}
 _KSERVE_GRPC: Absent = {**_TRITON_GRPC, **_KSERVE, _NO_SUCH_REQUEST: ("stream",)}
@@ -77,6 +77,7 @@ _PLAIN_HTTP: Absent = {
         "dynamic",
         "large",
         "concurrent",
+        "sequence",
         "classification",
         "client_timeout",
     ),

@@ -18,6 +18,7 @@ from tests.conformance.clients.trying import Features, raises, same
 ONES = np.ones((1, 16), np.int32)
 COUNT = np.arange(16, dtype=np.int32).reshape(1, 16)
 SCORES = np.array([[0.1, 0.5, 0.05, 0.3, 0.05], [0.9, 0.02, 0.03, 0.01, 0.04]], np.float32)
+ZERO = np.zeros((1, 1), np.float32)
 PARALLEL = 80
 
 Infer = Callable[..., Awaitable[Any]]
@@ -200,12 +201,12 @@ def _time(feature: Features, kserve: KServe) -> None:
 
     @feature("timeout")
     def timeout() -> None:
-        sum_and_difference(ask("simple", *pair(), parameters={"timeout": 20_000_000}))
+        ask("slow", tensor("x", ZERO), parameters={"timeout": 20_000_000})
         with raises(kserve.error, kserve.late):
-            ask("simple", *pair(), parameters={"timeout": 1})
+            ask("slow", tensor("x", ZERO), parameters={"timeout": int(trying.HASTY_S * 1e6)})
 
     @feature("client_timeout")
     def client_timeout() -> None:
         with raises(kserve.timeout):
-            ask("simple", *pair(), timeout=1e-6)
+            ask("slow", tensor("x", ZERO), timeout=trying.HASTY_S)
         sum_and_difference(ask("simple", *pair()))

@@ -95,7 +95,9 @@ def _json(feature: Features, http: httpx.Client) -> None:
 
     @feature("timeout")
     def timeout() -> None:
-        late = http.post("/v2/models/simple/infer", json=body(parameters={"timeout": 1}))
+        hasty = {"timeout": int(trying.HASTY_S * 1e6)}
+        slow = {"inputs": [tensor("x", np.zeros((1, 1)), "FP32")], "parameters": hasty}
+        late = http.post("/v2/models/slow/infer", json=slow)
         assert late.status_code == 504, late.text
 
 

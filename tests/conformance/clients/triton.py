@@ -27,6 +27,7 @@ class Triton:
     unknown: str
     late: str
     forbidden: str
+    unsupported: str
 
     def input(self, name: str, data: Any, **options: bool) -> Any:
         """An input with its data."""
@@ -45,6 +46,10 @@ class Triton:
         zero = self.input("x", np.zeros((1, 1), np.float32))
         answer = self.client.infer("versions", [zero], model_version=version)
         return float(answer.as_numpy("y")[0, 0])
+
+    def slow(self) -> list[Any]:
+        """The input of the model `slow`."""
+        return [self.input("x", np.zeros((1, 1), np.float32))]
 
     def pair(self) -> list[Any]:
         """The two inputs of the model `simple`."""

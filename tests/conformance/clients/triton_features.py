@@ -96,8 +96,13 @@ def _inference(feature: Features, triton: Triton) -> None:
     @feature("parameters")
     def parameters() -> None:
         extra = {"text": "a", "whole": 3, "flag": True, "real": 0.5}
-        options = {"priority": 1, "sequence_id": 7, "parameters": extra}
-        sum_and_difference(client.infer("simple", triton.pair(), **options))
+        answer = client.infer("simple", triton.pair(), priority=1, parameters=extra)
+        sum_and_difference(answer)
+
+    @feature("sequence")
+    def sequence() -> None:
+        with raises(InferenceServerException, triton.unsupported, "sequence"):
+            client.infer("simple", triton.pair(), sequence_id=7, sequence_start=True)
 
     @feature("classification")
     def classification() -> None:
@@ -108,9 +113,9 @@ def _inference(feature: Features, triton: Triton) -> None:
 
     @feature("timeout")
     def timeout() -> None:
-        sum_and_difference(client.infer("simple", triton.pair(), timeout=20_000_000))
+        client.infer("slow", triton.slow(), timeout=20_000_000)
         with raises(InferenceServerException, triton.late):
-            client.infer("simple", triton.pair(), timeout=1)
+            client.infer("slow", triton.slow(), timeout=int(trying.HASTY_S * 1e6))
 
 
 def _datatypes(feature: Features, triton: Triton) -> None:

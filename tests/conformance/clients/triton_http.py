@@ -7,7 +7,7 @@ from gevent import Timeout
 
 from tests.conformance.clients.triton import sum_and_difference
 from tests.conformance.clients.triton_over_http import collect_http, triton
-from tests.conformance.clients.trying import Features, addresses, raises
+from tests.conformance.clients.trying import HASTY_S, Features, addresses, raises
 
 PARALLEL = 8
 
@@ -32,10 +32,10 @@ def main() -> None:
         @feature("client_timeout")
         def client_timeout() -> None:
             with (
-                tensors.InferenceServerClient(where["http"], network_timeout=1e-6) as hasty,
+                tensors.InferenceServerClient(where["http"], network_timeout=HASTY_S) as hasty,
                 raises((TimeoutError, Timeout)),
             ):
-                hasty.infer("simple", made.pair())
+                hasty.infer("slow", made.slow())
             sum_and_difference(client.infer("simple", made.pair()))
 
         @feature("trailing_slash")

@@ -8,7 +8,7 @@ from tritonclient.http import aio
 
 from tests.conformance.clients.triton import sum_and_difference
 from tests.conformance.clients.triton_over_http import collect_http, triton
-from tests.conformance.clients.trying import Blocking, Features, addresses, raises
+from tests.conformance.clients.trying import HASTY_S, Blocking, Features, addresses, raises
 
 PARALLEL = 80
 
@@ -39,9 +39,9 @@ def main() -> None:
 
     @feature("client_timeout")
     def client_timeout() -> None:
-        hasty = Blocking(loop.run_until_complete(connect(where["http"], 1e-6)), loop)
+        hasty = Blocking(loop.run_until_complete(connect(where["http"], HASTY_S)), loop)
         with raises(TimeoutError):
-            hasty.infer("simple", made.pair())
+            hasty.infer("slow", made.slow())
         hasty.close()
         sum_and_difference(client.infer("simple", made.pair()))
 

@@ -33,7 +33,13 @@ CONTENTS = {
 
 def triton(client: Any, open_client: Any) -> Triton:
     """A client with gRPC's way to name errors."""
-    codes = ("INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED", "PERMISSION_DENIED")
+    codes = (
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "DEADLINE_EXCEEDED",
+        "PERMISSION_DENIED",
+        "UNIMPLEMENTED",
+    )
     return Triton(
         client,
         open_client,
@@ -64,7 +70,7 @@ def collect_grpc(feature: Features, made: Triton, infer: Any) -> None:
     @feature("client_timeout")
     def client_timeout() -> None:
         with raises(InferenceServerException, made.late):
-            client.infer("simple", made.pair(), client_timeout=1e-6)
+            client.infer("slow", made.slow(), client_timeout=trying.HASTY_S)
         sum_and_difference(client.infer("simple", made.pair()))
 
     def compressed(algorithm: str) -> None:

@@ -15,7 +15,7 @@ from tests.conformance.clients.trying import Features, same
 
 def triton(client: Any, open_client: Any) -> Triton:
     """A client with HTTP's way to name errors."""
-    return Triton(client, open_client, tensors, {}, "[400]", "[404]", "[504]", "[403]")
+    return Triton(client, open_client, tensors, {}, "[400]", "[404]", "[504]", "[403]", "[501]")
 
 
 def collect_http(feature: Features, made: Triton) -> None:

@@ -31,6 +31,8 @@ DTYPES: Mapping[str, Any] = {
     "FP64": np.float64,
 }
 """What the model `everything` takes: for each datatype an input `in_<datatype>` of shape [N, 3]."""
+HASTY_S = 0.02
+"""Less than the model `slow` takes."""
 WORDS = ("naïve", "Straße", "日本", "")
 
 
