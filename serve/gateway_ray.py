@@ -44,7 +44,10 @@ class GatewayReplica:
     Requests are served by a loop of their own; Ray's loop only asks for tables and health.
     """
 
-    def __init__(self, settings: Settings, run_dir: Path) -> None:
+    async def __init__(  # type: ignore[misc] - Ray Serve awaits it
+        self, settings: Settings, run_dir: Path
+    ) -> None:
+        """Return when the replica listens: Ray Serve counts it as running from then on."""
         keep_replica_on_loopback()
         log_to(settings.data)
         self._settings = settings
@@ -65,8 +68,10 @@ class GatewayReplica:
             self._gateway.gauges,
         )
         self._shipper.start()
+        self._serving = asyncio.Event()
         self._following = asyncio.get_running_loop().create_task(self._follow())
         collect_seldom()
+        await self._serving.wait()
 
     async def check_health(self) -> None:
         """Fail when the loop that serves requests does not answer."""
@@ -119,6 +124,7 @@ class GatewayReplica:
             if table is not None:
                 await self._thread.run(self._apply(table))
                 applied = table.generation
+                self._serving.set()
 
     async def _apply(self, table: RouteTable) -> None:
         self._gateway.apply(table)

@@ -31,9 +31,12 @@ COMMANDS: Mapping[str, Entry] = {
     "route": Entry("serve.cli.route:route", "Show how a model's traffic is split, or change it."),
     "promote": Entry("serve.cli.route:promote", "Give a version all of the traffic."),
     "rollback": Entry("serve.cli.route:rollback", "Return to the version that served before."),
+    "load": Entry("serve.cli.load:load", "Serve a model again, or for the first time."),
+    "unload": Entry("serve.cli.load:unload", "Serve a model no longer, and end its processes."),
     "signals": Entry(
         "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
     ),
+    "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }
 

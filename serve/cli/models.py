@@ -54,6 +54,8 @@ def split_text(route: RouteView | None) -> str:
     """A split in one line, such as `1: 95 % stable, 2: 5 % canary, 3: shadow of 10 %`."""
     if route is None:
         return "none yet"
+    if not route.served:
+        return "unloaded"
     parts = [f"{arm.version}: {arm.weight:g} % {arm.role}" for arm in route.arms]
     if route.shadow:
         parts.append(f"{route.shadow.version}: shadow of {route.shadow.share:g} %")
@@ -78,7 +80,7 @@ def _row(version: VersionView, route: RouteView | None) -> tuple[Cell, ...]:
 
 def _share(version: int, route: RouteView | None) -> str:
     """What a route gives to one version."""
-    if route is None:
+    if route is None or not route.served:
         return "-"
     for arm in route.arms:
         if arm.version == version:

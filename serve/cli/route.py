@@ -81,7 +81,7 @@ def route(
         shown = client.route(name)
     else:
         shown = _change(client, name, weights, shadow, reason)
-    _show(shown, as_json)
+    show_route(shown, as_json)
 
 
 @click.command()
@@ -92,7 +92,7 @@ def route(
 @as_json
 def promote(name: str, version: int, reason: str, client: ControlClient, as_json: bool) -> None:
     """Give a version all of the traffic; the one before stays warm for a rollback."""
-    _show(client.promote(name, version, reason), as_json)
+    show_route(client.promote(name, version, reason), as_json)
 
 
 @click.command()
@@ -102,7 +102,7 @@ def promote(name: str, version: int, reason: str, client: ControlClient, as_json
 @as_json
 def rollback(name: str, reason: str, client: ControlClient, as_json: bool) -> None:
     """Return to the version that served before; a split ends at its stable version."""
-    _show(client.rollback(name, reason), as_json)
+    show_route(client.rollback(name, reason), as_json)
 
 
 def _change(
@@ -139,7 +139,8 @@ def _kept_shadow(now: RouteView | None, weights: Mapping[int, float]) -> Shadow 
     return now.shadow.version, now.shadow.share
 
 
-def _show(shown: RouteView, as_json: bool) -> None:
+def show_route(shown: RouteView, as_json: bool) -> None:
+    """Print a route, with the state that it is in."""
     from serve.cli.printing import console, line, print_json, table  # noqa: PLC0415
 
     if as_json:
@@ -154,4 +155,6 @@ def _show(shown: RouteView, as_json: bool) -> None:
     out = console()
     out.print(line(f"{shown.model}, generation {shown.generation}", "bold"))
     out.print(line(f"since {shown.created_at}, by {shown.created_by}{why}"))
+    if not shown.served:
+        out.print(line(f"unloaded; to serve it as below: weir load {shown.model}", "yellow"))
     out.print(table(("VERSION", "ROLE", "TRAFFIC"), rows))

@@ -26,6 +26,7 @@ _TAGS = [
     {"name": "models", "description": "Models, their versions, and the files they are made of."},
     {"name": "traffic", "description": "Which version answers how much of the traffic."},
     {"name": "signals", "description": "What the monitors conclude, and the numbers behind it."},
+    {"name": "keys", "description": "Who may call, as what, and how often."},
     {"name": "audit", "description": "Who changed what, when and why."},
     {"name": "health", "description": "For probes and scrapers."},
 ]

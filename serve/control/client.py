@@ -15,6 +15,14 @@ from pydantic import BaseModel, ValidationError
 from configs.errors import BadInput, DeadlineExceeded, InternalError, Unavailable, WeirError
 from configs.explain import explain
 from registry.card import Card
+from registry.keys import AccessRole
+from serve.control.key_schemas import (
+    CreatedKeyView,
+    CreateKeyBody,
+    KeysView,
+    KeyView,
+    RevokeKeyBody,
+)
 from serve.control.schemas import (
     ArtifactView,
     AuditCheckView,
@@ -23,6 +31,7 @@ from serve.control.schemas import (
     Body,
     ErrorView,
     HealthView,
+    LoadBody,
     ModelSummaryView,
     ModelsView,
     ModelView,
@@ -135,6 +144,37 @@ class ControlClient:
         """Return to the version that was stable before."""
         body = _body(RollbackBody, reason=reason)
         return self._change("POST", f"{_model(name)}:rollback", body, RouteView)
+
+    def load(self, name: str, reason: str = "") -> RouteView:
+        """Serve a model as it was before, or its latest version if it never was served."""
+        body = _body(LoadBody, reason=reason)
+        return self._change("POST", f"{_model(name)}:load", body, RouteView)
+
+    def unload(self, name: str, reason: str = "") -> RouteView:
+        """Serve a model no longer."""
+        body = _body(LoadBody, reason=reason)
+        return self._change("POST", f"{_model(name)}:unload", body, RouteView)
+
+    def keys(self) -> tuple[KeyView, ...]:
+        """All API keys, oldest first, also those that were revoked or have expired."""
+        return self._get("/v1/keys", KeysView).keys
+
+    def create_key(
+        self,
+        name: str,
+        role: AccessRole,
+        rate_per_s: float | None = None,
+        expires_at: datetime | None = None,
+    ) -> CreatedKeyView:
+        """Make an API key; its token is in this answer and nowhere else."""
+        values = {"role": role, "rate_per_s": rate_per_s, "expires_at": expires_at}
+        body = _body(CreateKeyBody, name=name, **values)
+        return self._change("POST", "/v1/keys", body, CreatedKeyView)
+
+    def revoke_key(self, key_id: str, reason: str = "") -> KeyView:
+        """End an API key; no gateway replica takes it any more when this returns."""
+        body = _body(RevokeKeyBody, reason=reason)
+        return self._change("POST", f"/v1/keys/{quote(key_id, safe='')}:revoke", body, KeyView)
 
     def signals(self, name: str) -> SignalsView:
         """What the monitors say of every version in every role that has had traffic."""

@@ -21,7 +21,7 @@ from serve.control.replicas import VersionKey
 from serve.control.service import Process, VersionStatus
 from serve.models import host_ray
 from serve.models.addresses import addresses, folder, host_pid
-from serve.node.names import EXPORTER, GATEWAY_APP, NAMESPACE, OBSERVER, version_app
+from serve.node.names import EXPORTER, NAMESPACE, OBSERVER, gateway_app, gateway_number, version_app
 
 _RUNNING = ApplicationStatus.RUNNING
 _STATES = {
@@ -47,7 +47,8 @@ class RayFleet:
 
     async def start_gateway(self) -> None:
         """Have gateway replicas running; does nothing when they run already."""
-        if (await self._states()).get(GATEWAY_APP) is not _RUNNING:
+        states = await self._states()
+        if not any(states[gateway_app(number)] is _RUNNING for number in _gateways(states)):
             await self.replace_gateway()
 
     async def start(self, version: Version) -> None:
@@ -70,10 +71,17 @@ class RayFleet:
         return found
 
     async def replace_gateway(self) -> None:
-        """Put new gateway replicas in the place of the present ones."""
+        """Put new gateway replicas in the place of the present ones.
+
+        The new ones are an application of their own, which listens before the old one is ended:
+        the gRPC port is nobody's while no replica has it.
+        """
+        old = _gateways(await self._states())
         async with self._configuring:
             application = gateway_ray.application(self._settings, self._run_dir)
-        await self._run(application, GATEWAY_APP)
+        await self._run(application, gateway_app(max(old, default=0) + 1))
+        for number in old:
+            await asyncio.to_thread(ray_serve.delete, gateway_app(number), _blocking=False)
 
     async def replace_version(self, version: Version) -> None:
         """Put new replicas in the place of a version's present ones."""
@@ -111,6 +119,11 @@ class RayFleet:
         async with self._configuring:
             status = await asyncio.to_thread(ray_serve.status)
         return {name: application.status for name, application in status.applications.items()}
+
+
+def _gateways(states: Mapping[str, ApplicationStatus]) -> list[int]:
+    """Give the numbers of the gateways that there are."""
+    return [number for name in states if (number := gateway_number(name)) is not None]
 
 
 def _version_of(name: str) -> VersionKey | None:

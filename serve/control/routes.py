@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from configs.errors import NotFound, NotReady
-from registry.records import Route
+from serve.control.answers import errors as _errors
+from serve.control.answers import tagged as _tagged
+from serve.control.key_routes import keys
+from serve.control.loading_routes import loading
 from serve.control.requests import (
     KEYED,
     Actor,
@@ -23,7 +26,6 @@ from serve.control.schemas import (
     AuditCheckView,
     AuditPageView,
     AuditView,
-    ErrorView,
     HealthView,
     ModelSummaryView,
     ModelsView,
@@ -40,32 +42,10 @@ from serve.control.schemas import (
     SignalsView,
     VersionsView,
     VersionView,
-    etag,
 )
 from serve.control.service import Control
 
 ARTIFACTS = "/v1/artifacts"
-_MEANINGS = {
-    400: "The request cannot be understood.",
-    404: "No such model or version.",
-    409: "The change does not fit the present state, or its key was used for another change.",
-    412: "Somebody else changed the route first.",
-    413: "The body is too large.",
-    415: "The body is in an encoding that is not understood.",
-    422: "The model, card or profile cannot be accepted; the sentence says why.",
-    503: "Not ready, or overloaded: try again.",
-}
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route can answer besides its success, for the documentation."""
-    named: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorView, "description": _MEANINGS[status]}
-        for status in sorted({400, *statuses})
-    }
-    return {**named, "default": {"model": ErrorView, "description": "Any other error."}}
-
-
 _CHANGE = _errors(404, 409, 412, 413, 503)
 _FILE = {
     "required": True,
@@ -82,7 +62,7 @@ signals = APIRouter(tags=["signals"])
 audit = APIRouter(tags=["audit"])
 health = APIRouter(tags=["health"])
 system = APIRouter(tags=["system"])
-ROUTERS = (models, traffic, signals, audit, system, health)
+ROUTERS = (models, traffic, loading, signals, audit, keys, system, health)
 
 
 @models.post(
@@ -292,8 +272,3 @@ async def _route(control: Control, model: str) -> RouteView | None:
 async def _summary(control: Control, model: str) -> ModelSummaryView:
     count = len(await control.versions(model))
     return ModelSummaryView(model=model, versions=count, route=await _route(control, model))
-
-
-def _tagged(route: Route, response: Response) -> RouteView:
-    response.headers["ETag"] = etag(route.generation)
-    return RouteView.of(route)

@@ -80,6 +80,12 @@ class RollbackBody(Body):
     reason: OneLine = ""
 
 
+class LoadBody(Body):
+    """Why a model is loaded or unloaded."""
+
+    reason: OneLine = ""
+
+
 def etag(generation: int) -> str:
     """The `ETag` of a route at a generation, which `If-Match` takes."""
     return f'"{generation}"'
@@ -175,7 +181,10 @@ class ShadowView(View):
 
 
 class RouteView(View):
-    """How a model's traffic is split at one generation, in percent."""
+    """How a model's traffic is split at one generation, in percent.
+
+    A route that is not `served` says how the model was served before it was unloaded.
+    """
 
     model: str
     generation: int
@@ -186,6 +195,7 @@ class RouteView(View):
     created_by: str
     created_at: str
     reason: str
+    served: bool = True
 
     @classmethod
     def of(cls, route: Route) -> RouteView:
@@ -210,6 +220,7 @@ class RouteView(View):
             created_by=route.created_by,
             created_at=route.created_at,
             reason=route.reason,
+            served=route.served,
         )
 
 

@@ -6,9 +6,19 @@ NAMESPACE = "weir"
 CONTROL = "weir-control"
 OBSERVER = "weir-observer"
 EXPORTER = "weir-exporter"
-GATEWAY_APP = "weir-gateway"
 HTTP_SOCKET = "http"
 CONTROL_SOCKET = "control"
+
+
+def gateway_app(number: int) -> str:
+    """Give the name of the Ray Serve application of the node's gateway of this number."""
+    return f"gateway/{number}"
+
+
+def gateway_number(name: str) -> int | None:
+    """Give the number in the name of a gateway's application, None in that of another."""
+    kind, _, number = name.partition("/")
+    return int(number) if kind == "gateway" else None
 
 
 def version_app(model: str, version: int) -> str:

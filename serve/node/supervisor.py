@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import selectors
 import shutil
@@ -25,6 +24,7 @@ from serve.node.descendants import adopt_orphans, end_descendants
 from serve.node.holder import Holder, listen, reserve
 from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
+from serve.node.owned import owned
 
 _DRIVER_DOWN_S = 4.3
 _END_S = 5.0
@@ -65,7 +65,7 @@ def supervise(settings: Settings, tell: Tell) -> None:
     """
     with (
         _signals() as heard,
-        _owned(settings.data),
+        owned(settings.data),
         _sockets(settings) as sockets,
         _reserved(settings) as grpc_port,
         _run_dir() as run_dir,
@@ -183,22 +183,6 @@ def _signals() -> Iterator[int]:
 
 def _note(_number: int, _frame: FrameType | None) -> None:
     """Do nothing: the signal's arrival is on the descriptor already."""
-
-
-@contextlib.contextmanager
-def _owned(data: Path) -> Iterator[None]:
-    """Own a data folder; `StartError` when another gateway does."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = (data / "weir.lock").open("w")
-    except OSError as error:
-        raise StartError(f"cannot use the data folder {data}: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(f"another gateway is running on the data folder {data}") from None
-        yield
 
 
 @contextlib.contextmanager

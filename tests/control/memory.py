@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,8 +13,20 @@ from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
 from monitors.signal import Signal, Verdict
 from registry.audit import next_entry, verify_chain
 from registry.card import Card, Task
+from registry.key_rules import Wanted, find_key, new_key, revoked
+from registry.keys import ID_BYTES, SECRET_BYTES, AccessRole, ApiKey, Token, new_token
+from registry.moments import utc_text
 from registry.records import AuditEntry, Route, Version
-from registry.routing import Change, first_route, promote, rollback, set_weights, split
+from registry.routing import (
+    Change,
+    first_route,
+    load,
+    promote,
+    rollback,
+    set_weights,
+    split,
+    unload,
+)
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.control.service import ArmSignals, Process, VersionStatus
 
@@ -32,6 +45,7 @@ class MemoryControl:
     files: dict[str, bytes] = field(default_factory=dict)
     registered: dict[str, list[Version]] = field(default_factory=dict)
     routes: dict[str, list[Route]] = field(default_factory=dict)
+    api_keys: dict[str, ApiKey] = field(default_factory=dict)
     log: list[AuditEntry] = field(default_factory=list)
     arms: tuple[ArmSignals, ...] = ()
     is_ready: bool = True
@@ -85,7 +99,7 @@ class MemoryControl:
     async def version_status(self, model: str) -> tuple[VersionStatus, ...]:
         """Ready if the route names it, else not hosted."""
         route = await self.route(model)
-        live = route.live_versions() if route else ()
+        live = route.live_versions() if route and route.served else ()
         return tuple(
             VersionStatus(version.number, "ready" if version.number in live else "not hosted")
             for version in self._known(model)
@@ -127,6 +141,48 @@ class MemoryControl:
         """Go back."""
         now = await self._routed(model, if_generation)
         return self._commit(rollback(now, Change(actor, _now(), reason)), "rollback")
+
+    async def load(self, model: str, actor: str, reason: str) -> Route:
+        """Serve again, or for the first time."""
+        now = await self.route(model)
+        why = Change(actor, _now(), reason)
+        if now is None:
+            number = self._known(model)[-1].number
+            wanted = split({number: 100}, None, [number])
+            return self._commit(first_route(model, wanted, why, SALT), "load")
+        return now if now.served else self._commit(load(now, why), "load")
+
+    async def unload(self, model: str, actor: str, reason: str) -> Route:
+        """Serve no longer."""
+        now = await self._routed(model, None)
+        return self._commit(unload(now, Change(actor, _now(), reason)), "unload")
+
+    async def keys(self) -> tuple[ApiKey, ...]:
+        """All keys."""
+        return tuple(self.api_keys.values())
+
+    async def create_key(
+        self,
+        name: str,
+        role: AccessRole,
+        rate_per_s: float | None,
+        expires_at: datetime | None,
+        actor: str,
+    ) -> tuple[ApiKey, Token]:
+        """Make a key."""
+        why = Change(actor, _now(), "")
+        token = new_token(secrets.token_bytes(ID_BYTES + SECRET_BYTES))
+        wanted = Wanted(name, role, rate_per_s, utc_text(expires_at) if expires_at else None)
+        key = self.api_keys[token.id] = new_key(wanted, token, why, self.api_keys.values())
+        self._write(actor, "create-key", f"keys/{key.id}", "")
+        return key, token
+
+    async def revoke_key(self, key_id: str, actor: str, reason: str) -> ApiKey:
+        """End a key."""
+        before = find_key(key_id, self.api_keys.values())
+        key = self.api_keys[key_id] = revoked(before, _now(), self.api_keys.values())
+        self._write(actor, "revoke-key", f"keys/{key_id}", reason)
+        return key
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What a test has put there."""
@@ -213,4 +269,4 @@ def signal(name: str, verdict: Verdict, **values: object) -> Signal:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat()
+    return utc_text(datetime.now(UTC))
