@@ -44,7 +44,8 @@ class GatewayReplica:
     Requests are served by a loop of their own; Ray's loop only asks for tables and health.
     """
 
-    async def __init__(  # type: ignore[misc] - Ray Serve awaits it
+    # Ray Serve awaits it.
+    async def __init__(  # type: ignore[misc]
         self, settings: Settings, run_dir: Path
     ) -> None:
         """Return when the replica listens: Ray Serve counts it as running from then on."""

@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from configs.errors import NotFound, NotReady
-from serve.control.answers import errors as _errors
-from serve.control.answers import tagged as _tagged
+from serve.control.answers import errors, tagged
 from serve.control.key_routes import keys
 from serve.control.loading_routes import loading
 from serve.control.requests import (
@@ -46,7 +45,7 @@ from serve.control.schemas import (
 from serve.control.service import Control
 
 ARTIFACTS = "/v1/artifacts"
-_CHANGE = _errors(404, 409, 412, 413, 503)
+_CHANGE = errors(404, 409, 412, 413, 503)
 _FILE = {
     "required": True,
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -69,7 +68,7 @@ ROUTERS = (models, traffic, loading, signals, audit, keys, system, health)
     ARTIFACTS,
     summary="Send a file",
     status_code=201,
-    responses=_errors(413, 415, 503),
+    responses=errors(413, 415, 503),
     openapi_extra={"requestBody": _FILE},
 )
 async def send_artifact(request: Request, control: Plane) -> ArtifactView:
@@ -78,7 +77,7 @@ async def send_artifact(request: Request, control: Plane) -> ArtifactView:
     return ArtifactView(digest=await control.put_artifact(file_of(request)))
 
 
-@models.get("/v1/models", summary="List models", responses=_errors())
+@models.get("/v1/models", summary="List models", responses=errors())
 async def list_models(control: Plane) -> ModelsView:
     """All registered models with their routes."""
     return ModelsView(
@@ -86,14 +85,14 @@ async def list_models(control: Plane) -> ModelsView:
     )
 
 
-@models.get("/v1/models/{model}", summary="Show a model", responses=_errors(404))
+@models.get("/v1/models/{model}", summary="Show a model", responses=errors(404))
 async def show_model(model: str, control: Plane) -> ModelView:
     """A model with its versions and its route."""
     versions = await _versions(control, model)
     return ModelView(model=model, versions=versions, route=await _route(control, model))
 
 
-@models.get("/v1/models/{model}/versions", summary="List versions", responses=_errors(404))
+@models.get("/v1/models/{model}/versions", summary="List versions", responses=errors(404))
 async def list_versions(model: str, control: Plane) -> VersionsView:
     """All versions of a model, oldest first."""
     return VersionsView(versions=await _versions(control, model))
@@ -103,7 +102,7 @@ async def list_versions(model: str, control: Plane) -> VersionsView:
     "/v1/models/{model}/versions",
     summary="Register a version",
     status_code=201,
-    responses=_errors(404, 409, 413, 422, 503),
+    responses=errors(404, 409, 413, 422, 503),
     dependencies=[KEYED],
 )
 async def register_version(
@@ -115,13 +114,13 @@ async def register_version(
     return RegisteredView(version=VersionView.of(made, states.get(made.number)), inferred=inferred)
 
 
-@traffic.get("/v1/models/{model}/route", summary="Show the route", responses=_errors(404))
+@traffic.get("/v1/models/{model}/route", summary="Show the route", responses=errors(404))
 async def show_route(model: str, control: Plane, response: Response) -> RouteView:
     """How the traffic is split now; the `ETag` is the route's generation."""
     route = await control.route(model)
     if route is None:
         raise NotFound(f"model {model!r} has no route yet: split its traffic first")
-    return _tagged(route, response)
+    return tagged(route, response)
 
 
 @traffic.put(
@@ -138,7 +137,7 @@ async def set_route(
     """Replace the whole split; answers when every gateway replica routes so."""
     shadow = (body.shadow.version, body.shadow.share) if body.shadow else None
     route = await control.set_route(model, body.weights, shadow, actor, body.reason, if_generation)
-    return _tagged(route, response)
+    return tagged(route, response)
 
 
 @traffic.post(
@@ -157,7 +156,7 @@ async def promote(
 ) -> RouteView:
     """Give a version all of the traffic; the one before stays warm for a rollback."""
     route = await control.promote(model, body.version, actor, body.reason, if_generation)
-    return _tagged(route, response)
+    return tagged(route, response)
 
 
 @traffic.post(
@@ -172,17 +171,17 @@ async def rollback(
     response: Response,
 ) -> RouteView:
     """Return to the version that was stable before; a split ends at its stable version."""
-    return _tagged(await control.rollback(model, actor, body.reason, if_generation), response)
+    return tagged(await control.rollback(model, actor, body.reason, if_generation), response)
 
 
-@signals.get("/v1/models/{model}/signals", summary="Show signals", responses=_errors(404, 503))
+@signals.get("/v1/models/{model}/signals", summary="Show signals", responses=errors(404, 503))
 async def show_signals(model: str, control: Plane) -> SignalsView:
     """What the monitors say of every version in every role that has had traffic."""
     arms = tuple(ArmSignalsView.of(arm) for arm in await control.signals(model))
     return SignalsView(model=model, arms=arms)
 
 
-@audit.get("/v1/models/{model}/served-at", summary="What served then", responses=_errors(404))
+@audit.get("/v1/models/{model}/served-at", summary="What served then", responses=errors(404))
 async def served_at(model: str, control: Plane, t: Moment) -> RouteView:
     """The route that was in force at a moment."""
     route = await control.served_at(model, t)
@@ -191,7 +190,7 @@ async def served_at(model: str, control: Plane, t: Moment) -> RouteView:
     return RouteView.of(route)
 
 
-@audit.get("/v1/audit", summary="List changes", responses=_errors())
+@audit.get("/v1/audit", summary="List changes", responses=errors())
 async def list_audit(
     control: Plane,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="The last sequence known.")] = 0,
@@ -202,14 +201,14 @@ async def list_audit(
     return AuditPageView(entries=tuple(AuditView.of(entry) for entry in entries))
 
 
-@audit.get("/v1/audit:verify", summary="Check the log", responses=_errors())
+@audit.get("/v1/audit:verify", summary="Check the log", responses=errors())
 async def verify_audit(control: Plane) -> AuditCheckView:
     """Whether the chain of hashes is whole, else the first entry that breaks it."""
     broken = await control.verify_audit()
     return AuditCheckView(intact=broken is None, first_broken=broken)
 
 
-@system.get("/v1/system/processes", summary="List processes", responses=_errors(503))
+@system.get("/v1/system/processes", summary="List processes", responses=errors(503))
 async def list_processes(control: Plane) -> ProcessesView:
     """What is running now, by role and process id."""
     return ProcessesView(
@@ -223,7 +222,7 @@ async def list_processes(control: Plane) -> ProcessesView:
 @system.post(
     "/v1/system:replace",
     summary="Replace processes",
-    responses=_errors(404, 413, 422, 503),
+    responses=errors(404, 413, 422, 503),
     dependencies=[KEYED],
 )
 async def replace(body: ReplaceBody, control: Plane) -> ProcessesView:
@@ -236,7 +235,7 @@ async def replace(body: ReplaceBody, control: Plane) -> ProcessesView:
     "/metrics",
     summary="Prometheus page",
     response_class=Response,
-    responses={**_errors(503), 200: _PAGE},
+    responses={**errors(503), 200: _PAGE},
 )
 async def metrics(control: Plane, accept: Annotated[str, Header()] = "*/*") -> Response:
     """All operational counts, in the format that `Accept` asks for."""
@@ -244,13 +243,13 @@ async def metrics(control: Plane, accept: Annotated[str, Header()] = "*/*") -> R
     return Response(page, headers={"Content-Type": kind, "Cache-Control": "no-store"})
 
 
-@health.get("/health/live", summary="Lives", responses=_errors())
+@health.get("/health/live", summary="Lives", responses=errors())
 async def live() -> HealthView:
     """Answers as long as the control API runs."""
     return HealthView(status="live")
 
 
-@health.get("/health/ready", summary="Is ready", responses=_errors(503))
+@health.get("/health/ready", summary="Is ready", responses=errors(503))
 async def ready(control: Plane) -> HealthView:
     """Whether every gateway replica serves the present routes."""
     if not await control.ready():
