@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from serve.control import errors
 from serve.control.guard import LoopbackOnly
 from serve.control.idempotency import IdempotentChanges
+from serve.control.methods import KnownMethods
 from serve.control.routes import ARTIFACTS, ROUTERS
 from serve.control.service import Control
 
@@ -55,6 +56,8 @@ def create_app(control: Control) -> FastAPI:
 
     errors.install(app)
     app.add_middleware(IdempotentChanges, streamed=lambda path: path == ARTIFACTS)
+    routes = [*app.routes, *(route for router in ROUTERS for route in router.routes)]
+    app.add_middleware(KnownMethods, routes=routes)
     app.add_middleware(LoopbackOnly)
     app.add_middleware(errors.Boundary, count=count)
     for router in ROUTERS:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from configs.errors import BadInput, InternalError, NotFound, WeirError
+from configs.errors import BadInput, InternalError, MethodNotAllowed, NotFound, WeirError
 
 _log = logging.getLogger("weir.control")
 _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
@@ -20,7 +20,9 @@ _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
 
 def answer(error: WeirError) -> JSONResponse:
     """An error as `{"error", "code"}` with its status; one that may pass says when to try again."""
-    headers = {"Retry-After": "1"} if error.retryable else None
+    headers = {"Retry-After": "1"} if error.retryable else {}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
     return _json(error.status, error.message, error.code, headers)
 
 
@@ -76,9 +78,6 @@ def _http(request: Request, error: HTTPException) -> JSONResponse:
     path = request.url.path
     if error.status_code == 404:
         return answer(NotFound(f"there is nothing at {path}: see /docs"))
-    if error.status_code == 405:
-        sentence = f"{request.method} is not possible at {path}: see /docs"
-        return _json(405, sentence, "method_not_allowed", error.headers)
     return _json(error.status_code, error.detail, BadInput.code, error.headers)
 
 

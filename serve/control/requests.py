@@ -12,7 +12,9 @@ from fastapi import Depends, Header, Query, Request
 from configs.errors import BadInput, UnsupportedEncoding
 from serve.control.service import Control
 
-_ETAG = re.compile(r'"(\d{1,18})"')
+_ETAG = re.compile(r'"([0-9]{1,18})"')
+# Spaces around a header's value are no part of it (RFC 9110, 5.5).
+_PRINTABLE = "^[!-~]([ -~]*[!-~])?$"
 
 
 def _control(request: Request) -> Control:
@@ -27,6 +29,7 @@ def _actor(
         Header(
             alias="Weir-Actor",
             description="Who makes the change: 1 to 64 printable ASCII characters, not verified.",
+            json_schema_extra={"pattern": _PRINTABLE, "maxLength": 64},
         ),
     ] = None,
 ) -> str:
@@ -44,6 +47,7 @@ def _if_generation(
         Header(
             alias="If-Match",
             description='The `ETag` of the route that the change was made for, such as `"3"`.',
+            json_schema_extra={"pattern": f"^{_ETAG.pattern}$"},
         ),
     ] = None,
 ) -> int | None:
@@ -61,6 +65,7 @@ def _keyed(
         Header(
             alias="Idempotency-Key",
             description="A new name for this change, so that it can be sent again without harm.",
+            json_schema_extra={"pattern": _PRINTABLE, "maxLength": 255},
         ),
     ] = None,
 ) -> None:

@@ -48,7 +48,11 @@ ARTIFACTS = "/v1/artifacts"
 _CHANGE = errors(404, 409, 412, 413, 503)
 _FILE = {
     "required": True,
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {
+        "application/octet-stream": {
+            "schema": {"type": "string", "format": "binary", "minLength": 1}
+        }
+    },
 }
 _PAGE = {
     "description": "Prometheus text or OpenMetrics, as `Accept` asks.",
