@@ -18,7 +18,7 @@ Absent = Mapping[str, tuple[str, ...]]
 """Features that a client does not have, by the reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Client:
     """A client, the program that drives it, and where that runs.
 
