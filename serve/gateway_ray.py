@@ -21,6 +21,7 @@ from serve.edge.grpc_listener import GrpcListener
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
 from serve.edge.reception import Reception
+from serve.edge.tls import server_context
 from serve.gateway import Gateway
 from serve.node.collector import collect_seldom
 from serve.node.holder import borrow
@@ -95,7 +96,9 @@ class GatewayReplica:
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
         self._listener = Listener(
-            Edge(self._reception, settings.limits), borrow(run_dir, HTTP_SOCKET)
+            Edge(self._reception, settings.limits),
+            borrow(run_dir, HTTP_SOCKET),
+            server_context(settings.listen),
         )
         self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)
         self._listening = False

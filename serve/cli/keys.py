@@ -40,7 +40,7 @@ def _place(client: ControlClient, data: Path | None) -> ControlClient | OfflineK
     if data is None:
         return client
     ctx = click.get_current_context()
-    if ctx.get_parameter_source("client") is ParameterSource.COMMANDLINE:
+    if ctx.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--data goes without --url: it needs no gateway.", ctx)
     # Loaded here, so that help and usage errors need not wait for it.
     from serve.control.offline import offline_keys  # noqa: PLC0415

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from configs.errors import WeirError
+from configs.errors import Unauthenticated, WeirError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Commands(click.Group):
             return run(*args, standalone_mode=False, **extra)
         try:
             code = run(*args, standalone_mode=False, **extra)
+        except Unauthenticated as error:
+            _fail(f"{error.message}: give one in WEIR_KEY, or with --key", 1)
         except WeirError as error:
             _fail(error.message, 1)
         except NoArgsIsHelpError as error:

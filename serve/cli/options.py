@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from serve.control.client import ControlClient
+T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8002"
 
@@ -23,21 +25,44 @@ def user_name() -> str:
         return f"uid-{number}"
 
 
-def _connect(ctx: click.Context, _: click.Parameter, url: str) -> ControlClient:
-    # Loaded here, so that help and usage errors need not wait for it.
-    from serve.control.client import ControlClient  # noqa: PLC0415
-
-    return ctx.with_resource(ControlClient(url, user_name()))
-
-
-gateway = click.option(
+_URL = click.option(
     "--url",
-    "client",
+    envvar="WEIR_URL",
     default=DEFAULT_URL,
     show_default=True,
-    callback=_connect,
+    show_envvar=True,
     help="The control API of the gateway.",
 )
-"""Gives the command a `client`: a `ControlClient` that is closed when the command ends."""
+_KEY = click.option(
+    "--key",
+    envvar="WEIR_KEY",
+    show_envvar=True,
+    help="The API key; other people on this machine cannot see it in the variable.",
+)
+_CA = click.option(
+    "--ca",
+    envvar="WEIR_CA",
+    show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whose certificates to trust, as a PEM file.",
+)
+
+
+def gateway(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command the options of a connection, and of them a `client` to work with.
+
+    The client is a `ControlClient` that is closed when the command ends.
+    """
+
+    @wraps(command)
+    def connected(*args: Any, url: str, key: str | None, ca: Path | None, **values: Any) -> T:
+        # Loaded here, so that help and usage errors need not wait for it.
+        from serve.control.client import ControlClient  # noqa: PLC0415
+
+        with ControlClient(url, user_name(), key, ca) as client:
+            return command(*args, client=client, **values)
+
+    return _URL(_KEY(_CA(connected)))
+
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -5,23 +5,33 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
-from serve.control import errors
+from serve.access.door import Door
+from serve.control import errors, routes, watch_routes
+from serve.control.callers import KnownCallers
 from serve.control.guard import LoopbackOnly
 from serve.control.idempotency import IdempotentChanges
+from serve.control.key_routes import keys
+from serve.control.loading_routes import loading
 from serve.control.methods import KnownMethods
-from serve.control.routes import ARTIFACTS, ROUTERS
+from serve.control.needs import NeedsByRoute
 from serve.control.service import Control
 
+ROUTERS = (*routes.ROUTERS, loading, *watch_routes.ROUTERS, keys)
+_DOCS = "/docs"
+_OPENAPI = "/openapi.json"
 _DESCRIPTION = """\
 Registers versions, splits their traffic, and says what the monitors see.
 
-**Nobody proves who they are yet.** The API listens on loopback only, and `Weir-Actor` goes into the
-audit log as the caller gave it. Anybody with an account on this machine can use it.
+**Who calls.** Where `access.required` is on, callers send `Authorization: Bearer weir_...`, and the
+name of the key goes into the audit log. Elsewhere the API listens on loopback only, anybody with an
+account on this machine can use it, and `Weir-Actor` goes into the audit log as the caller gave it.
 
-Every error is `{"error": "<one sentence>", "code": "<stable code>"}`. Changes take an
-`Idempotency-Key`: a change that is sent again under the same key gets the answer of the first time,
-as long as the gateway has not been restarted and fewer than 1,000 keyed changes came after it.
+Every error is `{"error": "<one sentence>", "code": "<stable code>", "request_id": "<random>"}`, and
+the log names the request by the same id. Changes take an `Idempotency-Key`: a change that is sent
+again under the same key gets the answer of the first time, as long as the gateway has not been
+restarted and fewer than 1,000 keyed changes came after it.
 """
 _TAGS = [
     {"name": "models", "description": "Models, their versions, and the files they are made of."},
@@ -33,10 +43,11 @@ _TAGS = [
 ]
 
 
-def create_app(control: Control) -> FastAPI:
+def create_app(control: Control, door: Door) -> FastAPI:
     """The ASGI application of a control plane; `state.unexpected_errors` counts what went wrong.
 
-    An unexpected error is written to the log, and answered without a word about the inside.
+    Callers come in through the door. An unexpected error is written to the log, and answered
+    without a word about the inside. Raises `ValueError` if a route declares no permission.
     """
     app = FastAPI(
         title="Weir control API",
@@ -44,7 +55,10 @@ def create_app(control: Control) -> FastAPI:
         description=_DESCRIPTION,
         version=_version(),
         openapi_tags=_TAGS,
+        docs_url=_DOCS,
+        openapi_url=_OPENAPI,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -55,14 +69,24 @@ def create_app(control: Control) -> FastAPI:
         app.state.unexpected_errors += 1
 
     errors.install(app)
-    app.add_middleware(IdempotentChanges, streamed=lambda path: path == ARTIFACTS)
-    routes = [*app.routes, *(route for router in ROUTERS for route in router.routes)]
-    app.add_middleware(KnownMethods, routes=routes)
-    app.add_middleware(LoopbackOnly)
+    app.add_middleware(IdempotentChanges, streamed=lambda path: path == routes.ARTIFACTS)
+    app.add_middleware(KnownMethods, routes=_all_routes(app))
+    app.add_middleware(KnownCallers, door=door, needs=_needs(app))
+    if not door.required:
+        app.add_middleware(LoopbackOnly)
     app.add_middleware(errors.Boundary, count=count)
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+def _needs(app: FastAPI) -> NeedsByRoute:
+    return NeedsByRoute(_all_routes(app), open_paths=(_DOCS, _OPENAPI))
+
+
+def _all_routes(app: FastAPI) -> list[BaseRoute]:
+    """The routes that a new application has by itself, and ours."""
+    return [*app.routes, *(route for router in ROUTERS for route in router.routes)]
 
 
 def _version() -> str:

@@ -12,10 +12,11 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from configs.errors import BadInput, DeadlineExceeded, InternalError, Unavailable, WeirError
+from configs.errors import BadInput
 from configs.explain import explain
 from registry.card import Card
 from registry.keys import AccessRole
+from serve.control.connection import Connection, shown, stranger
 from serve.control.key_schemas import (
     CreatedKeyView,
     CreateKeyBody,
@@ -29,7 +30,6 @@ from serve.control.schemas import (
     AuditPageView,
     AuditView,
     Body,
-    ErrorView,
     HealthView,
     LoadBody,
     ModelSummaryView,
@@ -47,9 +47,6 @@ from serve.control.schemas import (
     etag,
 )
 
-# Checking a model and warming a version up both take their time.
-ANSWER_S = 180.0
-CONNECT_S = 2.0
 _CHUNK = 2**20
 
 V = TypeVar("V", bound=BaseModel)
@@ -57,20 +54,18 @@ B = TypeVar("B", bound=Body)
 
 
 class ControlClient:
-    """A connection to one control API; `actor` is written into the audit log.
+    """Asks one control API; the audit log names the `key` that is shown, without one the `actor`.
+
+    `ca` is a PEM file of the certificates to trust, in place of those that browsers trust.
 
     Every method raises the `WeirError` that the API names, `Unavailable` when nobody answers, and
     `DeadlineExceeded` when the answer does not come. Close it, or use it in a `with` block.
     """
 
-    def __init__(self, base_url: str, actor: str) -> None:
-        self._url = base_url.rstrip("/")
-        # No proxy out of the environment may stand between us and our own machine.
-        self._http = httpx.Client(
-            headers={"Weir-Actor": actor},
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
-            trust_env=False,
-        )
+    def __init__(
+        self, base_url: str, actor: str, key: str | None = None, ca: Path | None = None
+    ) -> None:
+        self._connection = Connection(base_url, {"Weir-Actor": actor, **shown(key)}, ca)
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +80,7 @@ class ControlClient:
 
     def close(self) -> None:
         """End the connection."""
-        self._http.close()
+        self._connection.close()
 
     def health(self) -> HealthView:
         """The state `ready`; `NotReady` if it is not."""
@@ -96,7 +91,8 @@ class ControlClient:
         content = file if isinstance(file, bytes) else _pieces(file)
         headers = {"Content-Type": "application/octet-stream"}
         return _view(
-            self._ask("POST", "/v1/artifacts", content=content, headers=headers), ArtifactView
+            self._connection.ask("POST", "/v1/artifacts", content=content, headers=headers),
+            ArtifactView,
         ).digest
 
     def register(
@@ -194,10 +190,10 @@ class ControlClient:
 
     def metrics(self) -> str:
         """The Prometheus page."""
-        return self._ask("GET", "/metrics", headers={"Accept": "text/plain"}).text
+        return self._connection.ask("GET", "/metrics", headers={"Accept": "text/plain"}).text
 
     def _get(self, path: str, kind: type[V], **query: str | int) -> V:
-        return _view(self._ask("GET", path, params=query), kind)
+        return _view(self._connection.ask("GET", path, params=query), kind)
 
     def _change(
         self, method: str, path: str, body: Body, kind: type[V], if_generation: int | None = None
@@ -206,40 +202,11 @@ class ControlClient:
         if if_generation is not None:
             headers["If-Match"] = etag(if_generation)
         return _view(
-            self._ask(method, path, content=body.model_dump_json().encode(), headers=headers), kind
+            self._connection.ask(
+                method, path, content=body.model_dump_json().encode(), headers=headers
+            ),
+            kind,
         )
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        content: bytes | Iterator[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str | int] | None = None,
-    ) -> httpx.Response:
-        """One request and its answer; raises what the API names."""
-        try:
-            response = self._http.request(
-                method, self._url + path, content=content, headers=headers, params=params
-            )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise BadInput(f"{self._url!r} is no address such as http://127.0.0.1:8002") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise Unavailable(
-                f"no gateway answers at {self._url}; start one with `weir up`"
-            ) from None
-        except httpx.TimeoutException:
-            raise DeadlineExceeded(
-                f"the gateway at {self._url} did not answer within {ANSWER_S:g} s"
-            ) from None
-        except httpx.TransportError as error:
-            raise Unavailable(
-                f"the gateway at {self._url} broke off the connection: {error}"
-            ) from None
-        if response.is_success:
-            return response
-        raise _named(response)
 
 
 def _model(name: str) -> str:
@@ -263,29 +230,4 @@ def _view(response: httpx.Response, kind: type[V]) -> V:
     try:
         return kind.model_validate_json(response.content)
     except ValidationError:
-        raise _stranger(response) from None
-
-
-def _named(response: httpx.Response) -> WeirError:
-    """The error that an answer names by its code; the nearest one for a code of a newer gateway."""
-    try:
-        view = ErrorView.model_validate_json(response.content)
-    except ValidationError:
-        return _stranger(response)
-    return _kinds(WeirError).get(view.code, InternalError)(view.error)
-
-
-def _stranger(response: httpx.Response) -> Unavailable:
-    url = response.request.url
-    return Unavailable(
-        f"what answers at {url.scheme}://{url.netloc.decode()} is not the control API of a "
-        f"gateway (HTTP {response.status_code} for {url.path})"
-    )
-
-
-def _kinds(base: type[WeirError]) -> dict[str, type[WeirError]]:
-    """Every class of error under its code; of several with one code, the one nearest the root."""
-    kinds: dict[str, type[WeirError]] = {}
-    for kind in base.__subclasses__():
-        kinds = {**_kinds(kind), kind.code: kind} | kinds
-    return kinds
+        raise stranger(response) from None

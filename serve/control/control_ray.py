@@ -6,8 +6,11 @@ import asyncio
 import time
 from pathlib import Path
 
+from configs.errors import StartError
 from configs.settings import Settings
 from registry.records import Route, RouteTable, Version
+from serve.access.door import Door
+from serve.access.keyring import has_admin
 from serve.control.replicas import Replicas, VersionKey
 from serve.node.holder import borrow
 from serve.node.logs import log_to
@@ -28,17 +31,35 @@ class ControlActor:
         from serve.control.plane import ControlPlane  # noqa: PLC0415
         from serve.control.watchers_ray import RayWatchers  # noqa: PLC0415
         from serve.edge.listener import Listener  # noqa: PLC0415
+        from serve.edge.tls import server_context  # noqa: PLC0415
 
         log_to(settings.data)
         self._registry = Registry.open(settings.data, settings.verify)
         self._replicas = Replicas(time.monotonic)
         self._fleet = RayFleet(settings, run_dir)
-        self._plane = ControlPlane(self._registry, self._fleet, RayWatchers(), self._replicas)
-        self._listener = Listener(create_app(self._plane), borrow(run_dir, CONTROL_SOCKET))
+        self._door = Door(settings.access.required)
+        self._plane = ControlPlane(
+            self._registry, self._fleet, RayWatchers(), self._replicas, self._door
+        )
+        self._listener = Listener(
+            create_app(self._plane, self._door),
+            borrow(run_dir, CONTROL_SOCKET),
+            server_context(settings.listen),
+        )
+        self._data = settings.data
         self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Listen on the control port and bring up everything that routes name, once."""
+        """Listen on the control port and bring up everything that routes name, once.
+
+        `StartError` when callers must show keys and nobody could make any.
+        """
+        # Asked here only: an actor that comes back must serve, whoever's key has expired meanwhile.
+        if self._door.required and not has_admin(self._registry.keys(), time.time()):
+            raise StartError(
+                "access.required is on and no administrator has a valid key: make one with "
+                f"`weir keys create NAME --role admin --data {self._data}`"
+            )
         await asyncio.shield(self._opened())
 
     async def ask(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
+from secrets import token_hex
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,18 +14,33 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from configs.errors import BadInput, InternalError, MethodNotAllowed, NotFound, WeirError
+from configs.errors import (
+    BadInput,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    WeirError,
+)
 
 _log = logging.getLogger("weir.control")
 _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
 
 
-def answer(error: WeirError) -> JSONResponse:
-    """An error as `{"error", "code"}` with its status; one that may pass says when to try again."""
-    headers = {"Retry-After": "1"} if error.retryable else {}
+def answer(error: WeirError, scope: Scope) -> JSONResponse:
+    """The answer to a request that failed: the error's status, sentence and code.
+
+    One that may pass says when to try again; one for want of a key, how to show it; a wrong method,
+    which are right.
+    """
+    headers: dict[str, str] = {}
+    if error.retryable:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
-    return _json(error.status, error.message, error.code, headers)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return _json(scope, error.status, error.message, error.code, headers)
 
 
 def install(app: FastAPI) -> None:
@@ -35,6 +52,8 @@ def install(app: FastAPI) -> None:
 class Boundary:
     """ASGI middleware, the outermost: what nobody expected is counted, logged, and answered.
 
+    It names every request by a random id, which is in the log and in the answer of an error.
+
     Without it the server would break off the connection, with whatever else was sent on it.
     """
 
@@ -45,6 +64,7 @@ class Boundary:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         begun = False
+        request_id = scope.setdefault("state", {})["request_id"] = token_hex(16)
 
         async def watch(message: Message) -> None:
             nonlocal begun
@@ -55,34 +75,41 @@ class Boundary:
             await self._app(scope, receive, watch)
         except Exception:
             self._count()
+            _log.exception("an unexpected error in request %s", request_id)
             if begun:
                 raise
-            _log.exception("an unexpected error in %s", scope.get("path"))
-            surprise = InternalError("something went wrong inside the gateway: see its log")
-            await answer(surprise)(scope, receive, send)
+            surprise = InternalError(
+                f"something went wrong inside the gateway: see its log for request {request_id}"
+            )
+            await answer(surprise, scope)(scope, receive, send)
 
 
 async def _expected(request: Request, error: Exception) -> JSONResponse:
     match error:
         case WeirError():
-            return answer(error)
+            return answer(error, request.scope)
         case RequestValidationError():
-            return answer(BadInput("; ".join(map(_sentence, error.errors()))))
+            wrong = BadInput("; ".join(map(_sentence, error.errors())))
+            return answer(wrong, request.scope)
         case HTTPException():
-            return _http(request, error)
+            return _http(request.scope, error)
         case _:
-            return answer(BadInput("the caller left before the whole body had arrived"))
+            gone = BadInput("the caller left before the whole body had arrived")
+            return answer(gone, request.scope)
 
 
-def _http(request: Request, error: HTTPException) -> JSONResponse:
-    path = request.url.path
+def _http(scope: Scope, error: HTTPException) -> JSONResponse:
+    path = scope["path"]
     if error.status_code == 404:
-        return answer(NotFound(f"there is nothing at {path}: see /docs"))
-    return _json(error.status_code, error.detail, BadInput.code, error.headers)
+        return answer(NotFound(f"there is nothing at {path}: see /docs"), scope)
+    return _json(scope, error.status_code, error.detail, BadInput.code, error.headers)
 
 
-def _json(status: int, sentence: str, code: str, headers: Mapping[str, str] | None) -> JSONResponse:
-    return JSONResponse({"error": sentence, "code": code}, status, headers)
+def _json(
+    scope: Scope, status: int, sentence: str, code: str, headers: Mapping[str, str] | None
+) -> JSONResponse:
+    body = {"error": sentence, "code": code, "request_id": scope["state"]["request_id"]}
+    return JSONResponse(body, status, headers)
 
 
 def _sentence(problem: Mapping[str, object]) -> str:

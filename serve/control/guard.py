@@ -1,4 +1,4 @@
-"""Keeps web pages away from an API that asks nobody for a password.
+"""Keeps web pages away from an API that asks nobody for a key.
 
 A page from anywhere can make a browser send requests to this machine. Such a request carries the
 page's `Origin`, or (when the page's own name was made to point here) a `Host` that is not ours.
@@ -34,11 +34,11 @@ class LoopbackOnly:
             host, origin = headers.get("host", ""), headers.get("origin")
             if _hostname(f"//{host}") not in _OURS:
                 refusal = BadInput("this API answers only to 127.0.0.1, localhost and [::1]")
-                await answer(refusal)(scope, receive, send)
+                await answer(refusal, scope)(scope, receive, send)
                 return
             if origin is not None and origin.partition("//")[2] != host:
                 refusal = BadInput("this API does not answer pages of other sites")
-                await answer(refusal)(scope, receive, send)
+                await answer(refusal, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

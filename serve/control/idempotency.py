@@ -16,11 +16,14 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.errors import BadInput, Conflict, TooLarge, WeirError
+from serve.control.callers import caller
 from serve.control.errors import answer
 
 ANSWERS_MAX = 1000
 BODY_MAX_BYTES = 2**20
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+_Key = tuple[str, str]
+"""Whose key it is, and the key: no caller gets the answer of another."""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,7 @@ class IdempotentChanges:
     def __init__(self, app: ASGIApp, streamed: Callable[[str], bool]) -> None:
         self._app = app
         self._streamed = streamed
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -55,13 +58,13 @@ class IdempotentChanges:
             return
         try:
             body = await _read(receive)
-            key = _key(Headers(scope=scope))
+            key = _key(scope)
             if key is None:
                 await self._app(scope, _replay(body, receive), send)
                 return
             kept, first = await self._claim(key, _fingerprint(scope, body))
         except WeirError as error:
-            await answer(error)(scope, receive, send)
+            await answer(error, scope)(scope, receive, send)
             return
         if first:
             await self._make(key, kept, (scope, _replay(body, receive), send))
@@ -69,7 +72,7 @@ class IdempotentChanges:
             for message in kept.messages:
                 await send(message)
 
-    async def _claim(self, key: str, fingerprint: bytes) -> tuple[_Kept, bool]:
+    async def _claim(self, key: _Key, fingerprint: bytes) -> tuple[_Kept, bool]:
         """The entry of a key, and whether this request is the one that makes the change."""
         while (kept := self._kept.get(key)) is not None:
             if kept.fingerprint != fingerprint:
@@ -82,7 +85,7 @@ class IdempotentChanges:
         kept = self._kept[key] = _Kept(fingerprint)
         return kept, True
 
-    async def _make(self, key: str, kept: _Kept, call: tuple[Scope, Receive, Send]) -> None:
+    async def _make(self, key: _Key, kept: _Kept, call: tuple[Scope, Receive, Send]) -> None:
         """Make the change, and keep its answer unless it was a failure on our side."""
         scope, receive, send = call
         messages: list[Message] = []
@@ -143,11 +146,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _key(headers: Headers) -> str | None:
-    key = headers.get("idempotency-key")
-    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+def _key(scope: Scope) -> _Key | None:
+    key = Headers(scope=scope).get("idempotency-key")
+    if key is None:
+        return None
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise BadInput("Idempotency-Key must be 1 to 255 printable characters")
-    return key
+    return caller(scope).key_id, key
 
 
 def _fingerprint(scope: Scope, body: bytes) -> bytes:

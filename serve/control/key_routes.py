@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from serve.access.permissions import Permission
 from serve.control.answers import errors
 from serve.control.key_schemas import (
     CreatedKeyView,
@@ -12,12 +13,18 @@ from serve.control.key_schemas import (
     KeyView,
     RevokeKeyBody,
 )
+from serve.control.needs import needs
 from serve.control.requests import KEYED, Actor, Plane
 
 keys = APIRouter(tags=["keys"])
 
 
-@keys.get("/v1/keys", summary="List keys", responses=errors())
+@keys.get(
+    "/v1/keys",
+    summary="List keys",
+    responses=errors(),
+    dependencies=[needs(Permission.ADMINISTER)],
+)
 async def list_keys(control: Plane) -> KeysView:
     """All API keys, oldest first, also those that were revoked or have expired."""
     return KeysView(keys=tuple(KeyView.of(key) for key in await control.keys()))
@@ -28,7 +35,7 @@ async def list_keys(control: Plane) -> KeysView:
     summary="Make a key",
     status_code=201,
     responses=errors(409, 413, 503),
-    dependencies=[KEYED],
+    dependencies=[needs(Permission.ADMINISTER), KEYED],
 )
 async def create_key(
     body: CreateKeyBody, control: Plane, actor: Actor, response: Response
@@ -43,7 +50,7 @@ async def create_key(
     "/v1/keys/{key_id}:revoke",
     summary="Revoke a key",
     responses=errors(404, 409, 413, 503),
-    dependencies=[KEYED],
+    dependencies=[needs(Permission.ADMINISTER), KEYED],
 )
 async def revoke_key(key_id: str, body: RevokeKeyBody, control: Plane, actor: Actor) -> KeyView:
     """End an API key for good; answers when no gateway replica takes it any more."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from serve.access.permissions import Permission
 from serve.control.answers import errors, tagged
+from serve.control.needs import needs
 from serve.control.requests import KEYED, Actor, Plane
 from serve.control.schemas import LoadBody, RouteView
 
@@ -13,7 +15,10 @@ _CHANGE = errors(404, 409, 413, 422, 503)
 
 
 @loading.post(
-    "/v1/models/{model}:load", summary="Load a model", responses=_CHANGE, dependencies=[KEYED]
+    "/v1/models/{model}:load",
+    summary="Load a model",
+    responses=_CHANGE,
+    dependencies=[needs(Permission.DEPLOY), KEYED],
 )
 async def load(
     model: str, body: LoadBody, control: Plane, actor: Actor, response: Response
@@ -23,7 +28,10 @@ async def load(
 
 
 @loading.post(
-    "/v1/models/{model}:unload", summary="Unload a model", responses=_CHANGE, dependencies=[KEYED]
+    "/v1/models/{model}:unload",
+    summary="Unload a model",
+    responses=_CHANGE,
+    dependencies=[needs(Permission.DEPLOY), KEYED],
 )
 async def unload(
     model: str, body: LoadBody, control: Plane, actor: Actor, response: Response

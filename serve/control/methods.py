@@ -30,7 +30,7 @@ class KnownMethods:
             if allowed and method not in allowed:
                 sentence = f"{method} is not possible at {path}: see /docs"
                 refusal = MethodNotAllowed(sentence, ", ".join(sorted(allowed)))
-                await answer(refusal)(scope, receive, send)
+                await answer(refusal, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -13,6 +13,7 @@ from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
 from registry.registry import Registry
+from serve.access.door import Door
 from serve.control.fleet import Fleet
 from serve.control.publisher import Publisher, named, reachable
 from serve.control.replicas import Replicas
@@ -29,17 +30,18 @@ class ControlPlane:
 
     A change of route first starts the hosts of the versions it names and waits until every
     gateway replica is connected to them; then the registry commits it and the table is published;
-    last, hosts that no route names any more are ended.
+    last, hosts that no route names any more are ended. The door of the control API is given
+    the keys with every table.
     """
 
     def __init__(
-        self, registry: Registry, fleet: Fleet, watchers: Watchers, replicas: Replicas
+        self, registry: Registry, fleet: Fleet, watchers: Watchers, replicas: Replicas, door: Door
     ) -> None:
         self._registry = registry
         self._fleet = fleet
         self._watchers = watchers
         self._replicas = replicas
-        self._publisher = Publisher(registry, replicas)
+        self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()
 
     async def open(self) -> None:

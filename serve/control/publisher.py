@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from registry.records import RoutedModel, RouteTable, Version
 from registry.registry import Registry
+from serve.access.door import Door
 from serve.control.replicas import Replicas, VersionKey
 
 _TABLES_A_CHANGE = 1000
@@ -16,15 +17,16 @@ started anew never gives a number that stood for another table before."""
 
 
 class Publisher:
-    """Publishes tables of the registry with numbers that grow.
+    """Publishes tables of the registry with numbers that grow; the door knows the keys of the last.
 
     A table is made and published in one turn: one that was made from an older state never replaces
     a newer one, in which a key may be gone.
     """
 
-    def __init__(self, registry: Registry, replicas: Replicas) -> None:
+    def __init__(self, registry: Registry, replicas: Replicas, door: Door) -> None:
         self._registry = registry
         self._replicas = replicas
+        self._door = door
         self._turn = asyncio.Lock()
         self._published = 0
 
@@ -62,6 +64,7 @@ class Publisher:
     async def _publish(self, table: RouteTable) -> RouteTable:
         """Publish a table under the next number; the caller has the turn."""
         self._published += 1
+        self._door.keys(table.keys)
         await self._replicas.publish(replace(table, generation=self._published))
         return table
 

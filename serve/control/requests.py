@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request
 
 from configs.errors import BadInput, UnsupportedEncoding
+from serve.control.callers import caller
 from serve.control.service import Control
 
 _ETAG = re.compile(r'"([0-9]{1,18})"')
@@ -28,11 +29,17 @@ def _actor(
         str | None,
         Header(
             alias="Weir-Actor",
-            description="Who makes the change: 1 to 64 printable ASCII characters, not verified.",
+            description=(
+                "Who makes the change: 1 to 64 printable ASCII characters, not verified. "
+                "Ignored where an API key says who it is."
+            ),
             json_schema_extra={"pattern": _PRINTABLE, "maxLength": 64},
         ),
     ] = None,
 ) -> str:
+    known = caller(request.scope)
+    if known.key_id:
+        return known.name
     if given is None:
         return f"anonymous@{request.client.host if request.client else 'unknown'}"
     name = given.strip()

@@ -1,44 +1,32 @@
-"""The routes of the control API: each reads a request, asks the control plane, gives a view."""
+"""The routes of models and their traffic: each reads a request, asks the plane, gives a view."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Request, Response
 
-from fastapi import APIRouter, Header, Query, Request, Response
-
-from configs.errors import NotFound, NotReady
-from serve.control.answers import errors, tagged
-from serve.control.key_routes import keys
-from serve.control.loading_routes import loading
+from configs.errors import NotFound
+from serve.access.permissions import Permission
+from serve.control.answers import FILE, errors, tagged
+from serve.control.needs import needs
 from serve.control.requests import (
     KEYED,
     Actor,
     IfGeneration,
-    Moment,
     Plane,
     file_of,
     refuse_encoded,
 )
 from serve.control.schemas import (
-    ArmSignalsView,
     ArtifactView,
-    AuditCheckView,
-    AuditPageView,
-    AuditView,
-    HealthView,
     ModelSummaryView,
     ModelsView,
     ModelView,
-    ProcessesView,
-    ProcessView,
     PromoteBody,
     RegisterBody,
     RegisteredView,
-    ReplaceBody,
     RollbackBody,
     RouteBody,
     RouteView,
-    SignalsView,
     VersionsView,
     VersionView,
 )
@@ -46,26 +34,10 @@ from serve.control.service import Control
 
 ARTIFACTS = "/v1/artifacts"
 _CHANGE = errors(404, 409, 412, 413, 503)
-_FILE = {
-    "required": True,
-    "content": {
-        "application/octet-stream": {
-            "schema": {"type": "string", "format": "binary", "minLength": 1}
-        }
-    },
-}
-_PAGE = {
-    "description": "Prometheus text or OpenMetrics, as `Accept` asks.",
-    "content": {"text/plain": {"schema": {"type": "string"}}},
-}
 
 models = APIRouter(tags=["models"])
 traffic = APIRouter(tags=["traffic"])
-signals = APIRouter(tags=["signals"])
-audit = APIRouter(tags=["audit"])
-health = APIRouter(tags=["health"])
-system = APIRouter(tags=["system"])
-ROUTERS = (models, traffic, loading, signals, audit, keys, system, health)
+ROUTERS = (models, traffic)
 
 
 @models.post(
@@ -73,7 +45,8 @@ ROUTERS = (models, traffic, loading, signals, audit, keys, system, health)
     summary="Send a file",
     status_code=201,
     responses=errors(413, 415, 503),
-    openapi_extra={"requestBody": _FILE},
+    openapi_extra={"requestBody": FILE},
+    dependencies=[needs(Permission.DEPLOY)],
 )
 async def send_artifact(request: Request, control: Plane) -> ArtifactView:
     """Store an ONNX file or a reference profile by its content; sending it twice is harmless."""
@@ -81,7 +54,9 @@ async def send_artifact(request: Request, control: Plane) -> ArtifactView:
     return ArtifactView(digest=await control.put_artifact(file_of(request)))
 
 
-@models.get("/v1/models", summary="List models", responses=errors())
+@models.get(
+    "/v1/models", summary="List models", responses=errors(), dependencies=[needs(Permission.READ)]
+)
 async def list_models(control: Plane) -> ModelsView:
     """All registered models with their routes."""
     return ModelsView(
@@ -89,14 +64,24 @@ async def list_models(control: Plane) -> ModelsView:
     )
 
 
-@models.get("/v1/models/{model}", summary="Show a model", responses=errors(404))
+@models.get(
+    "/v1/models/{model}",
+    summary="Show a model",
+    responses=errors(404),
+    dependencies=[needs(Permission.READ)],
+)
 async def show_model(model: str, control: Plane) -> ModelView:
     """A model with its versions and its route."""
     versions = await _versions(control, model)
     return ModelView(model=model, versions=versions, route=await _route(control, model))
 
 
-@models.get("/v1/models/{model}/versions", summary="List versions", responses=errors(404))
+@models.get(
+    "/v1/models/{model}/versions",
+    summary="List versions",
+    responses=errors(404),
+    dependencies=[needs(Permission.READ)],
+)
 async def list_versions(model: str, control: Plane) -> VersionsView:
     """All versions of a model, oldest first."""
     return VersionsView(versions=await _versions(control, model))
@@ -107,7 +92,7 @@ async def list_versions(model: str, control: Plane) -> VersionsView:
     summary="Register a version",
     status_code=201,
     responses=errors(404, 409, 413, 422, 503),
-    dependencies=[KEYED],
+    dependencies=[needs(Permission.DEPLOY), KEYED],
 )
 async def register_version(
     model: str, body: RegisterBody, control: Plane, actor: Actor
@@ -118,7 +103,12 @@ async def register_version(
     return RegisteredView(version=VersionView.of(made, states.get(made.number)), inferred=inferred)
 
 
-@traffic.get("/v1/models/{model}/route", summary="Show the route", responses=errors(404))
+@traffic.get(
+    "/v1/models/{model}/route",
+    summary="Show the route",
+    responses=errors(404),
+    dependencies=[needs(Permission.READ)],
+)
 async def show_route(model: str, control: Plane, response: Response) -> RouteView:
     """How the traffic is split now; the `ETag` is the route's generation."""
     route = await control.route(model)
@@ -128,7 +118,10 @@ async def show_route(model: str, control: Plane, response: Response) -> RouteVie
 
 
 @traffic.put(
-    "/v1/models/{model}/route", summary="Split the traffic", responses=_CHANGE, dependencies=[KEYED]
+    "/v1/models/{model}/route",
+    summary="Split the traffic",
+    responses=_CHANGE,
+    dependencies=[needs(Permission.DEPLOY), KEYED],
 )
 async def set_route(
     model: str,
@@ -148,7 +141,7 @@ async def set_route(
     "/v1/models/{model}:promote",
     summary="Promote a version",
     responses=_CHANGE,
-    dependencies=[KEYED],
+    dependencies=[needs(Permission.DEPLOY), KEYED],
 )
 async def promote(
     model: str,
@@ -164,7 +157,10 @@ async def promote(
 
 
 @traffic.post(
-    "/v1/models/{model}:rollback", summary="Roll back", responses=_CHANGE, dependencies=[KEYED]
+    "/v1/models/{model}:rollback",
+    summary="Roll back",
+    responses=_CHANGE,
+    dependencies=[needs(Permission.DEPLOY), KEYED],
 )
 async def rollback(
     model: str,
@@ -176,89 +172,6 @@ async def rollback(
 ) -> RouteView:
     """Return to the version that was stable before; a split ends at its stable version."""
     return tagged(await control.rollback(model, actor, body.reason, if_generation), response)
-
-
-@signals.get("/v1/models/{model}/signals", summary="Show signals", responses=errors(404, 503))
-async def show_signals(model: str, control: Plane) -> SignalsView:
-    """What the monitors say of every version in every role that has had traffic."""
-    arms = tuple(ArmSignalsView.of(arm) for arm in await control.signals(model))
-    return SignalsView(model=model, arms=arms)
-
-
-@audit.get("/v1/models/{model}/served-at", summary="What served then", responses=errors(404))
-async def served_at(model: str, control: Plane, t: Moment) -> RouteView:
-    """The route that was in force at a moment."""
-    route = await control.served_at(model, t)
-    if route is None:
-        raise NotFound(f"model {model!r} had no route at {t.isoformat()}")
-    return RouteView.of(route)
-
-
-@audit.get("/v1/audit", summary="List changes", responses=errors())
-async def list_audit(
-    control: Plane,
-    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="The last sequence known.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many entries at most.")] = 100,
-) -> AuditPageView:
-    """Audit entries in order, from the one after `after`."""
-    entries = await control.audit(after, limit)
-    return AuditPageView(entries=tuple(AuditView.of(entry) for entry in entries))
-
-
-@audit.get("/v1/audit:verify", summary="Check the log", responses=errors())
-async def verify_audit(control: Plane) -> AuditCheckView:
-    """Whether the chain of hashes is whole, else the first entry that breaks it."""
-    broken = await control.verify_audit()
-    return AuditCheckView(intact=broken is None, first_broken=broken)
-
-
-@system.get("/v1/system/processes", summary="List processes", responses=errors(503))
-async def list_processes(control: Plane) -> ProcessesView:
-    """What is running now, by role and process id."""
-    return ProcessesView(
-        processes=tuple(
-            ProcessView(role=each.role, pid=each.pid, model=each.model, version=each.version)
-            for each in await control.processes()
-        )
-    )
-
-
-@system.post(
-    "/v1/system:replace",
-    summary="Replace processes",
-    responses=errors(404, 413, 422, 503),
-    dependencies=[KEYED],
-)
-async def replace(body: ReplaceBody, control: Plane) -> ProcessesView:
-    """Put new processes in the place of the gateway's or a version's, losing no request."""
-    await control.replace(body.what, body.model, body.version)
-    return await list_processes(control)
-
-
-@health.get(
-    "/metrics",
-    summary="Prometheus page",
-    response_class=Response,
-    responses={**errors(503), 200: _PAGE},
-)
-async def metrics(control: Plane, accept: Annotated[str, Header()] = "*/*") -> Response:
-    """All operational counts, in the format that `Accept` asks for."""
-    page, kind = await control.metrics(accept)
-    return Response(page, headers={"Content-Type": kind, "Cache-Control": "no-store"})
-
-
-@health.get("/health/live", summary="Lives", responses=errors())
-async def live() -> HealthView:
-    """Answers as long as the control API runs."""
-    return HealthView(status="live")
-
-
-@health.get("/health/ready", summary="Is ready", responses=errors(503))
-async def ready(control: Plane) -> HealthView:
-    """Whether every gateway replica serves the present routes."""
-    if not await control.ready():
-        raise NotReady("not every gateway replica serves the present routes yet")
-    return HealthView(status="ready")
 
 
 async def _versions(control: Control, model: str) -> tuple[VersionView, ...]:

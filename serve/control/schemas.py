@@ -107,10 +107,11 @@ class ReplaceBody(Body):
 
 
 class ErrorView(View):
-    """What went wrong, for people and for programs."""
+    """What went wrong, for people and for programs, and the name of the request in the log."""
 
     error: str
     code: str
+    request_id: str = ""
 
 
 class HealthView(View):

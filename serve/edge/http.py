@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import perf_counter
-from typing import Any
 
 import orjson
 
@@ -116,7 +115,9 @@ class Edge:
 
     async def _describe(self, asked: Endpoint, receive: Receive, heard: _Headers) -> Reply:
         principal = self._reception.admit(asked, heard.caller)
-        sent = _object(await self._read(receive, heard)) if asked.ask in POSTED else {}
+        sent: Mapping[str, object] = {}
+        if asked.ask in POSTED:
+            sent = http_request.read_about_models(await self._read(receive, heard))
         said = await self._reception.describe(asked, sent, principal)
         status = 503 if said.get("ready") is False else 200
         return _json(said["models"] if asked.ask is Ask.INDEX else said, status)
@@ -169,19 +170,6 @@ def _known(visit: Visit) -> Endpoint:
     if visit.endpoint is None:
         raise InternalError("a request was begun before it was understood")
     return visit.endpoint
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    """Read the body of a request about models, which may be empty."""
-    if not body:
-        return {}
-    try:
-        sent = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"the body is not JSON: {error}") from None
-    if not isinstance(sent, dict):
-        raise BadInput("the body must be a JSON object")
-    return sent
 
 
 def _json(content: object, status: int) -> Reply:

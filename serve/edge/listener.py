@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,14 @@ _CHECK_S = 0.02
 
 
 class Listener:
-    """Serves an ASGI application on a listening socket that somebody else holds."""
+    """Serves an ASGI application on a listening socket that somebody else holds, maybe by TLS."""
 
-    def __init__(self, application: Callable[..., Any], sock: socket.socket) -> None:
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        sock: socket.socket,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         config = uvicorn.Config(
             application,
             http=OneWriteProtocol,
@@ -31,6 +37,9 @@ class Listener:
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
+        if tls is not None:
+            config.load()
+            config.ssl = tls
         self._server = uvicorn.Server(config)
         self._socket = sock
         self._task: asyncio.Task[None] | None = None

@@ -20,6 +20,7 @@ from typing import IO
 
 from configs.errors import StartError
 from configs.settings import Settings
+from serve.edge.tls import server_context
 from serve.node.descendants import adopt_orphans, end_descendants
 from serve.node.holder import Holder, listen, reserve
 from serve.node.logs import log_path
@@ -63,6 +64,7 @@ def supervise(settings: Settings, tell: Tell) -> None:
     `tell` is called once the gateway is ready. Raises `StartError` when it cannot start here, or
     ends by itself.
     """
+    server_context(settings.listen)  # Nothing starts with files that cannot be used.
     with (
         _signals() as heard,
         owned(settings.data),
@@ -88,7 +90,7 @@ def _run(
 ) -> None:
     began = time.monotonic()
     adopt_orphans()
-    resolved = settings.model_copy(update={"data": settings.data.resolve()})
+    resolved = _resolved(settings)
     (run_dir / "settings.json").write_text(resolved.model_dump_json())
     log = log_path(resolved.data)
     with contextlib.ExitStack() as stack:
@@ -101,7 +103,8 @@ def _run(
             return
         if word != "ready":
             raise StartError(_why(word, log))
-        http, control = (_url(sockets[name]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
+        scheme = "http" if settings.listen.tls_certificate is None else "https"
+        http, control = (_url(scheme, sockets[name]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
         grpc = f"{_host(settings.listen.host)}:{settings.listen.grpc_port}"
         watch.tell(Started(http, grpc, control, time.monotonic() - began))
         if _first(watch.heard, status) == status:
@@ -216,9 +219,21 @@ def _run_dir() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _url(listening: socket.socket) -> str:
+def _resolved(settings: Settings) -> Settings:
+    """Give settings whose paths mean the same in every working folder."""
+    listen = settings.listen
+    files = {
+        name: path.resolve()
+        for name in ("tls_certificate", "tls_key")
+        if (path := getattr(listen, name)) is not None
+    }
+    place = listen.model_copy(update=files)
+    return settings.model_copy(update={"data": settings.data.resolve(), "listen": place})
+
+
+def _url(scheme: str, listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    return f"http://{_host(host)}:{port}"
+    return f"{scheme}://{_host(host)}:{port}"
 
 
 def _host(host: str) -> str:

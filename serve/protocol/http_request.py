@@ -18,6 +18,7 @@ from serve.protocol.tensors import shape_of
 
 _KNOWN = frozenset({"id", "model_name", "parameters", "inputs", "outputs"})
 """KServe's client repeats the model's name; the one in the path counts."""
+_KNOWN_ABOUT_MODELS = frozenset({"ready", "parameters"})
 _KNOWN_IN_INPUT = frozenset({"name", "shape", "datatype", "parameters", "data"})
 _KNOWN_IN_OUTPUT = frozenset({"name", "parameters"})
 _NO_BYTES = memoryview(b"")
@@ -38,6 +39,16 @@ def read(body: bytes, json_bytes: int | None = None) -> Asked:
     return _asked(_object(whole[:json_bytes]), whole[json_bytes:])
 
 
+def read_about_models(body: bytes) -> Mapping[str, Any]:
+    """Give what a body asks of the model repository; it may be empty (v2 repository extension)."""
+    asked = _object(body, _KNOWN_ABOUT_MODELS) if body else {}
+    if type(asked.get("ready", False)) is not bool:
+        raise BadInput("'ready' must be true or false")
+    if not isinstance(asked.get("parameters", {}), dict):
+        raise BadInput("'parameters' must be an object")
+    return asked
+
+
 def _asked(request: Mapping[str, Any], packed: memoryview) -> Asked:
     wishes = parameters.of_request(request.get("parameters"))
     return Asked(
@@ -49,14 +60,14 @@ def _asked(request: Mapping[str, Any], packed: memoryview) -> Asked:
     )
 
 
-def _object(body: bytes | memoryview) -> dict[str, Any]:
+def _object(body: bytes | memoryview, known: frozenset[str] = _KNOWN) -> dict[str, Any]:
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadInput(f"the body is not JSON: {error}") from None
     if not isinstance(request, dict):
         raise BadInput("the body must be a JSON object")
-    unknown = request.keys() - _KNOWN
+    unknown = request.keys() - known
     if unknown:
         raise BadInput(f"unknown key {min(unknown)[:64]!r} in the request")
     return request

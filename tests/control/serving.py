@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve.access.door import Door
 from serve.control.api import create_app
 from tests.control.memory import MemoryControl
 
@@ -37,10 +38,10 @@ class Stage:
         assert self._app is not None
         await self._app(scope, receive, send)
 
-    def new_api(self) -> Api:
-        """A fresh API with nothing registered, in place of the one before."""
+    def new_api(self, door: Door | None = None) -> Api:
+        """A fresh API with nothing registered, in place of the one before; open unless told."""
         control = MemoryControl()
-        app = create_app(control)
+        app = create_app(control, door or Door(required=False))
         self.put(app)
         return Api(self.url, app, control)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -15,7 +17,8 @@ def error_of(response: httpx.Response, status: int, code: str) -> str:
     """The sentence of an error, after its status, code and shape were checked."""
     assert response.status_code == status, response.text
     content = response.json()
-    assert content.keys() == {"error", "code"}
+    assert content.keys() == {"error", "code", "request_id"}
+    assert re.fullmatch("[0-9a-f]{32}", content["request_id"])
     assert content["code"] == code
     return str(content["error"])
 

@@ -26,7 +26,7 @@ from configs.errors import (
 )
 from monitors.signal import Verdict
 from registry.card import Card, Task
-from serve.control import client as client_module
+from serve.control import connection as connection_module
 from serve.control.client import ControlClient
 from serve.control.service import ArmSignals
 from tests.control.memory import signal
@@ -165,7 +165,7 @@ def test_an_answer_that_does_not_come(stage: Stage, monkeypatch: pytest.MonkeyPa
         asked.set()
 
     stage.put(silent)
-    monkeypatch.setattr(client_module, "ANSWER_S", 0.05)
+    monkeypatch.setattr(connection_module, "ANSWER_S", 0.05)
 
     with (
         ControlClient(stage.url, "ada") as client,

@@ -138,6 +138,7 @@ def test_a_surprise_tells_nothing_about_the_inside_and_is_counted(
     assert "KeyError" not in sentence
     assert api.app.state.unexpected_errors == 1
     assert "/secret/path" in caplog.text
+    assert response.json()["request_id"] in caplog.text
     assert http.get("/health/live").status_code == 200
 
 

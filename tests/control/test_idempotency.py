@@ -10,6 +10,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from configs.errors import Unavailable
+from registry.keys import AccessRole
+from serve.access.principal import ANONYMOUS, Principal
 from serve.control.idempotency import ANSWERS_MAX, IdempotentChanges
 from tests.control.serving import Api
 from tests.control.test_api import error_of
@@ -128,7 +130,7 @@ class Counting:
         await send({"type": "http.response.body", "body": str(number).encode()})
 
 
-async def ask(app: IdempotentChanges, key: str) -> bytes:
+async def ask(app: IdempotentChanges, key: str, caller: Principal = ANONYMOUS) -> bytes:
     """Send one keyed change, and give the body of its answer."""
     body = b""
 
@@ -146,6 +148,7 @@ async def ask(app: IdempotentChanges, key: str) -> bytes:
         "path": "/",
         "query_string": b"",
         "headers": [(b"idempotency-key", key.encode())],
+        "state": {"caller": caller},
     }
     await app(scope, receive, send)
     return body
@@ -168,6 +171,18 @@ async def test_only_the_last_answers_are_kept() -> None:
     assert await slow == await same == b"1"
     assert await ask(app, f"filler {ANSWERS_MAX - 1}") == str(ANSWERS_MAX + 2).encode()
     assert await ask(app, "second") != second
+
+
+async def test_no_caller_gets_the_answer_of_another() -> None:
+    """Two callers that chose the same key make two changes."""
+    inner = Counting()
+    inner.go.set()
+    app = IdempotentChanges(inner, streamed=lambda _: False)
+    ada, bob = (Principal(name, AccessRole.DEPLOYER, name) for name in ("ada", "bob"))
+
+    answers = [await ask(app, "key", caller) for caller in (ada, bob, ada, bob)]
+
+    assert answers == [b"1", b"2", b"1", b"2"]
 
 
 async def test_who_waits_for_a_change_that_fails_makes_it() -> None:

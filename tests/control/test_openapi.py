@@ -9,6 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from serve.access.door import Door
 from serve.control.api import create_app
 from tests.control.memory import MemoryControl
 
@@ -18,7 +19,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 @pytest.fixture(name="document")
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI document of the API."""
-    return create_app(MemoryControl()).openapi()
+    return create_app(MemoryControl(), Door(required=False)).openapi()
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -27,7 +27,7 @@ READY_S = 60.0
 GONE_S = 15.0
 NOTHING: Mapping[str, object] = MappingProxyType({})
 _FREE_PORTS = {"http_port": 0, "grpc_port": 0, "control_port": 0}
-_URL = re.compile(r"^\s+(inference|control)\s+(http://\S+?)/(?:v2|docs)$", re.MULTILINE)
+_URL = re.compile(r"^\s+(inference|control)\s+(https?://\S+?)/(?:v2|docs)$", re.MULTILINE)
 _GRPC = re.compile(r"^\s+gRPC\s+(\S+)$", re.MULTILINE)
 
 

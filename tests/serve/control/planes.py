@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from configs.errors import Refused
 from registry.records import RouteTable, Version
 from registry.registry import Registry
+from serve.access.door import Door
 from serve.control.plane import ControlPlane
 from serve.control.replicas import Replicas, VersionKey
 from serve.control.service import ArmSignals, Process, VersionStatus
@@ -118,7 +119,8 @@ class Plane:
         self.registry = registry
         self.fleet = MemoryFleet()
         self.replicas = Replicas(time.monotonic)
-        self.control = ControlPlane(registry, self.fleet, NoWatchers(), self.replicas)
+        self.door = Door(required=True)
+        self.control = ControlPlane(registry, self.fleet, NoWatchers(), self.replicas, self.door)
         self.gateways = [Replica(name, self.replicas, self.fleet) for name in ("a", "b")]
 
     def weights(self) -> dict[int, int]:

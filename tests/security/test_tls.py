@@ -1,0 +1,204 @@
+"""Listeners speak TLS 1.2 or newer when they have a certificate, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from configs.errors import BadInput, StartError, Unavailable
+from configs.settings import Listen
+from serve.access.door import Door
+from serve.control.api import create_app
+from serve.control.client import ControlClient
+from serve.edge.listener import Listener
+from serve.edge.tls import server_context
+from serve.node.holder import listen
+from serve.node.loop_thread import LoopThread
+from tests.control.memory import MemoryControl
+from tests.security.certificates import Certified, certified
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where a control API listens with TLS, and whom to trust."""
+
+    port: int
+    files: Certified
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"https://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def serving(tls: ssl.SSLContext | None) -> Iterator[int]:
+    """A control API behind the listener that is used for everything; gives its port."""
+    thread = LoopThread("tls")
+    app = create_app(MemoryControl(), Door(required=False))
+    with listen("127.0.0.1", 0, "a test") as held:
+
+        async def opened() -> Listener:
+            listener = Listener(app, held, tls)
+            await listener.open()
+            return listener
+
+        listener = thread.submit(opened()).result(10)
+        yield held.getsockname()[1]
+        thread.submit(listener.drain(0.1, 0.1, lambda: False)).result(10)
+        thread.stop(5)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A control API with a certificate."""
+    files = certified(tmp_path_factory.mktemp("tls"))
+    with serving(server_context(files.listen())) as port:
+        yield Served(port, files)
+
+
+def test_a_client_that_trusts_the_signer_is_answered(served: Served, tmp_path: Path) -> None:
+    """Small and large bodies go through, and the client needs only the signer's file."""
+    file = tmp_path / "model.onnx"
+    file.write_bytes(bytes(3 * 2**20))
+
+    with ControlClient(served.url, "ada", ca=served.files.ca) as client:
+        assert client.health().status == "ready"
+        assert client.upload(file) == client.upload(file)
+
+
+def test_a_client_that_trusts_others_is_told_whom_to_trust(served: Served, tmp_path: Path) -> None:
+    """A certificate by a stranger is not accepted, and the sentence says what to do."""
+    other = certified(tmp_path / "other").ca
+
+    for ca in (None, other):
+        with (
+            ControlClient(served.url, "ada", ca=ca) as client,
+            pytest.raises(Unavailable, match=r"not to be trusted.*WEIR_CA"),
+        ):
+            client.models()
+
+
+def test_plain_http_fails(served: Served) -> None:
+    """The port answers nothing in the clear, and the client gives a hint."""
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{served.port}/health/live", trust_env=False)
+    with (
+        ControlClient(f"http://127.0.0.1:{served.port}", "ada") as client,
+        pytest.raises(Unavailable, match="ask https://"),
+    ):
+        client.models()
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_tls_of_today_is_spoken(served: Served, version: str) -> None:
+    """A client may choose 1.2 or 1.3."""
+    context = ssl.create_default_context(cafile=served.files.ca)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+
+    with (
+        socket.create_connection(("127.0.0.1", served.port), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as spoken,
+    ):
+        assert spoken.version() == version.replace("_", ".")
+
+
+def test_tls_of_yesterday_is_refused(served: Served) -> None:
+    """The server itself hangs up on a client that can speak no more than 1.1."""
+    context = ssl.create_default_context(cafile=served.files.ca)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1 is deprecated"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    with (
+        socket.create_connection(("127.0.0.1", served.port), timeout=5) as plain,
+        pytest.raises(ssl.SSLError, match=r"UNEXPECTED_EOF|ALERT_PROTOCOL_VERSION"),
+    ):
+        context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_nothing_older_than_1_2_is_configured(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The floor is ours, whatever the system's own is."""
+    lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    lax.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    changed = SimpleNamespace(**{**vars(ssl), "SSLContext": lambda _: lax})
+    monkeypatch.setattr("serve.edge.tls.ssl", changed)
+
+    context = server_context(served.files.listen())
+
+    assert context is not None
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_without_a_certificate_there_is_no_tls() -> None:
+    """What is not configured is not spoken."""
+    assert server_context(Listen()) is None
+
+
+def test_files_that_cannot_be_used_stop_the_start_in_one_line(
+    served: Served, tmp_path: Path
+) -> None:
+    """A missing file, a wrong one, another's key and a locked key are each named."""
+    good = served.files
+    other = certified(tmp_path / "other")
+    locked = tmp_path / "locked.key"
+    locked.write_bytes(_locked(good.key.read_bytes()))
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("hello")
+    missing = tmp_path / "missing.pem"
+
+    for certificate, key, words in (
+        (missing, good.key, f"listen.tls_certificate {missing} cannot be read: No such file"),
+        (good.certificate, missing, f"listen.tls_key {missing} cannot be read: No such file"),
+        (good.certificate, tmp_path, "cannot be read: Is a directory"),
+        (good.certificate, other.key, f"{other.key} is not the key of"),
+        (nonsense, good.key, "must be PEM files"),
+        (good.certificate, nonsense, "must be PEM files"),
+        (good.certificate, locked, "without a pass phrase"),
+    ):
+        with pytest.raises(StartError, match=re.escape(words)) as refused:
+            server_context(Listen(tls_certificate=certificate, tls_key=key))
+        assert "\n" not in refused.value.message
+
+
+def test_a_file_of_trust_that_is_none_is_named(tmp_path: Path) -> None:
+    """A wrong --ca is a typing error, not a missing gateway."""
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text("hello")
+
+    with pytest.raises(BadInput, match="holds no certificates"):
+        ControlClient("https://127.0.0.1", "ada", ca=wrong)
+
+
+def test_tls_towards_a_port_without_it_is_said_to_be_that() -> None:
+    """Whoever types https for http is told."""
+    with (
+        serving(None) as port,
+        ControlClient(f"https://127.0.0.1:{port}", "ada") as client,
+        pytest.raises(Unavailable, match="try http://"),
+    ):
+        client.models()
+
+
+def _locked(key: bytes) -> bytes:
+    """A private key with a pass phrase."""
+    loaded = serialization.load_pem_private_key(key, None)
+    return loaded.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
