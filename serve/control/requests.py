@@ -37,15 +37,13 @@ def _actor(
         ),
     ] = None,
 ) -> str:
+    name = given.strip() if given is not None else None
+    if name is not None and not (1 <= len(name) <= 64 and name.isascii() and name.isprintable()):
+        raise BadInput("Weir-Actor must be 1 to 64 printable ASCII characters")
     known = caller(request.scope)
     if known.key_id:
         return known.name
-    if given is None:
-        return f"anonymous@{request.client.host if request.client else 'unknown'}"
-    name = given.strip()
-    if not (1 <= len(name) <= 64 and name.isascii() and name.isprintable()):
-        raise BadInput("Weir-Actor must be 1 to 64 printable ASCII characters")
-    return name
+    return name or f"anonymous@{request.client.host if request.client else 'unknown'}"
 
 
 def _if_generation(

@@ -123,7 +123,7 @@ _SUMMARIES: Mapping[Ask, str] = {
     Ask.UNLOAD: "Have a model no longer served",
     Ask.OPENAPI: "This document",
 }
-_REPOSITORY_BODY = _object({}, {"parameters": _object({}, {"unload_dependents": _FLAG})})
+_REPOSITORY_BODY = _object({}, {"parameters": _object({}, {"unload_dependents": {}})})
 _INDEX_BODY = _object({}, {"ready": _FLAG})
 
 

@@ -14,37 +14,53 @@ import pytest
 from serve.control.client import ControlClient
 from tests.conformance.installing import folder_of
 from tests.conformance.models import all_models, register
-from tests.gateway.running import Running, running_gateway
+from tests.gateway.running import Running, launched, weir
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(3600)]
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 ENDED_S = 3000
 DOCUMENTS = 2
-# It puts new processes in the place of those that answer: not while their answers are judged.
-DESTRUCTIVE = ("--exclude-path", "/v1/system:replace")
+# The one puts new processes in the place of those that answer, the other could end our own key.
+DESTRUCTIVE = ("--exclude-path", "/v1/system:replace", "--exclude-path-regex", "/v1/keys/.*revoke")
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A gateway of its own, for its routes will not be what they were."""
-    settings = {"repository": {"control": True}}
-    with running_gateway(tmp_path_factory.mktemp("target"), settings) as running:
-        with ControlClient(running.control, "ada") as control:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the gateway."""
+    return tmp_path_factory.mktemp("target")
+
+
+@pytest.fixture(scope="module")
+def key(folder: Path) -> str:
+    """A key that may do everything."""
+    made = weir("keys", "create", "ada", "--role", "admin", "--data", str(folder / "data"))
+    return made.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def target(folder: Path, key: str) -> Iterator[Running]:
+    """A gateway of its own, for its routes will not be what they were; it asks for keys."""
+    settings = {"repository": {"control": True}, "access": {"required": True}}
+    with launched(folder, settings) as started:
+        running = started.wait_ready()
+        with ControlClient(running.control, "ada", key) as control:
             models = all_models()
             register(control, {name: models[name] for name in ("simple", "versions")})
         yield running
+        assert started.end() == 0, started.complained()
+        assert started.family.leftovers() == []
 
 
 @pytest.mark.parametrize("port", ["http", "control"])
 def test_every_answer_is_as_documented(
-    target: Running, port: str, pytestconfig: pytest.Config, tmp_path: Path
+    target: Running, key: str, port: str, pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:
     """No 5xx, no answer that its document does not know, and the gateway is live afterwards."""
     wanted = pytestconfig.getoption("--cases") // DOCUMENTS
     url = getattr(target, port)
 
-    report = schemathesis(f"{url}/openapi.json", wanted, tmp_path)
+    report = schemathesis(f"{url}/openapi.json", key, wanted, tmp_path)
 
     assert report["failures"] == [], report["said"]
     assert report["test_cases"]["errored"] == 0, report["said"]
@@ -53,7 +69,7 @@ def test_every_answer_is_as_documented(
     assert httpx.get(f"{target.control}/health/live", trust_env=False).status_code == 200
 
 
-def schemathesis(document: str, cases: int, folder: Path) -> dict[str, Any]:
+def schemathesis(document: str, key: str, cases: int, folder: Path) -> dict[str, Any]:
     """What came of requests to a document's server; the same number of them is the same requests.
 
     `said` is what schemathesis printed, which tells how to send each failing request again.
@@ -68,6 +84,7 @@ def schemathesis(document: str, cases: int, folder: Path) -> dict[str, Any]:
         "run",
         document,
         *DESTRUCTIVE,
+        f"--header=Authorization: Bearer {key}",
         "--continue-on-failure",
         "--generation-database=none",
         f"--seed={cases}",
