@@ -57,7 +57,7 @@ def identity(kinds: Mapping[str, int], shape: Shape) -> ModelProto:
 
 
 def slow(size: int = 512, rounds: int = 90) -> ModelProto:
-    """Gives its input back plus 1, after most of a second of multiplying matrices."""
+    """Gives its input back plus 1, after some tenths of a second of multiplying matrices."""
     kept = tensor("kept", [size, size])
     body = helper.make_graph(
         [

@@ -207,6 +207,13 @@ def _time(feature: Features, kserve: KServe) -> None:
 
     @feature("client_timeout")
     def client_timeout() -> None:
-        with raises(kserve.timeout):
-            ask("slow", tensor("x", ZERO), timeout=trying.HASTY_S)
+        def gives_up() -> bool:
+            try:
+                ask("slow", tensor("x", ZERO), timeout=trying.HASTY_S)
+            except kserve.timeout:
+                return True
+            return False
+
+        # A busy machine may hold the client itself up for as long as the model takes.
+        trying.wait_for(gives_up, "the client gives up")
         sum_and_difference(ask("simple", *pair()))
