@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick hostile lint up bench lock generate clean
+.PHONY: help demo test test-quick conformance hostile lint up bench lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,6 +30,10 @@ test-quick: $(READY) ## what needs neither a gateway nor Prometheus
 
 hostile: $(READY) ## attacks on a gateway of one's own: slow clients by the thousand
 	$(BIN)/python -m pytest -m hostile -s
+
+CASES ?= 1000
+conformance: $(READY) ## the real clients against a running gateway; writes docs/conformance.md
+	$(BIN)/python -m pytest -m conformance tests/conformance --cases $(CASES)
 
 lint: $(READY) ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -28,7 +28,11 @@ Errors = dict[int | str, dict[str, Any]]
 
 FILE = {
     "required": True,
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {
+        "application/octet-stream": {
+            "schema": {"type": "string", "format": "binary", "minLength": 1}
+        }
+    },
 }
 PAGE = {
     "description": "Prometheus text or OpenMetrics, as `Accept` asks.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from serve.access.door import Door
 from serve.control import errors, routes, watch_routes
@@ -13,6 +14,7 @@ from serve.control.guard import LoopbackOnly
 from serve.control.idempotency import IdempotentChanges
 from serve.control.key_routes import keys
 from serve.control.loading_routes import loading
+from serve.control.methods import KnownMethods
 from serve.control.needs import NeedsByRoute
 from serve.control.service import Control
 
@@ -68,6 +70,7 @@ def create_app(control: Control, door: Door) -> FastAPI:
 
     errors.install(app)
     app.add_middleware(IdempotentChanges, streamed=lambda path: path == routes.ARTIFACTS)
+    app.add_middleware(KnownMethods, routes=_all_routes(app))
     app.add_middleware(KnownCallers, door=door, needs=_needs(app))
     if not door.required:
         app.add_middleware(LoopbackOnly)
@@ -78,9 +81,12 @@ def create_app(control: Control, door: Door) -> FastAPI:
 
 
 def _needs(app: FastAPI) -> NeedsByRoute:
-    """What every route needs: those that the application has by itself, and ours."""
-    ours = [route for router in ROUTERS for route in router.routes]
-    return NeedsByRoute([*app.routes, *ours], open_paths=(_DOCS, _OPENAPI))
+    return NeedsByRoute(_all_routes(app), open_paths=(_DOCS, _OPENAPI))
+
+
+def _all_routes(app: FastAPI) -> list[BaseRoute]:
+    """The routes that a new application has by itself, and ours."""
+    return [*app.routes, *(route for router in ROUTERS for route in router.routes)]
 
 
 def _version() -> str:

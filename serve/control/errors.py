@@ -14,7 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from configs.errors import BadInput, InternalError, NotFound, Unauthenticated, WeirError
+from configs.errors import (
+    BadInput,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    WeirError,
+)
 
 _log = logging.getLogger("weir.control")
 _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
@@ -23,11 +30,14 @@ _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
 def answer(error: WeirError, scope: Scope) -> JSONResponse:
     """The answer to a request that failed: the error's status, sentence and code.
 
-    One that may pass says when to try again; one for want of a key, how to show it.
+    One that may pass says when to try again; one for want of a key, how to show it; a wrong method,
+    which are right.
     """
     headers: dict[str, str] = {}
     if error.retryable:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return _json(scope, error.status, error.message, error.code, headers)
@@ -92,9 +102,6 @@ def _http(scope: Scope, error: HTTPException) -> JSONResponse:
     path = scope["path"]
     if error.status_code == 404:
         return answer(NotFound(f"there is nothing at {path}: see /docs"), scope)
-    if error.status_code == 405:
-        sentence = f"{scope['method']} is not possible at {path}: see /docs"
-        return _json(scope, 405, sentence, "method_not_allowed", error.headers)
     return _json(scope, error.status_code, error.detail, BadInput.code, error.headers)
 
 

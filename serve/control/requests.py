@@ -13,7 +13,9 @@ from configs.errors import BadInput, UnsupportedEncoding
 from serve.control.callers import caller
 from serve.control.service import Control
 
-_ETAG = re.compile(r'"(\d{1,18})"')
+_ETAG = re.compile(r'"([0-9]{1,18})"')
+# Spaces around a header's value are no part of it (RFC 9110, 5.5).
+_PRINTABLE = "^[!-~]([ -~]*[!-~])?$"
 
 
 def _control(request: Request) -> Control:
@@ -31,18 +33,17 @@ def _actor(
                 "Who makes the change: 1 to 64 printable ASCII characters, not verified. "
                 "Ignored where an API key says who it is."
             ),
+            json_schema_extra={"pattern": _PRINTABLE, "maxLength": 64},
         ),
     ] = None,
 ) -> str:
+    name = given.strip() if given is not None else None
+    if name is not None and not (1 <= len(name) <= 64 and name.isascii() and name.isprintable()):
+        raise BadInput("Weir-Actor must be 1 to 64 printable ASCII characters")
     known = caller(request.scope)
     if known.key_id:
         return known.name
-    if given is None:
-        return f"anonymous@{request.client.host if request.client else 'unknown'}"
-    name = given.strip()
-    if not (1 <= len(name) <= 64 and name.isascii() and name.isprintable()):
-        raise BadInput("Weir-Actor must be 1 to 64 printable ASCII characters")
-    return name
+    return name or f"anonymous@{request.client.host if request.client else 'unknown'}"
 
 
 def _if_generation(
@@ -51,6 +52,7 @@ def _if_generation(
         Header(
             alias="If-Match",
             description='The `ETag` of the route that the change was made for, such as `"3"`.',
+            json_schema_extra={"pattern": f"^{_ETAG.pattern}$"},
         ),
     ] = None,
 ) -> int | None:
@@ -68,6 +70,7 @@ def _keyed(
         Header(
             alias="Idempotency-Key",
             description="A new name for this change, so that it can be sent again without harm.",
+            json_schema_extra={"pattern": _PRINTABLE, "maxLength": 255},
         ),
     ] = None,
 ) -> None:

@@ -144,8 +144,8 @@ class Batcher:
         self._rows_waiting += rows
         if self._free:
             self._pump_soon()
-        if self._sweep is None:
-            self._sweep = self._loop.call_at(deadline, self._expire)
+        if self._sweep is None or deadline < self._sweep.when():
+            self._sweep_at(deadline)
         return job.answer
 
     def give_up(self, answer: asyncio.Future[Tensors]) -> None:
@@ -281,6 +281,11 @@ class Batcher:
             for ours, theirs in zip(first.tensors, job.tensors, strict=True)
         )
 
+    def _sweep_at(self, deadline: float) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep = self._loop.call_at(deadline, self._expire)
+
     def _expire(self) -> None:
         """Tell the jobs whose deadline has passed, and wake again for the next one."""
         self._sweep = None
@@ -294,7 +299,7 @@ class Batcher:
         self._forget_done()
         deadlines = [job.deadline for job in waiting if not job.answer.done()]
         if deadlines:
-            self._sweep = self._loop.call_at(min(deadlines), self._expire)
+            self._sweep_at(min(deadlines))
         self._drop_forsaken()
 
     def _tidy(self) -> None:

@@ -123,8 +123,8 @@ _SUMMARIES: Mapping[Ask, str] = {
     Ask.UNLOAD: "Have a model no longer served",
     Ask.OPENAPI: "This document",
 }
-_REPOSITORY_BODY: Schema = {"type": "object", "properties": {"parameters": {"type": "object"}}}
-_INDEX_BODY: Schema = {"type": "object", "properties": {"ready": _FLAG}}
+_REPOSITORY_BODY = _object({}, {"parameters": _object({}, {"unload_dependents": {}})})
+_INDEX_BODY = _object({}, {"ready": _FLAG})
 
 
 @cache

@@ -104,12 +104,25 @@ def test_an_unknown_path_is_a_404_of_the_same_shape(http: httpx.Client, path: st
     assert error_of(response, 404, "not_found")
 
 
-def test_a_wrong_method_names_the_right_ones(http: httpx.Client) -> None:
-    """405 says what is allowed."""
-    response = http.delete(ROUTE)
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", ROUTE, "GET, PUT"),
+        ("POST", ROUTE, "GET, PUT"),
+        ("PUT", VERSIONS, "GET, POST"),
+        ("GET", "/v1/models/credit:promote", "POST"),
+        ("OPTIONS", "/v1/models/credit", "GET"),
+        ("POST", "/docs", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_names_the_right_ones(
+    http: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    """405 says all that is allowed, whatever else is wrong with the request."""
+    response = http.request(method, path, headers={"Idempotency-Key": ""}, content=b"{")
 
     error_of(response, 405, "method_not_allowed")
-    assert "GET" in response.headers["Allow"]
+    assert response.headers["Allow"] == allowed
 
 
 def test_a_surprise_tells_nothing_about_the_inside_and_is_counted(

@@ -65,6 +65,18 @@ async def test_a_later_request_has_a_deadline_too() -> None:
             await waiting
 
 
+async def test_a_shorter_deadline_goes_before_a_longer_one() -> None:
+    """Who is in a hurry is told in time, though somebody more patient came before."""
+    gathers = batcher()
+    patient = gathers.submit(rows(1), 1, soon())
+    hasty = gathers.submit(rows(1), 1, soon(0.05))
+
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(hasty, 1)
+
+    assert not patient.done()
+
+
 async def test_expired_requests_make_room() -> None:
     """Rows that nobody waits for any more do not fill the queue."""
     gathers = batcher(queue_max_rows=2)

@@ -1,0 +1,1 @@
+"""The real clients against a running gateway."""
