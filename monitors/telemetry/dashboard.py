@@ -153,15 +153,21 @@ def _requests() -> tuple[Panel, ...]:
 
 
 def _http() -> tuple[Panel, ...]:
-    answers = series(names.REQUEST_DURATION, part="count")
-    by = (names.HTTP_METHOD, names.HTTP_ROUTE, names.HTTP_STATUS)
     return (
-        Panel(
-            "HTTP answers",
-            "HTTP requests per second, by route and status.",
-            "reqps",
-            (Query(f"sum by {labels(*by)} (rate({answers}[{_RATE}]))", legend(*by)),),
-        ),
+        _answers("HTTP", names.REQUEST_DURATION, names.HTTP_METHOD, names.HTTP_ROUTE),
+        _answers("gRPC", names.CALL_DURATION, names.RPC_METHOD),
+    )
+
+
+def _answers(protocol: str, metric: Metric, *asked: str) -> Panel:
+    """How often something was asked over a protocol, by what was asked and how it ended."""
+    by = (*asked, metric.attributes[-2])
+    answers = series(metric, part="count")
+    return Panel(
+        f"{protocol} answers",
+        f"{protocol} requests per second, by what was asked and the status.",
+        "reqps",
+        (Query(f"sum by {labels(*by)} (rate({answers}[{_RATE}]))", legend(*by)),),
     )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.json_format import ParseDict
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from configs.errors import ClientGone, NotSupported, WeirError
+from configs.errors import BadInput, ClientGone, NotSupported, WeirError
 from monitors.telemetry import names
 from serve.edge.caller import Caller
 from serve.edge.reception import Reception
@@ -27,7 +27,6 @@ from serve.traces import Call
 
 SERVICE = "inference.GRPCInferenceService"
 _SYSTEM = "grpc"
-_Handler = Callable[[Any, Any], Any]
 _Metadata = Sequence[tuple[str, str | bytes]]
 
 
@@ -83,26 +82,24 @@ class GrpcCalls:
         self._durations: dict[tuple[str, str, str], Histogram] = {}
 
     def handlers(self) -> grpc.GenericRpcHandler:
-        """Give what a gRPC server calls."""
+        """Give what a gRPC server calls; it hands over bytes, which are parsed here."""
         methods = {
             name: grpc.unary_unary_rpc_method_handler(
-                partial(self._call, name, self._infer if method.ask is Ask.INFER else self._tell),
-                request_deserializer=method.takes.FromString,
-                response_serializer=method.gives.SerializeToString,
+                partial(self._call, name), response_serializer=method.gives.SerializeToString
             )
             for name, method in METHODS.items()
         }
-        methods[_STREAM] = grpc.stream_stream_rpc_method_handler(partial(self._refuse_stream))
+        methods[_STREAM] = grpc.stream_stream_rpc_method_handler(self._refuse_stream)
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    async def _call(self, name: str, run: _Handler, message: Any, context: Any) -> Any:
+    async def _call(self, name: str, sent: bytes, context: Any) -> Message:
         """Answer one call; a client that leaves cancels it."""
         reception = self._reception
         visit = reception.arrive()
         reception.open_requests += 1
         error: WeirError | None = None
         try:
-            answer = await run((name, visit, message), context)
+            answer = await self._answer(METHODS[name], visit, sent, context)
         except asyncio.CancelledError:
             if visit.exchange is not None:
                 visit.exchange.give_up()
@@ -119,41 +116,39 @@ class GrpcCalls:
             asyncio.get_running_loop().call_soon(visit.exchange.answered, reception.gateway.shadows)
         return answer
 
-    async def _infer(self, called: tuple[str, Visit, Any], context: Any) -> Message:
-        _, visit, message = called
+    async def _answer(self, method: Method, visit: Visit, sent: bytes, context: Any) -> Message:
         caller = _caller(context)
-        version = message.model_version
-        asked_for = visit.endpoint = Endpoint(
-            Ask.INFER, message.model_name, pin(message.model_name, version) if version else None
-        )
-        self._reception.admit(asked_for, caller)
-        asked = grpc_request.read(message)
-        exchange = self._reception.begin(visit, caller, asked, _CALL)
-        outputs = await exchange.run(asked, visit.deadline)
-        answering = str(exchange.version)
-        context.set_trailing_metadata(
-            (
-                ("weir-prediction-id", exchange.prediction_id),
-                ("weir-version", answering),
-                ("weir-arm", exchange.role.value),
-            )
-        )
-        return grpc_answer.write(exchange.model, answering, asked.id, exchange.said(), outputs)
-
-    async def _tell(self, called: tuple[str, Visit, Any], context: Any) -> Message:
-        name, visit, message = called
-        method = METHODS[name]
-        caller = _caller(context)
-        asked_for = visit.endpoint = _endpoint(method.ask, message)
-        principal = self._reception.admit(asked_for, caller)
-        said = await self._reception.describe(asked_for, _asked(message), principal)
+        visit.endpoint = Endpoint(method.ask)
+        principal = self._reception.admit(visit.endpoint, caller)
+        message = _parsed(method, sent)
+        visit.endpoint = _endpoint(method.ask, message)
+        if method.ask is Ask.INFER:
+            return await self._infer(visit, caller, message, context)
+        said = await self._reception.describe(visit.endpoint, _asked(message), principal)
         told: Said = {method.under: said} if method.under else said
         answer: Message = ParseDict(told, method.gives(), ignore_unknown_fields=True)
         return answer
 
+    async def _infer(self, visit: Visit, caller: Caller, message: Any, context: Any) -> Message:
+        asked = grpc_request.read(message)
+        exchange = self._reception.begin(visit, caller, asked, _CALL)
+        outputs = await exchange.run(asked, visit.deadline)
+        version = str(exchange.version)
+        context.set_trailing_metadata(
+            (
+                ("weir-prediction-id", exchange.prediction_id),
+                ("weir-version", version),
+                ("weir-arm", exchange.role.value),
+            )
+        )
+        return grpc_answer.write(exchange.model, version, asked.id, exchange.said(), outputs)
+
     async def _refuse_stream(self, _messages: Any, context: Any) -> None:
-        error = NotSupported("streams are not supported: use ModelInfer for each request")
-        await _abort(context, error, self._reception.gateway.request_id())
+        visit = self._reception.arrive()
+        refusal = NotSupported("streams are not supported: use ModelInfer for each request")
+        error, request_id = self._reception.failed(visit, refusal)
+        self._count(_STREAM, error, visit)
+        await _abort(context, error, request_id)
 
     def _count(self, name: str, error: WeirError | None, visit: Visit) -> None:
         key = (name, status_of(error), visit.code)
@@ -178,16 +173,26 @@ def _caller(context: Any) -> Caller:
     return caller
 
 
+def _parsed(method: Method, sent: bytes) -> Any:
+    try:
+        return method.takes.FromString(sent)
+    except DecodeError:
+        raise BadInput(f"this is no message of the type {method.takes.DESCRIPTOR.name}") from None
+
+
 def _endpoint(ask: Ask, message: Any) -> Endpoint:
     """Give what a message about models speaks of."""
     if ask in (Ask.LOAD, Ask.UNLOAD):
         return Endpoint(ask, message.model_name or message.repository_name)
-    if not hasattr(message, "name"):
+    if ask is Ask.INFER:
+        name, version = message.model_name, message.model_version
+    elif hasattr(message, "name"):
+        name, version = message.name, message.version
+    else:
         return Endpoint(ask)
-    if ask is Ask.STATISTICS and not message.name:
+    if ask is Ask.STATISTICS and not name:
         return Endpoint(Ask.ALL_STATISTICS)
-    version = pin(message.name, message.version) if message.version else None
-    return Endpoint(ask, message.name, version)
+    return Endpoint(ask, name, pin(name, version) if version else None)
 
 
 def _asked(message: Any) -> dict[str, object]:
@@ -201,9 +206,11 @@ def _asked(message: Any) -> dict[str, object]:
 
 
 async def _abort(context: Any, error: WeirError, request_id: str) -> None:
-    """End a call with an error; its code and the request's id stand in the trailing metadata."""
-    metadata = (("weir-error-code", error.code), ("weir-request-id", request_id))
-    await context.abort(grpc.StatusCode[status_of(error)], error.message, metadata)
+    """End a call with an error; code, id and when to try again stand in the trailing metadata."""
+    metadata = [("weir-error-code", error.code), ("weir-request-id", request_id)]
+    if error.retryable:
+        metadata.append(("grpc-retry-pushback-ms", str(int(error.retry_after_s * 1000))))
+    await context.abort(grpc.StatusCode[status_of(error)], error.message, tuple(metadata))
 
 
 _CALL = Call(

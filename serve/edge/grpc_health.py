@@ -40,13 +40,15 @@ class Health:
         return HealthCheckResponse(status=self._status(asked.service))
 
     async def _watch(self, asked: Any, _context: Any) -> AsyncIterator[HealthCheckResponse]:
-        """Tell the status now and whenever it changes, until the client leaves."""
+        """Tell the status now and whenever it changes, until one of the two leaves."""
         told = None
-        while not self._reception.draining or told is None:
+        while True:
             status = self._status(asked.service)
             if status != told:
                 told = status
                 yield HealthCheckResponse(status=status)
+            if self._reception.draining:
+                return
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _status(self, service: str) -> int:

@@ -8,81 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
-
-import numpy as np
 
 from configs.errors import ClientGone, DeadlineExceeded, ModelFailed, Unavailable, WeirError
+from serve.models.batch import Batch, Carrier, Job
 from serve.models.frames import Tensors
 
 _GRACE_S = 0.5
 """How long a batch that is out may still come back after nobody waits for it."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One request's tensors on their way to a version, and the future of its answer.
-
-    `deadline` is a reading of the loop's clock, `trace` the trace context of a request that is
-    traced, in the words of `serve.traces`.
-    """
-
-    tensors: Tensors
-    rows: int
-    deadline: float
-    answer: asyncio.Future[Tensors]
-    trace: str | None = None
-    queued_at: float = field(default_factory=perf_counter)
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Jobs that run as one; `tries` counts how often it was sent, `left_at` is when it last was."""
-
-    jobs: list[Job]
-    rows: int
-    tries: int = 0
-    left_at: float = 0.0
-
-    def tensors(self) -> Tensors:
-        """Give the jobs' tensors, row under row."""
-        if len(self.jobs) == 1:
-            return self.jobs[0].tensors
-        columns = zip(*(job.tensors for job in self.jobs), strict=True)
-        return tuple(np.concatenate(column) for column in columns)
-
-    def traces(self) -> tuple[str, ...]:
-        """Give the trace contexts of the jobs that are traced."""
-        return tuple(job.trace for job in self.jobs if job.trace is not None)
-
-    def resolve(self, answer: Tensors) -> None:
-        """Hand every job its own rows."""
-        if len(self.jobs) == 1:
-            _settle(self.jobs[0], answer)
-            return
-        start = 0
-        for job in self.jobs:
-            end = start + job.rows
-            _settle(job, tuple(tensor[start:end] for tensor in answer))
-            start = end
-
-    def reject(self, error: WeirError) -> None:
-        """Tell every job why there is no answer."""
-        for job in self.jobs:
-            if not job.answer.done():
-                job.answer.set_exception(error)
-
-
-class Carrier(Protocol):
-    """**Protocol:** what takes a batch to a version replica; free for one batch at a time."""
-
-    def carry(self, batch: Batch) -> None:
-        """Send the batch; then `answered`, `failed` or `lost` is called on the batcher."""
-
-    def drop(self) -> None:
-        """Give up the batch that is out: nobody waits for it any more."""
 
 
 class Batcher:
@@ -196,7 +129,7 @@ class Batcher:
     def lost(self, batch: Batch) -> None:
         """Send a batch whose link broke once more: inference is pure; a second loss is final."""
         self._came_back(batch, ran=False)
-        if _forsaken(batch):
+        if batch.forsaken:
             return
         if batch.tries > 1:
             batch.reject(Unavailable("the version's replica was lost twice; try again"))
@@ -253,7 +186,7 @@ class Batcher:
     def _next(self) -> Batch | None:
         while self._again:
             batch = self._again.popleft()
-            if not _forsaken(batch):
+            if not batch.forsaken:
                 return batch
         jobs: list[Job] = []
         rows = 0
@@ -306,7 +239,7 @@ class Batcher:
         """Forget, once for all clients that left together, what nobody waits for."""
         self._tidying = False
         self._forget_done()
-        if self._forsaking is None and any(map(_forsaken, self._out)):
+        if self._forsaking is None and any(batch.forsaken for batch in self._out):
             self._forsaking = self._loop.call_later(_GRACE_S, self._drop_forsaken)
 
     def _forget_done(self) -> None:
@@ -316,18 +249,8 @@ class Batcher:
     def _drop_forsaken(self) -> None:
         self._forsaking = None
         for batch, carrier in [*self._out.items()]:
-            if _forsaken(batch):
+            if batch.forsaken:
                 carrier.drop()
-
-
-def _forsaken(batch: Batch) -> bool:
-    """Whether nobody waits for any answer of a batch."""
-    return all(job.answer.done() for job in batch.jobs)
-
-
-def _settle(job: Job, answer: Tensors) -> None:
-    if not job.answer.done():
-        job.answer.set_result(answer)
 
 
 def _ignore(rows: int) -> None:

@@ -13,6 +13,7 @@ Both ends are processes of the same gateway; a frame that does not parse closes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
@@ -167,7 +168,7 @@ def _decode_tensors(data: memoryview, count: int) -> Tensors:
         body = data[offset : offset + size]
         offset += size
         if code == _BYTES:
-            flat: NDArray[Any] = decode_strings(body)
+            flat: NDArray[Any] = decode_strings(body, math.prod(shape))
         else:
             flat = np.frombuffer(body, dtype=_DTYPES[code])
         tensors.append(flat.reshape(shape))
@@ -185,17 +186,21 @@ def encode_strings(values: Sequence[str | bytes]) -> bytes:
     return b"".join(parts)
 
 
-def decode_strings(data: memoryview) -> NDArray[np.object_]:
-    """The strings packed in `data`, one after the other."""
+def decode_strings(data: memoryview, count: int) -> NDArray[np.object_]:
+    """The `count` strings packed in `data`; `ValueError` if they are more, fewer, or not UTF-8."""
+    if len(data) < count * _LENGTH.size:
+        raise ValueError("there are too few strings")
     values: list[str] = []
     offset = 0
-    while offset < len(data):
+    for _ in range(count):
         (length,) = _LENGTH.unpack_from(data, offset)
         offset += _LENGTH.size
         if offset + length > len(data):
             raise ValueError("a string reaches beyond its tensor")
         values.append(str(data[offset : offset + length], "utf-8"))
         offset += length
+    if offset != len(data):
+        raise ValueError("there are more strings than there should be")
     return _strings(values)
 
 

@@ -22,6 +22,7 @@ Traced = Callable[[tuple[str, ...], float], None]
 
 _INLINE_S = 0.000_15
 """Runs shorter than this stay on the loop: a thread would cost more than it frees."""
+_COMPLAIN_EVERY_S = 1.0
 _log = logging.getLogger("weir.host")
 
 
@@ -38,6 +39,7 @@ class Host:
         self._empty = asyncio.Event()
         self._empty.set()
         self._seconds_a_run = 0.0
+        self._complain_after = 0.0
 
     async def open(self) -> None:
         """Start to listen; from now on gateway replicas find the socket.
@@ -75,12 +77,14 @@ class Host:
         try:
             tensors = self._timed_run(frame, options)
             return Frame(Kind.ANSWER, frame.version, frame.sequence, tensors)
+        except ModelFailed as error:
+            self._complain(error)
+            return _failed(frame)
         except WeirError as error:
             return frames.failure(frame.version, frame.sequence, error.code, error.message)
-        except Exception as error:  # noqa: BLE001 - the process boundary; counted by its code
+        except Exception:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a run failed in a way that no model should")
-            message = f"the model failed: {type(error).__name__}"
-            return frames.failure(frame.version, frame.sequence, ModelFailed.code, message)
+            return _failed(frame)
 
     def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:
@@ -92,6 +96,18 @@ class Host:
         if frame.traces:
             self._traced(frame.traces, took)
         return answer
+
+    def _complain(self, error: ModelFailed) -> None:
+        """Log what the model said, which is for its owner and not for callers, seldom enough."""
+        now = time.monotonic()
+        if now >= self._complain_after:
+            self._complain_after = now + _COMPLAIN_EVERY_S
+            _log.warning("%s", error.message)
+
+
+def _failed(frame: Frame) -> Frame:
+    sentence = "the model failed on these inputs; the gateway's log says why"
+    return frames.failure(frame.version, frame.sequence, ModelFailed.code, sentence)
 
 
 class _HostLink(asyncio.Protocol):

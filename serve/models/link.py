@@ -11,7 +11,8 @@ from typing import cast
 from configs.errors import ModelFailed, NotReady, Unavailable, WeirError
 from serve.models import frames
 from serve.models.addresses import Address, addresses, forget
-from serve.models.batcher import Batch, Batcher
+from serve.models.batch import Batch
+from serve.models.batcher import Batcher
 from serve.models.frames import BrokenFrame, Frame, Kind
 
 _LOOK_AGAIN_S = 0.5

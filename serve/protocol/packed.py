@@ -41,11 +41,10 @@ def pack(values: NDArray[Any]) -> bytes:
 
 def _strings(data: memoryview, count: int, name: str) -> NDArray[np.object_]:
     try:
-        values = decode_strings(data)
+        return decode_strings(data, count)
     except UnicodeDecodeError:
         raise BadTensor(f"input {name!r} has a string that is not UTF-8") from None
     except (ValueError, struct_error):
-        raise BadTensor(f"input {name!r}: its strings do not end where its data ends") from None
-    if len(values) != count:
-        raise BadTensor(f"input {name!r} has {len(values)} strings, its shape wants {count}")
-    return values
+        raise BadTensor(
+            f"input {name!r}: its data is not {count} strings, each behind its length"
+        ) from None

@@ -16,7 +16,8 @@ from monitors.telemetry.names import INFERENCE_DURATION, SHADOW_REQUESTS
 from registry.records import FULL, Role, ShadowArm
 from serve.edge.http import Edge
 from serve.gateway import Gateway
-from serve.models.batcher import Batch, Batcher
+from serve.models.batch import Batch
+from serve.models.batcher import Batcher
 from serve.recorder.recorder import Recorder
 from serve.shadow import Copy, ShadowQueue, Target
 from serve.traces import Tracer

@@ -409,7 +409,6 @@ def test_compressed_messages(client: Client, compression: grpc.Compression) -> N
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@pytest.mark.xfail(strict=True, reason="grpc tells of messages that do not parse by itself")
 @pytest.mark.parametrize("sent", [b"\xff\xff", b"\x0a\x02\xff\xfe"], ids=["wire", "not-utf8"])
 def test_what_is_no_message(client: Client, served: Stage, sent: bytes) -> None:
     """Bytes that are none are the client's fault, told like any other and counted."""

@@ -50,7 +50,7 @@ def refused(received: bytes, status: bytes = b"400") -> str:
     assert head.startswith(b"HTTP/1.1 " + status)
     assert b"connection: close" in head.lower().split(b"\r\n")
     told = orjson.loads(body)
-    assert set(told) == {"error"}
+    assert set(told) == {"error", "code", "request_id"}
     return str(told["error"])
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from serve.models.batcher import Batch, Batcher
+from serve.models.batch import Batch
+from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
 
 

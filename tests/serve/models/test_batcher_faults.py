@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs.errors import DeadlineExceeded, ModelFailed, NotReady, Unavailable, WeirError
-from serve.models.batcher import Batch
+from serve.models.batch import Batch
 from serve.models.frames import Tensors
 from tests.serve.models.carriers import Holding, batcher, doubled, rows, soon
 from tests.serve.models.test_batcher import turn
