@@ -15,7 +15,7 @@ from serve.models.batch import Batch, Carrier, Job
 from serve.models.frames import Tensors
 
 _GRACE_S = 0.5
-"""How long a batch that is out may still come back after nobody waits for it."""
+"""How long a batch may be out though nobody waits for it."""
 
 
 class Batcher:
@@ -85,7 +85,7 @@ class Batcher:
         """Let go of a request whose client has left: it gets `ClientGone`, and never starts.
 
         Its rows make room at once. If it is out already, and nobody else waits for its batch, the
-        batch is dropped unless it comes back within half a second.
+        batch is dropped unless it comes back soon.
         """
         if answer.done() and not answer.cancelled():
             return
@@ -229,28 +229,35 @@ class Batcher:
         for job in waiting:
             if job.deadline <= now and not job.answer.done():
                 job.answer.set_exception(DeadlineExceeded("no answer within the deadline"))
-        self._forget_done()
+        self._tidy()
         deadlines = [job.deadline for job in waiting if not job.answer.done()]
         if deadlines:
             self._sweep_at(min(deadlines))
-        self._drop_forsaken()
 
     def _tidy(self) -> None:
         """Forget, once for all clients that left together, what nobody waits for."""
         self._tidying = False
         self._forget_done()
-        if self._forsaking is None and any(batch.forsaken for batch in self._out):
-            self._forsaking = self._loop.call_later(_GRACE_S, self._drop_forsaken)
+        if self._forsaking is None:
+            self._drop_forsaken()
 
     def _forget_done(self) -> None:
         self._waiting = deque(job for job in self._waiting if not job.answer.done())
         self._rows_waiting = sum(job.rows for job in self._waiting)
 
     def _drop_forsaken(self) -> None:
+        """Drop what nobody waits for and has been out for long; look at the rest again later.
+
+        Deadlines are the clients' to choose: a link must not break for each that is short.
+        """
         self._forsaking = None
-        for batch, carrier in [*self._out.items()]:
-            if batch.forsaken:
+        left_before = perf_counter() - _GRACE_S
+        forsaken = [(batch, carrier) for batch, carrier in self._out.items() if batch.forsaken]
+        for batch, carrier in forsaken:
+            if batch.left_at <= left_before:
                 carrier.drop()
+            elif self._forsaking is None:
+                self._forsaking = self._loop.call_later(_GRACE_S, self._drop_forsaken)
 
 
 def _ignore(rows: int) -> None:

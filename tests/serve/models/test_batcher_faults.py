@@ -12,6 +12,7 @@ from serve.models.batch import Batch
 from serve.models.frames import Tensors
 from tests.serve.models.carriers import Holding, batcher, doubled, rows, soon
 from tests.serve.models.test_batcher import turn
+from tests.serve.waiting import until
 
 
 async def test_a_request_that_waits_too_long_is_told() -> None:
@@ -26,15 +27,19 @@ async def test_a_request_that_waits_too_long_is_told() -> None:
 
 
 async def test_a_batch_that_is_out_too_long_is_dropped() -> None:
-    """At the deadline callers are told and the link is given up, for its replica may hang."""
+    """At the deadline callers are told; the link is given up soon after, for it may hang.
+
+    Not at once: clients choose deadlines, and could make links break as often as they like.
+    """
     gathers = batcher()
     link = Holding(gathers)
 
     with pytest.raises(DeadlineExceeded):
         await gathers.submit(rows(1), 1, soon(0.05))
     await turn()
+    assert link.dropped == 0
 
-    assert link.dropped == 1
+    await until(lambda: link.dropped == 1, "the link is given up", 2.0)
     assert gathers.idle
 
 
