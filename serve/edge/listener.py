@@ -48,7 +48,7 @@ class Listener:
         if tls is not None:
             config.load()
             config.ssl = tls
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, limits.slow_s if tls is not None else None)
         self._socket = sock
         self._task: asyncio.Task[None] | None = None
 
@@ -87,3 +87,35 @@ class Listener:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server on lent sockets, which also breaks off TLS handshakes that do not end.
+
+    uvicorn would give a client a minute for one, before there is a connection to be counted.
+    """
+
+    def __init__(self, config: uvicorn.Config, handshake_s: float | None) -> None:
+        super().__init__(config)
+        self._handshake_s = handshake_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept on the sockets."""
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._connection,
+                sock=lent,
+                ssl=self.config.ssl,
+                ssl_handshake_timeout=self._handshake_s,
+            )
+            for lent in sockets or ()
+        ]
+        self.started = True
+
+    def _connection(self) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = protocol(
+            config=self.config, server_state=self.server_state, app_state={}
+        )
+        return made

@@ -42,14 +42,14 @@ class Served:
 
 
 @contextmanager
-def serving(tls: ssl.SSLContext | None) -> Iterator[int]:
+def serving(tls: ssl.SSLContext | None, slow_s: float = 5.0) -> Iterator[int]:
     """A control API behind the listener that is used for everything; gives its port."""
     thread = LoopThread("tls")
     app = create_app(MemoryControl(), Door(required=False))
     with listen("127.0.0.1", 0, "a test") as held:
 
         async def opened() -> Listener:
-            listener = Listener(app, held, Limits(), tls=tls)
+            listener = Listener(app, held, Limits(slow_s=slow_s), tls=tls)
             await listener.open()
             return listener
 
@@ -87,6 +87,16 @@ def test_a_client_that_trusts_others_is_told_whom_to_trust(served: Served, tmp_p
             pytest.raises(Unavailable, match=r"not to be trusted.*WEIR_CA"),
         ):
             client.models()
+
+
+def test_a_handshake_that_does_not_end_is_broken_off(tmp_path: Path) -> None:
+    """Who connects and says nothing, or half a greeting, is closed after `limits.slow_s`."""
+    context = server_context(certified(tmp_path / "tls").listen())
+    with serving(context, slow_s=0.3) as port:
+        for greeting in (b"", b"\x16\x03\x01"):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(greeting)
+                assert connection.recv(1) == b""
 
 
 def test_plain_http_fails(served: Served) -> None:
