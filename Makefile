@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick conformance hostile lint up bench lock generate clean
+.PHONY: help demo test test-quick conformance hostile lint up bench overload lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -20,7 +20,7 @@ $(READY): requirements-dev.lock pyproject.toml
 demo: $(READY) ## the whole story on real data, on this machine
 	$(BIN)/weir demo
 
-test: $(READY) ## everything that CI runs
+test: $(READY) ## style, types and the tests, but for what takes minutes
 	scripts/install-prometheus
 	$(MAKE) lint
 	$(BIN)/python -m pytest -m "not hostile"
@@ -28,7 +28,7 @@ test: $(READY) ## everything that CI runs
 test-quick: $(READY) ## what needs neither a gateway nor Prometheus
 	$(BIN)/python -m pytest -m "not gateway and not deploy and not hostile"
 
-hostile: $(READY) ## attacks on a gateway of one's own: slow clients by the thousand
+hostile: $(READY) ## slow clients, hostile bytes, more load than there is room for
 	$(BIN)/python -m pytest -m hostile -s
 
 CASES ?= 1000
@@ -50,6 +50,9 @@ bench: $(READY) ## the figures of docs/performance.md
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
   --python-version 3.11 pyproject.toml
+
+overload: $(READY) ## what a model does when it is asked for more than it can answer
+	$(BIN)/python -m benchmarks.overload
 
 lock: $(READY) ## resolve the dependencies anew
 	$(COMPILE) -o requirements.lock
