@@ -63,6 +63,7 @@ class Limits(Section):
     """What one request, one connection and one model may cost."""
 
     body_max_bytes: Annotated[int, Field(ge=1024, le=2**31 - 1)] = 64 * 2**20
+    bodies_max_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 2**30
     deadline_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
     drain_s: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
     connections_max: Annotated[int, Field(ge=1, le=100_000)] = 4096

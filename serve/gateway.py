@@ -44,6 +44,8 @@ class Gateway:
         self.generation = 0
         self.registered: Mapping[str, tuple[int, ...]] = {}
         self.recorder = Recorder(settings.recorder)
+        for reason in names.CLOSED_REASONS:
+            self.recorder.counts.add(names.CONNECTIONS_CLOSED, reason, by=0)
         self.tracer = tracer
         self.shadows = ShadowQueue(
             settings.shadow, self.recorder.counts, tracer, settings.limits.deadline_s
@@ -90,6 +92,10 @@ class Gateway:
     def connected(self) -> frozenset[VersionKey]:
         """Give the versions that can be reached at this moment."""
         return frozenset(key for key, reached in self.reached().items() if reached)
+
+    def all_connected(self) -> bool:
+        """Whether every version of the table can be reached at this moment."""
+        return all(self.reached().values())
 
     async def wait_connected(self, timeout_s: float) -> None:
         """Return when every version of the table can be reached, or after `timeout_s`."""
@@ -192,6 +198,7 @@ class Gateway:
             batched=version.signature.batched,
             max_rows=hosts.batch_max_rows,
             queue_max_rows=_QUEUE_BATCHES * hosts.batch_max_rows,
+            jobs_max=self._settings.limits.in_flight_max,
         )
         links = Links(
             version.number,

@@ -38,7 +38,12 @@ from serve.traces import Tracer
 
 _HEALTH_S = 5.0
 _ASK_AGAIN_S = 0.2
-_CONNECT_S = 10.0
+_CONNECT_S = 5.0
+_SETTLE_S = 0.25
+"""How long a new table waits for its versions before the replica asks for the next one."""
+_PATIENCE_S = 2.0
+_IMPATIENCE_S = 0.1
+"""How long a question stays open: briefly while a version is not reached, which is news too."""
 _log = logging.getLogger("weir.gateway")
 
 
@@ -76,12 +81,17 @@ class GatewayReplica:
         self._serving = asyncio.Event()
         self._following = asyncio.get_running_loop().create_task(self._follow())
         collect_seldom()
-        await self._serving.wait()
+        serving = asyncio.ensure_future(self._serving.wait())
+        await asyncio.wait((serving, self._following), return_when=asyncio.FIRST_COMPLETED)
+        if self._following.done():
+            self._following.result()
 
     async def check_health(self) -> None:
         """Fail when the loop that serves requests does not answer."""
         async with asyncio.timeout(_HEALTH_S):
             await self._thread.run(asyncio.sleep(0))
+        if self._following.done():  # It would go on with old routes and old keys.
+            self._following.result()
 
     async def __del__(self) -> None:
         """Leave without losing a request; Ray Serve waits for this before it ends the process."""
@@ -130,7 +140,9 @@ class GatewayReplica:
         while True:
             try:
                 control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
-                table = await control.ask.remote(self._name, applied, self._gateway.connected())
+                connected = self._gateway.connected()
+                patience_s = _PATIENCE_S if self._gateway.all_connected() else _IMPATIENCE_S
+                table = await control.ask.remote(self._name, applied, connected, patience_s)
             except (RayError, ValueError):  # ValueError: no actor of that name lives.
                 await asyncio.sleep(_ASK_AGAIN_S)
                 continue
@@ -142,7 +154,7 @@ class GatewayReplica:
     async def _apply(self, table: RouteTable) -> None:
         self._gateway.apply(table)
         self._door.keys(table.keys)
-        await self._gateway.wait_connected(_CONNECT_S)
+        await self._gateway.wait_connected(_SETTLE_S if self._listening else _CONNECT_S)
         if not self._listening:
             await self._listener.open()
             await self._grpc.open()
@@ -164,7 +176,7 @@ class RayRepository:
 async def _ask_control(method: str, model: str, actor: str) -> None:
     try:
         control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
-        await asyncio.to_thread(ray.get, getattr(control, method).remote(model, actor))
+        await asyncio.wrap_future(getattr(control, method).remote(model, actor).future())
     except RayTaskError as error:
         if isinstance(error.cause, WeirError):
             raise error.cause from None

@@ -42,8 +42,7 @@ class ServedVersion:
         self._arms: dict[Role, ArmRecorder] = {}
         self._series = (version.model, str(version.number))
         recorder.counts.add(names.VERSION_RETRIES, *self._series, by=0)
-        self._batches = recorder.counts.histogram(names.BATCH_SIZE, *self._series)
-        batcher.on_batch = self._batches.record
+        batcher.on_batch = recorder.counts.histogram(names.BATCH_SIZE, *self._series).record
         batcher.on_retry = self._retried
         bounds = Bounds(limits.wait_target_s, limits.in_flight_max)
         self.gate = Gate(version.model, batcher, bounds, self._refused)
@@ -67,8 +66,8 @@ class ServedVersion:
             failed=_sum(arm.errors for arm in arms),
             queued=Durations(batcher.jobs_ran, batcher.seconds_queued),
             ran=Durations(batcher.jobs_ran, batcher.seconds_ran),
-            rows=int(self._batches.total),
-            batches=sum(self._batches.buckets),
+            rows=batcher.rows_ran,
+            batches=batcher.batches_ran,
             last_ms=int((time() - (perf_counter() - last)) * 1000) if last else 0,
         )
 

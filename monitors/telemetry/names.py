@@ -127,6 +127,8 @@ CALL_DURATION = Metric(
     "Duration of gRPC calls.",
     bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
+CLOSED_REASONS = ("malformed", "slow_request", "slow_reader", "too_many")
+"""Why a connection may be broken off."""
 CONNECTIONS_CLOSED = Metric(
     "weir.connections.closed",
     Kind.COUNTER,

@@ -16,7 +16,6 @@ from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 
-_PATIENCE_S = 2.0
 _OVER_INFERENCE = "asked over the inference port"
 
 
@@ -64,11 +63,15 @@ class ControlActor:
         await asyncio.shield(self._opened())
 
     async def ask(
-        self, replica: str, generation: int, connected: frozenset[VersionKey]
+        self,
+        replica: str,
+        generation: int,
+        connected: frozenset[VersionKey],
+        patience_s: float,
     ) -> RouteTable | None:
         """Take a gateway replica's report; give a newer table as soon as there is one."""
         self._opened()  # An actor that was started anew is told by nobody else.
-        return await self._replicas.ask(replica, generation, connected, _PATIENCE_S)
+        return await self._replicas.ask(replica, generation, connected, patience_s)
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 from secrets import token_hex
 
@@ -14,14 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from configs.errors import (
-    BadInput,
-    InternalError,
-    MethodNotAllowed,
-    NotFound,
-    Unauthenticated,
-    WeirError,
-)
+from configs.errors import BadInput, InternalError, NotFound, WeirError
+from serve.edge.errors import headers_of
 
 _log = logging.getLogger("weir.control")
 _EXPECTED = (WeirError, RequestValidationError, ClientDisconnect, HTTPException)
@@ -33,14 +26,7 @@ def answer(error: WeirError, scope: Scope) -> JSONResponse:
     One that may pass says when to try again; one for want of a key, how to show it; a wrong method,
     which are right.
     """
-    headers: dict[str, str] = {}
-    if error.retryable:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = error.allowed
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    return _json(scope, error.status, error.message, error.code, headers)
+    return _json(scope, error.status, error.message, error.code, headers_of(error))
 
 
 def install(app: FastAPI) -> None:

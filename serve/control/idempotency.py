@@ -114,8 +114,10 @@ class IdempotentChanges:
 
 
 def _worth_keeping(messages: list[Message]) -> bool:
-    """Whether an answer is whole, and not a failure on our side."""
+    """Whether an answer is whole, no failure on our side, and may be kept at all."""
     if not messages or messages[0]["status"] >= 500:
+        return False
+    if (b"cache-control", b"no-store") in messages[0]["headers"]:
         return False
     last = messages[-1]
     return last["type"] == "http.response.body" and not last.get("more_body", False)

@@ -9,23 +9,20 @@ from configs.errors import BadInput
 
 
 class Caller:
-    """The few headers of a request that matter, over either protocol; names are lower case.
+    """The few headers of a request that matter, over either protocol; names are lower case."""
 
-    `timeout_s` is what `Weir-Timeout-Ms` says; of several the shortest counts.
-    """
-
-    __slots__ = ("authorization", "timeout_s", "traceparent", "tracestate", "unit")
+    __slots__ = ("_timeouts", "authorization", "traceparent", "tracestate", "unit")
 
     def __init__(self) -> None:
         self.authorization: bytes | None = None
         self.unit: bytes | None = None
         self.traceparent: bytes | None = None
         self.tracestate = b""
-        self.timeout_s: float | None = None
+        self._timeouts: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Read all headers; `BadInput` for a time-out that is none."""
+        """Read all headers."""
         caller = cls()
         for name, value in headers:
             caller.hear(name, value)
@@ -36,19 +33,23 @@ class Caller:
         if name == b"weir-key":
             self.unit = value
         elif name == b"authorization":
-            self.authorization = value
+            # Of two nobody can say which is meant, so neither is.
+            self.authorization = value if self.authorization is None else b""
         elif name == b"traceparent":
             self.traceparent = value
         elif name == b"tracestate":
             self.tracestate = value
         elif name == b"weir-timeout-ms":
-            seconds = _milliseconds(value)
-            self.timeout_s = seconds if self.timeout_s is None else min(seconds, self.timeout_s)
+            self._timeouts = (*self._timeouts, value)
+
+    def timeout_s(self) -> float | None:
+        """What `Weir-Timeout-Ms` says, of several the shortest; `BadInput` if it says nothing."""
+        return min(map(_seconds, self._timeouts), default=None)
 
 
-def _milliseconds(value: bytes) -> float:
+def _seconds(milliseconds: bytes) -> float:
     try:
-        seconds = float(value) / 1000
+        seconds = float(milliseconds) / 1000
     except ValueError:
         seconds = math.nan
     if not seconds > 0:

@@ -16,14 +16,21 @@ Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 
 
+def headers_of(error: WeirError) -> dict[str, str]:
+    """Give the headers that go with an error, over either port."""
+    headers = {}
+    if isinstance(error, MethodNotAllowed) and error.allowed:
+        headers["allow"] = error.allowed
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
+    if error.retryable:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    return headers
+
+
 def render(error: WeirError, request_id: str) -> tuple[int, Headers, bytes]:
     """Give the status, headers and body that tell a client of an error."""
     body = orjson.dumps({"error": error.message, "code": error.code, "request_id": request_id})
     headers = [JSON, (b"content-length", b"%d" % len(body))]
-    if isinstance(error, MethodNotAllowed) and error.allowed:
-        headers.append((b"allow", error.allowed.encode()))
-    if isinstance(error, Unauthenticated):
-        headers.append((b"www-authenticate", b"Bearer"))
-    if error.retryable:
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))))
+    headers += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
     return error.status, headers, body

@@ -12,15 +12,16 @@ import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 
-from configs.errors import BadInput, ClientGone, NotSupported, WeirError
+from configs.errors import BadInput, NotSupported, WeirError
 from monitors.telemetry import names
+from serve.access.principal import Principal
 from serve.edge.caller import Caller
 from serve.edge.reception import Reception
 from serve.edge.visit import Visit
 from serve.protocol import grpc_answer, grpc_request
 from serve.protocol import inference_pb2 as messages
 from serve.protocol.describe import Said
-from serve.protocol.grpc_status import status_of
+from serve.protocol.grpc_status import OK, status_of
 from serve.protocol.paths import Ask, Endpoint, pin
 from serve.recorder.counts import Histogram
 from serve.traces import Call
@@ -40,6 +41,15 @@ class Method(NamedTuple):
     takes: type[Message]
     gives: type[Message]
     under: str = ""
+
+
+class Called(NamedTuple):
+    """One call that was let in: its method, and by whom it was made."""
+
+    name: str
+    visit: Visit
+    caller: Caller
+    principal: Principal
 
 
 METHODS: Mapping[str, Method] = {
@@ -71,60 +81,85 @@ METHODS: Mapping[str, Method] = {
 }
 """Every method of the service that takes one message and gives one."""
 
+_INFER = "ModelInfer"
 _STREAM = "ModelStreamInfer"
 
 
-class GrpcCalls:
-    """Answers every gRPC call of the inference port."""
+class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Answers every gRPC call of the inference port.
+
+    A caller is judged by the metadata, before its message is asked for.
+    """
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
         self._durations: dict[tuple[str, str, str], Histogram] = {}
+        self._histogram((_INFER, OK, ""))  # What has not happened yet is counted as zero.
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        """Give what a gRPC server calls; it hands over bytes, which are parsed here."""
-        methods = {
-            name: grpc.unary_unary_rpc_method_handler(
-                partial(self._call, name), response_serializer=method.gives.SerializeToString
-            )
-            for name, method in METHODS.items()
-        }
-        methods[_STREAM] = grpc.stream_stream_rpc_method_handler(self._refuse_stream)
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+    def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
+        """Give what answers a call, None for a method that is not of this service."""
+        service, _, name = handler_call_details.method[1:].partition("/")
+        if service != SERVICE:
+            return None
+        if name == _STREAM:
+            refusal = NotSupported("streams are not supported: use ModelInfer for each request")
+            return self._refusing(name, self._reception.arrive(), refusal)
+        method = METHODS.get(name)
+        if method is None:
+            return None
+        visit = self._reception.arrive()
+        visit.endpoint = Endpoint(method.ask)
+        caller = _caller(handler_call_details.invocation_metadata)
+        try:
+            principal = self._reception.admit(visit.endpoint, caller)
+        except WeirError as refusal:
+            return self._refusing(name, visit, refusal)
+        return grpc.unary_unary_rpc_method_handler(
+            partial(self._call, Called(name, visit, caller, principal)),
+            response_serializer=method.gives.SerializeToString,
+        )
 
-    async def _call(self, name: str, sent: bytes, context: Any) -> Message:
+    def _refusing(self, name: str, visit: Visit, refusal: WeirError) -> grpc.RpcMethodHandler:
+        """Give what answers with an error, without a look at what is sent."""
+
+        async def refuse(_messages: Any, context: Any) -> None:
+            error, request_id = self._reception.failed(visit, refusal)
+            self._count(name, error, visit)
+            await _abort(context, error, request_id)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+    async def _call(self, called: Called, sent: bytes, context: Any) -> Message:
         """Answer one call; a client that leaves cancels it."""
-        reception = self._reception
-        visit = reception.arrive()
+        reception, visit = self._reception, called.visit
         reception.open_requests += 1
         error: WeirError | None = None
         try:
-            answer = await self._answer(METHODS[name], visit, sent, context)
+            answer = await self._answer(called, sent, context)
         except asyncio.CancelledError:
-            if visit.exchange is not None:
-                visit.exchange.give_up()
-            error, _ = reception.failed(visit, ClientGone("the client left before its answer"))
+            error, _ = reception.failed(visit, reception.left(visit))
             raise
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             error, request_id = reception.failed(visit, raised)
             await _abort(context, error, request_id)
         finally:
             reception.open_requests -= 1
-            self._count(name, error, visit)
+            self._count(called.name, error, visit)
         if visit.exchange is not None:
             # The answer leaves when this returns; recording it must not come before.
             asyncio.get_running_loop().call_soon(visit.exchange.answered, reception.gateway.shadows)
         return answer
 
-    async def _answer(self, method: Method, visit: Visit, sent: bytes, context: Any) -> Message:
-        caller = _caller(context)
-        visit.endpoint = Endpoint(method.ask)
-        principal = self._reception.admit(visit.endpoint, caller)
+    async def _answer(self, called: Called, sent: bytes, context: Any) -> Message:
+        method, visit = METHODS[called.name], called.visit
+        visit.waits(context.time_remaining())
         message = _parsed(method, sent)
         visit.endpoint = _endpoint(method.ask, message)
         if method.ask is Ask.INFER:
-            return await self._infer(visit, caller, message, context)
-        said = await self._reception.describe(visit.endpoint, _asked(message), principal)
+            return await self._infer(visit, called.caller, message, context)
+        said = await self._reception.describe(
+            visit.endpoint, _asked(message), called.principal, visit.deadline
+        )
         told: Said = {method.under: said} if method.under else said
         answer: Message = ParseDict(told, method.gives(), ignore_unknown_fields=True)
         return answer
@@ -143,34 +178,26 @@ class GrpcCalls:
         )
         return grpc_answer.write(exchange.model, version, asked.id, exchange.said(), outputs)
 
-    async def _refuse_stream(self, _messages: Any, context: Any) -> None:
-        visit = self._reception.arrive()
-        refusal = NotSupported("streams are not supported: use ModelInfer for each request")
-        error, request_id = self._reception.failed(visit, refusal)
-        self._count(_STREAM, error, visit)
-        await _abort(context, error, request_id)
-
     def _count(self, name: str, error: WeirError | None, visit: Visit) -> None:
-        key = (name, status_of(error), visit.code)
-        histogram = self._durations.get(key)
-        if histogram is None:
-            histogram = self._reception.gateway.recorder.counts.histogram(
-                names.CALL_DURATION, _SYSTEM, f"{SERVICE}/{name}", key[1], visit.code
-            )
-            self._durations[key] = histogram
+        histogram = self._histogram((name, status_of(error), visit.code))
         histogram.record(perf_counter() - visit.started)
 
+    def _histogram(self, key: tuple[str, str, str]) -> Histogram:
+        histogram = self._durations.get(key)
+        if histogram is None:
+            name, status, code = key
+            histogram = self._reception.gateway.recorder.counts.histogram(
+                names.CALL_DURATION, _SYSTEM, f"{SERVICE}/{name}", status, code
+            )
+            self._durations[key] = histogram
+        return histogram
 
-def _caller(context: Any) -> Caller:
-    metadata: _Metadata = context.invocation_metadata() or ()
-    caller = Caller.of(
+
+def _caller(metadata: _Metadata | None) -> Caller:
+    return Caller.of(
         (name.encode(), value if isinstance(value, bytes) else value.encode())
-        for name, value in metadata
+        for name, value in metadata or ()
     )
-    left_s = context.time_remaining()
-    if left_s is not None:
-        caller.timeout_s = min(left_s, caller.timeout_s or left_s)
-    return caller
 
 
 def _parsed(method: Method, sent: bytes) -> Any:

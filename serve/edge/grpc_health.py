@@ -15,6 +15,7 @@ from serve.edge.reception import Reception
 HEALTH = "grpc.health.v1.Health"
 _KNOWN = ("", SERVICE)
 _LOOK_AGAIN_S = 0.5
+_WATCHERS = 64
 
 
 class Health:
@@ -22,6 +23,7 @@ class Health:
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
+        self._watchers = 0
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """Give what a gRPC server calls."""
@@ -39,14 +41,24 @@ class Health:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
         return HealthCheckResponse(status=self._status(asked.service))
 
-    async def _watch(self, asked: Any, _context: Any) -> AsyncIterator[HealthCheckResponse]:
+    async def _watch(self, asked: Any, context: Any) -> AsyncIterator[HealthCheckResponse]:
         """Tell the status now and whenever it changes, until one of the two leaves."""
+        if self._watchers >= _WATCHERS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch already")
+        self._watchers += 1
+        try:
+            async for status in self._statuses(asked.service):
+                yield HealthCheckResponse(status=status)
+        finally:
+            self._watchers -= 1
+
+    async def _statuses(self, service: str) -> AsyncIterator[int]:
         told = None
         while True:
-            status = self._status(asked.service)
+            status = self._status(service)
             if status != told:
                 told = status
-                yield HealthCheckResponse(status=status)
+                yield status
             if self._reception.draining:
                 return
             await asyncio.sleep(_LOOK_AGAIN_S)

@@ -14,6 +14,9 @@ from serve.edge.grpc_calls import SERVICE, GrpcCalls
 from serve.edge.grpc_health import HEALTH, Health
 from serve.edge.reception import Reception
 
+_STREAMS = 256
+_AGE_S = 600
+
 
 class GrpcListener:
     """Serves gRPC on the loop that makes it; each replica of a node binds the port for itself."""
@@ -22,12 +25,10 @@ class GrpcListener:
         self._server = grpc.aio.server(
             options=_options(limits), maximum_concurrent_rpcs=limits.connections_max
         )
-        self._server.add_generic_rpc_handlers(
-            (GrpcCalls(reception).handlers(), Health(reception).handlers())
-        )
-        reflection.enable_server_reflection(
-            (SERVICE, HEALTH, reflection.SERVICE_NAME), self._server
-        )
+        self._server.add_generic_rpc_handlers((GrpcCalls(reception), Health(reception).handlers()))
+        if not reception.asks_for_keys:  # Its streams may stay open, and it asks nobody for a key.
+            services = (SERVICE, HEALTH, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(services, self._server)
         self.port = self._bind(listen)
 
     async def open(self) -> None:
@@ -59,6 +60,10 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_allowed_incoming_connections", limits.connections_max),
         # A client that does not finish its handshake, and one that has gone without a word.
+        # No connection takes all the calls that may be open, nor keeps any open for ever.
+        ("grpc.max_concurrent_streams", _STREAMS),
+        ("grpc.max_connection_age_ms", _AGE_S * 1000),
+        ("grpc.max_connection_age_grace_ms", int(limits.deadline_s * 1000)),
         ("grpc.server_handshake_timeout_ms", int(limits.slow_s * 1000)),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", int(limits.slow_s * 1000)),

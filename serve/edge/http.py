@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import perf_counter
 
 import orjson
 
-from configs.errors import BadInput, InternalError, MethodNotAllowed, WeirError
+from configs.errors import BadInput, Forbidden, InternalError, MethodNotAllowed, WeirError
 from configs.settings import Limits
 from monitors.telemetry import names
-from serve.edge import bodies
 from serve.edge.asgi import Receive, Scope, Send
+from serve.edge.bodies import Bodies
 from serve.edge.caller import Caller
 from serve.edge.compression import accepted, deflate
 from serve.edge.errors import JSON, Headers, render
@@ -30,6 +31,9 @@ Reply = tuple[int, Headers, bytes]
 
 _CLOSE = (b"connection", b"close")
 _PACKED = (b"content-type", b"application/octet-stream")
+_CHANGES = (Ask.LOAD, Ask.UNLOAD)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUICK_BYTES = 2**18
 _UNKNOWN_ROUTE = "unknown"
 _OTHER_METHOD = "_OTHER"
 
@@ -43,6 +47,7 @@ class Edge:
     def __init__(self, reception: Reception, limits: Limits) -> None:
         self._reception = reception
         self._limits = limits
+        self._bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
         self._durations: dict[tuple[str, str, int, str], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,23 +75,24 @@ class Edge:
             heard = _Headers(scope["headers"])
             if asked.ask is Ask.INFER:
                 return await self._infer(scope, receive, visit, heard)
-            return await self._describe(asked, receive, heard)
+            return await self._describe(visit, receive, heard)
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             return render(*self._reception.failed(visit, raised))
 
     async def _infer(self, scope: Scope, receive: Receive, visit: Visit, heard: _Headers) -> Reply:
         self._reception.admit(_known(visit), heard.caller)
         body = await self._read(receive, heard)
-        asked = http_request.read(body, heard.json_bytes)
+        json_bytes = _json_bytes(heard.json_bytes) if heard.json_bytes is not None else None
+        asked = http_request.read(body, json_bytes)
         exchange = self._reception.begin(visit, heard.caller, asked, _CALL)
         when_gone(scope, exchange.give_up)
         outputs = await exchange.run(asked, visit.deadline)
-        return self._answer(exchange, asked.id, outputs, heard)
+        return await self._answer(exchange, asked.id, outputs, heard)
 
     async def _read(self, receive: Receive, heard: _Headers) -> bytes:
-        return await bodies.read(receive, heard.length, heard.encoding, self._limits.body_max_bytes)
+        return await self._bodies.read(receive, heard.length, heard.encoding)
 
-    def _answer(
+    async def _answer(
         self,
         exchange: Exchange,
         request_id: str | None,
@@ -108,24 +114,28 @@ class Edge:
         if heard.accepts is not None and len(body) >= self._limits.compress_min_bytes:
             encoding = accepted(heard.accepts)
             if encoding is not None:
-                body = deflate(body, encoding)
+                body = await _deflated(body, encoding)
                 headers.append((b"content-encoding", encoding))
         headers.append((b"content-length", b"%d" % len(body)))
         return 200, headers, body
 
-    async def _describe(self, asked: Endpoint, receive: Receive, heard: _Headers) -> Reply:
+    async def _describe(self, visit: Visit, receive: Receive, heard: _Headers) -> Reply:
+        asked = _known(visit)
+        if asked.ask in _CHANGES and heard.from_page:
+            raise Forbidden("pages in a browser may not load or unload models")
         principal = self._reception.admit(asked, heard.caller)
         sent: Mapping[str, object] = {}
         if asked.ask in POSTED:
             sent = http_request.read_about_models(await self._read(receive, heard))
-        said = await self._reception.describe(asked, sent, principal)
+        said = await self._reception.describe(asked, sent, principal, visit.deadline)
         status = 503 if said.get("ready") is False else 200
         return _json(said["models"] if asked.ask is Ask.INDEX else said, status)
 
     def _count(self, method: str, status: int, visit: Visit) -> None:
         asked = visit.endpoint
         route = asked.ask.value if asked is not None else _UNKNOWN_ROUTE
-        key = (method if asked is not None else _OTHER_METHOD, route, status, visit.code)
+        known = asked is not None and method in _METHODS
+        key = (method if known else _OTHER_METHOD, route, status, visit.code)
         histogram = self._durations.get(key)
         if histogram is None:
             histogram = self._reception.gateway.recorder.counts.histogram(
@@ -138,25 +148,35 @@ class Edge:
 class _Headers:
     """The headers of a request that matter here: those of the body, and the caller's."""
 
-    __slots__ = ("accepts", "caller", "encoding", "json_bytes", "length")
+    __slots__ = ("accepts", "caller", "encoding", "from_page", "json_bytes", "length")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.caller = Caller()
         self.length: int | None = None
         self.encoding: bytes | None = None
+        self.from_page = False
         self.accepts: bytes | None = None
-        self.json_bytes: int | None = None
+        self.json_bytes: bytes | None = None
         for name, value in headers:
             if name == b"content-length":
                 self.length = int(value)
             elif name == b"content-encoding":
                 self.encoding = value if value.lower() != b"identity" else None
+            elif name == b"origin":
+                self.from_page = True
             elif name == b"accept-encoding":
                 self.accepts = value
             elif name == b"inference-header-content-length":
-                self.json_bytes = _json_bytes(value)
+                self.json_bytes = value
             else:
                 self.caller.hear(name, value)
+
+
+async def _deflated(body: bytes, encoding: bytes) -> bytes:
+    """Compress on the loop what is quick, and the rest in a thread: zlib lets go of the lock."""
+    if len(body) < _QUICK_BYTES:
+        return deflate(body, encoding)
+    return await asyncio.to_thread(deflate, body, encoding)
 
 
 @lru_cache

@@ -8,7 +8,14 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from configs.errors import Forbidden, InternalError, NotSupported, WeirError
+from configs.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    Forbidden,
+    InternalError,
+    NotSupported,
+    WeirError,
+)
 from configs.settings import Settings
 from serve.access.door import Door
 from serve.access.permissions import Permission
@@ -41,6 +48,8 @@ PERMISSIONS: Mapping[Ask, Permission | None] = {
 }
 """What a caller needs for each thing that can be asked; None for what anybody may ask."""
 
+_SAME_MOMENT_S = 0.005
+"""A client's deadline and ours pass at the same moment; who notices first is chance."""
 _log = logging.getLogger("weir.edge")
 
 
@@ -71,6 +80,11 @@ class Reception:
         self._repository = repository
         self._clock = asyncio.get_running_loop().time
 
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether callers must show who they are."""
+        return self._door.required
+
     def ready(self) -> bool:
         """Whether a request that comes now would be served."""
         return self.gateway.ready() and not self.draining
@@ -82,7 +96,7 @@ class Reception:
     def admit(self, endpoint: Endpoint, caller: Caller) -> Principal:
         """Let a caller in, or raise why not."""
         permission = PERMISSIONS[endpoint.ask]
-        if permission is None or not self._door.required:
+        if permission is None:
             return ANONYMOUS
         return self._door.admit(caller.authorization, permission, time.time())
 
@@ -91,7 +105,7 @@ class Reception:
         endpoint = visit.endpoint
         if endpoint is None:
             raise InternalError("a request was begun before it was understood")
-        visit.waits(caller.timeout_s)
+        visit.waits(caller.timeout_s())
         visit.waits(asked.timeout_s)
         gateway = self.gateway
 
@@ -114,12 +128,28 @@ class Reception:
             exchange.failed(error)
         return error, request_id
 
+    def left(self, visit: Visit) -> WeirError:
+        """Give up what a client no longer waits for, and say whether it left or ran out of time."""
+        if visit.exchange is not None:
+            visit.exchange.give_up()
+        if self._clock() >= visit.deadline - _SAME_MOMENT_S:
+            return DeadlineExceeded("no answer within the deadline")
+        return ClientGone("the client left before it got its answer")
+
     async def describe(
-        self, endpoint: Endpoint, asked: Mapping[str, object], principal: Principal
+        self,
+        endpoint: Endpoint,
+        asked: Mapping[str, object],
+        principal: Principal,
+        deadline: float,
     ) -> Said:
-        """Give what is asked for that is no inference."""
+        """Give what is asked for that is no inference; `deadline` by the loop's clock."""
         if endpoint.ask in (Ask.LOAD, Ask.UNLOAD):
-            return await self._change(endpoint, asked, principal)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._change(endpoint, asked, principal)
+            except TimeoutError:
+                raise DeadlineExceeded("it was not done within the deadline") from None
         batch_max_rows = self._settings.hosts.batch_max_rows
         if endpoint.ask is Ask.READY:
             return {"ready": self.ready(), "live": True}

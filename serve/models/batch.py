@@ -18,7 +18,7 @@ class Job:
     """One request's tensors on their way to a version, and the future of its answer.
 
     `deadline` is a reading of the loop's clock, `trace` the trace context of a request that is
-    traced, in the words of `serve.traces`.
+    traced, in the words of `serve.traces`, `size` about how many bytes the tensors have.
     """
 
     tensors: Tensors
@@ -26,6 +26,7 @@ class Job:
     deadline: float
     answer: asyncio.Future[Tensors]
     trace: str | None = None
+    size: int = 0
     queued_at: float = field(default_factory=perf_counter)
 
 

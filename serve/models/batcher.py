@@ -9,28 +9,45 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
-from configs.errors import ClientGone, DeadlineExceeded, ModelFailed, Unavailable, WeirError
+from numpy.typing import NDArray
+
+from configs.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    ModelFailed,
+    Overloaded,
+    Unavailable,
+    WeirError,
+)
 from serve.models.batch import Batch, Carrier, Job
 from serve.models.frames import Tensors
 
 _GRACE_S = 0.5
 """How long a batch may be out though nobody waits for it."""
 
+_MANY = 1 << 31
+_MAX_BYTES = 64 * 2**20
+"""How many bytes of tensors run together at most; copying them holds up everybody."""
+
 
 class Batcher:
     """Gathers the jobs of one version into batches and hands them to free carriers.
 
     `on_batch` is told the rows of every batch that leaves, `on_retry` of every second try, `on_ran`
-    the jobs of every batch that comes back and for how many seconds it was out. Of the `jobs_ran`
-    all waited for `seconds_queued` in all, and were out for `seconds_ran`.
+    the jobs of every batch that comes back and for how many seconds it was out. The `jobs_ran`
+    waited for `seconds_queued` in all, and were out for `seconds_ran`.
     """
 
-    def __init__(self, *, batched: bool, max_rows: int, queue_max_rows: int) -> None:
+    def __init__(
+        self, *, batched: bool, max_rows: int, queue_max_rows: int, jobs_max: int = _MANY
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._batched = batched
         self._max_rows = max_rows
         self._queue_max_rows = queue_max_rows
+        self._jobs_max = jobs_max
         self._waiting: deque[Job] = deque()
         self._again: deque[Batch] = deque()
         self._free: deque[Carrier] = deque()
@@ -42,6 +59,8 @@ class Batcher:
         self._rows_waiting = 0
         self._jobs_out = 0
         self.jobs_ran = 0
+        self.rows_ran = 0
+        self.batches_ran = 0
         self.seconds_queued = 0.0
         self.seconds_ran = 0.0
         self._closed: WeirError | None = None
@@ -67,12 +86,15 @@ class Batcher:
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
     ) -> asyncio.Future[Tensors]:
-        """Queue a request; `Unavailable` at once when too many rows wait already."""
+        """Queue a request; `Unavailable` at once when too much waits or is out already."""
         if self._closed is not None:
             raise type(self._closed)(self._closed.message)
         if self._rows_waiting and self._rows_waiting + rows > self._queue_max_rows:
             raise Unavailable(f"{self._rows_waiting} rows are waiting already; try again")
-        job = Job(tensors, rows, deadline, self._loop.create_future(), trace)
+        size = sum(map(_size, tensors))
+        if self.in_flight >= self._jobs_max:
+            raise Overloaded(f"{self.in_flight} requests are in flight already; try again")
+        job = Job(tensors, rows, deadline, self._loop.create_future(), trace, size)
         self._waiting.append(job)
         self._rows_waiting += rows
         if self._free:
@@ -177,6 +199,8 @@ class Batcher:
         if ran:
             seconds = perf_counter() - batch.left_at
             self.jobs_ran += len(batch.jobs)
+            self.rows_ran += batch.rows
+            self.batches_ran += 1
             self.seconds_ran += seconds * len(batch.jobs)
             self.seconds_queued += sum(batch.left_at - job.queued_at for job in batch.jobs)
             self.on_ran(len(batch.jobs), seconds)
@@ -189,16 +213,17 @@ class Batcher:
             if not batch.forsaken:
                 return batch
         jobs: list[Job] = []
-        rows = 0
+        rows = size = 0
         while self._waiting:
             job = self._waiting[0]
             if job.answer.done():
                 self._take()
                 continue
-            if jobs and not self._fits(jobs[0], job, rows):
+            if jobs and not self._fits(jobs[0], job, rows, size):
                 break
             jobs.append(self._take())
             rows += job.rows
+            size += job.size
         return Batch(jobs, rows) if jobs else None
 
     def _take(self) -> Job:
@@ -206,8 +231,8 @@ class Batcher:
         self._rows_waiting -= job.rows
         return job
 
-    def _fits(self, first: Job, job: Job, rows: int) -> bool:
-        if not self._batched or rows + job.rows > self._max_rows:
+    def _fits(self, first: Job, job: Job, rows: int, size: int) -> bool:
+        if not self._batched or rows + job.rows > self._max_rows or size + job.size > _MAX_BYTES:
             return False
         return all(
             ours.shape[1:] == theirs.shape[1:]
@@ -258,6 +283,13 @@ class Batcher:
                 carrier.drop()
             elif self._forsaking is None:
                 self._forsaking = self._loop.call_later(_GRACE_S, self._drop_forsaken)
+
+
+def _size(tensor: NDArray[Any]) -> int:
+    """About how many bytes the elements of a tensor have."""
+    if tensor.dtype.kind == "O":
+        return sum(map(len, tensor.ravel()))
+    return tensor.nbytes
 
 
 def _ignore(rows: int) -> None:

@@ -145,9 +145,14 @@ class _HostLink(asyncio.Protocol):
             self.abort()
 
     def send(self, frame: Frame) -> None:
-        """Write a frame, unless the other side has gone."""
+        """Write a frame, unless the other side has gone; one that is too long is a failure."""
+        try:
+            encoded = frames.encode(frame)
+        except BrokenFrame as error:
+            _log.warning("an answer cannot be sent: %s", error)
+            encoded = frames.encode(_failed(frame))
         if self._transport is not None:
-            self._transport.writelines(frames.encode(frame))
+            self._transport.writelines(encoded)
 
     def abort(self) -> None:
         """Close at once."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from configs.errors import ModelFailed, NotReady, Unavailable, WeirError
+from configs.errors import ModelFailed, NotReady, TooLarge, Unavailable, WeirError
 from serve.models import frames
 from serve.models.addresses import Address, addresses, forget
 from serve.models.batch import Batch
@@ -68,8 +68,22 @@ class Link(asyncio.Protocol):
         self._out = batch
         self._sequence += 1
         frame = Frame(Kind.RUN, self._version, self._sequence, batch.tensors(), batch.traces())
+        try:
+            encoded = frames.encode(frame)
+        except BrokenFrame:
+            asyncio.get_running_loop().call_soon(self._refuse, batch)
+            return
         if self._transport is not None:
-            self._transport.writelines(frames.encode(frame))
+            self._transport.writelines(encoded)
+
+    def _refuse(self, batch: Batch) -> None:
+        """Give back a batch that no frame can hold, and be free for another."""
+        if self._out is batch:
+            self._out = None
+            self._batcher.failed(
+                batch, TooLarge("the request is too large for the way to its model")
+            )
+            self._batcher.free(self)
 
     def drop(self) -> None:
         """Close the connection: what comes back is of no use to anyone."""

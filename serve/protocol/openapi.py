@@ -123,6 +123,31 @@ _SUMMARIES: Mapping[Ask, str] = {
     Ask.UNLOAD: "Have a model no longer served",
     Ask.OPENAPI: "This document",
 }
+_PACKED: Schema = {
+    "type": "string",
+    "format": "binary",
+    "description": "JSON, then packed tensors, as the binary tensor data extension has it.",
+}
+_HEADERS: tuple[Schema, ...] = (
+    {
+        "name": "Inference-Header-Content-Length",
+        "in": "header",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 10**12 - 1},
+        "description": "How many bytes of the body are JSON; 0 for one packed tensor alone.",
+    },
+    {
+        "name": "Weir-Key",
+        "in": "header",
+        "schema": _STRING,
+        "description": "The unit that always meets the same arm.",
+    },
+    {
+        "name": "Weir-Timeout-Ms",
+        "in": "header",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+        "description": "How long the client waits; shortens the deadline, never puts it off.",
+    },
+)
 _REPOSITORY_BODY = _object({}, {"parameters": _object({}, {"unload_dependents": {}})})
 _INDEX_BODY = _object({}, {"ready": _FLAG})
 
@@ -161,7 +186,7 @@ def _operation(ask: Ask, path: str) -> Schema:
     operation: Schema = {
         "operationId": ask.name.lower() + ("_of_version" if versioned else ""),
         "summary": _SUMMARIES[ask],
-        "parameters": _path_parameters(path),
+        "parameters": [*_path_parameters(path), *(_HEADERS if ask is Ask.INFER else ())],
         "responses": {"200": _answer(ask), "default": _error()},
         "security": [] if ask in _OPEN else [{"key": []}, {}],
     }
@@ -190,7 +215,10 @@ def _path_parameters(path: str) -> list[Schema]:
 
 def _body(ask: Ask) -> Schema:
     if ask is Ask.INFER:
-        content: Schema = {"application/json": {"schema": _ref("InferRequest")}}
+        content: Schema = {
+            "application/json": {"schema": _ref("InferRequest")},
+            "application/octet-stream": {"schema": _PACKED},
+        }
         return {"required": True, "content": content}
     schema = _INDEX_BODY if ask is Ask.INDEX else _REPOSITORY_BODY
     return {"required": False, "content": {"application/json": {"schema": schema}}}
@@ -199,7 +227,7 @@ def _body(ask: Ask) -> Schema:
 def _answer(ask: Ask) -> Schema:
     content: Schema = {"application/json": {"schema": _ANSWERS[ask]}}
     if ask is Ask.INFER:
-        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        content["application/octet-stream"] = {"schema": _PACKED}
     return {"description": _SUMMARIES[ask] + ".", "content": content}
 
 

@@ -36,6 +36,8 @@ class ArmRecorder:
         self._attributes = (origin.model, str(origin.version), origin.role.value)
         self._answered = recorder.counts.histogram(names.INFERENCE_DURATION, *self._attributes, "")
         self._failed: dict[str, Histogram] = {}
+        self._before: list[tuple[int, float]] = [_total(self._answered)]
+        self._failed_before: list[tuple[int, float]] = []
         self.last_answer_s = 0.0
 
     def answered(self, seconds: float) -> None:
@@ -46,20 +48,21 @@ class ArmRecorder:
     @property
     def succeeded(self) -> tuple[int, float]:
         """How many answers were given, and how long they took in all, in seconds."""
-        return sum(self._answered.buckets), self._answered.total
+        return _less([_total(self._answered)], self._before)
 
     @property
     def errors(self) -> tuple[int, float]:
         """How many errors were given, and how long they took in all, in seconds."""
-        failed = [*self._failed.values()]
-        return sum(sum(each.buckets) for each in failed), sum(each.total for each in failed)
+        return _less([_total(each) for each in self._failed.values()], self._failed_before)
 
     def failed(self, seconds: float, code: str) -> None:
         """Count an error by its code."""
         if code not in self._failed:
-            self._failed[code] = self._recorder.counts.histogram(
+            failed = self._recorder.counts.histogram(
                 names.INFERENCE_DURATION, *self._attributes, code
             )
+            self._failed[code] = failed
+            self._failed_before.append(_total(failed))
         self._failed[code].record(seconds)
 
     def sample(
@@ -73,6 +76,16 @@ class ArmRecorder:
         """Keep the rows of a prediction if its draw is below the dial's limit."""
         if draw < self._recorder.dial.limit:
             self._recorder.keep(Sample(self.origin, prediction_id, rows, *tensors, groups))
+
+
+def _total(histogram: Histogram) -> tuple[int, float]:
+    return sum(histogram.buckets), histogram.total
+
+
+def _less(now: list[tuple[int, float]], before: list[tuple[int, float]]) -> tuple[int, float]:
+    """What has come since; series outlive a version that is unloaded and loaded again."""
+    count = sum(count for count, _ in now) - sum(count for count, _ in before)
+    return count, sum(seconds for _, seconds in now) - sum(seconds for _, seconds in before)
 
 
 class Recorder:

@@ -70,7 +70,7 @@ def test_a_wrong_request_is_told_what_is_wrong(gateway: Running, name: str) -> N
         (infer_path("nobody"), 404),
         (infer_path(MODEL, 7), 404),
         (f"/v2/models/{MODEL}/versions/latest/infer", 404),
-        ("/v2/models", 404),
+        ("/v2/models", 405),
         (f"/v2/models/{MODEL}", 405),
     ],
 )

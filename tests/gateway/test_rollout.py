@@ -81,7 +81,7 @@ def test_who_was_overtaken_is_told(gateway: Running, control: ControlClient) -> 
         trust_env=False,
     )
     assert stale.status_code == 412
-    assert set(stale.json()) == {"error", "code"}
+    assert set(stale.json()) == {"error", "code", "request_id"}
 
 
 def test_what_cannot_be_is_refused(control: ControlClient) -> None:

@@ -69,7 +69,7 @@ async def test_a_full_stable_version_refuses_every_arm_alike(tmp_path: Path) -> 
 async def test_a_hung_canary_closes_nothing(tmp_path: Path) -> None:
     """A canary full of requests that it never answers leaves the stable version's limit alone."""
     gateway = await split_gateway(tmp_path)
-    fill(gateway.model_version(MODEL, 2).batcher, 1000)
+    fill(gateway.model_version(MODEL, 2).batcher)
 
     for unit in range(50):
         begin(gateway, unit=b"%d" % unit)

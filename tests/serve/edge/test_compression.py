@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import tracemalloc
 import zlib
@@ -12,10 +13,10 @@ import httpx
 import orjson
 import pytest
 
-from configs.errors import BadInput, TooLarge, UnsupportedEncoding
+from configs.errors import BadInput, Overloaded, TooLarge, UnsupportedEncoding
 from configs.settings import Limits
 from registry.records import FULL
-from serve.edge import bodies
+from serve.edge.bodies import Bodies
 from serve.edge.caller import Caller
 from serve.edge.compression import Inflater, accepted, deflate
 from tests.serve.edge.test_bodies import GOOD
@@ -105,11 +106,41 @@ async def test_a_bomb_costs_no_more_than_the_cap(encoding: str) -> None:
         tracemalloc.start()
         try:
             with pytest.raises(TooLarge):
-                await bodies.read(receive, None, encoding.encode(), CAP)
+                await Bodies(CAP, 2 * CAP).read(receive, None, encoding.encode())
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         assert peak < 5 * CAP
+
+
+async def test_all_bodies_together_have_a_cap() -> None:
+    """A body that finds no room among the others is refused, and makes room when it ends."""
+    shared = Bodies(each_max=CAP, all_max=CAP + CAP // 2)
+    waiting = asyncio.Event()
+
+    async def slow() -> MutableMapping[str, Any]:
+        await waiting.wait()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    first = iter([bytes(CAP)])
+
+    async def large() -> MutableMapping[str, Any]:
+        part = next(first, None)
+        if part is None:
+            return await slow()
+        return {"type": "http.request", "body": part, "more_body": True}
+
+    async def other() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": bytes(CAP), "more_body": True}
+
+    held = asyncio.ensure_future(shared.read(large, None, None))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await shared.read(other, None, None)
+    waiting.set()
+    assert len(await held) == CAP
+    first = iter([bytes(CAP)])
+    assert len(await shared.read(large, None, None)) == CAP
 
 
 @both
@@ -257,7 +288,7 @@ def test_errors_and_metadata_are_never_compressed(tmp_path_factory: pytest.TempP
 def test_times_that_are_none(value: bytes) -> None:
     """A time-out that cannot be kept is refused."""
     with pytest.raises(BadInput, match="Weir-Timeout-Ms"):
-        Caller.of([(b"weir-timeout-ms", value)])
+        Caller.of([(b"weir-timeout-ms", value)]).timeout_s()
 
 
 @pytest.mark.parametrize(
@@ -274,4 +305,4 @@ def test_times_that_are_none(value: bytes) -> None:
 )
 def test_times_that_are_named(values: list[bytes], wanted: float | None) -> None:
     """Of several the shortest counts."""
-    assert Caller.of([(b"weir-timeout-ms", value) for value in values]).timeout_s == wanted
+    assert Caller.of([(b"weir-timeout-ms", value) for value in values]).timeout_s() == wanted

@@ -10,7 +10,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.errors import Unavailable
+from configs.errors import Overloaded, Unavailable
+from serve.models.batcher import Batcher
 from tests.serve.models.carriers import Answering, Holding, batcher, doubled, rows, soon
 
 
@@ -211,3 +212,33 @@ async def test_every_batch_is_told_by_its_rows() -> None:
     await asyncio.gather(*(gathers.submit(rows(1, n), 1, soon()) for n in range(5)))
 
     assert told == [2, 2, 1]
+
+
+async def test_a_version_holds_so_many_requests_and_no_more() -> None:
+    """What waits and what is out count together; the next is refused at once, and told to wait."""
+    gathers = Batcher(batched=True, max_rows=8, queue_max_rows=100, jobs_max=3)
+    link = Holding(gathers)
+    first = gathers.submit(rows(1), 1, soon())
+    await turn()
+    gathers.submit(rows(1), 1, soon())
+    gathers.submit(rows(1), 1, soon())
+
+    with pytest.raises(Overloaded):
+        gathers.submit(rows(1), 1, soon())
+    link.answer()
+    await first
+    gathers.submit(rows(1), 1, soon())
+
+
+async def test_a_batch_is_bounded_in_bytes_too() -> None:
+    """Large tensors do not run together, however few rows they are."""
+    gathers = Batcher(batched=True, max_rows=8, queue_max_rows=100)
+    wide = (np.zeros((1, 10 * 2**20), np.float32),)
+    strings = (np.array([["x" * (40 * 2**20)]], dtype=object),)
+
+    for tensors in (wide, strings):
+        for _ in range(2):
+            gathers.submit(tensors, 1, soon())
+    batches = [gathers._next() for _ in range(4)]
+
+    assert [len(batch.jobs) for batch in batches if batch] == [1, 1, 1, 1]
