@@ -107,7 +107,7 @@ class GrpcCalls:
             raise
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             error, request_id = reception.failed(visit, raised)
-            await _abort(context, error, request_id)
+            await abort(context, error, request_id)
         finally:
             reception.open_requests -= 1
             self._count(name, error, visit)
@@ -148,7 +148,7 @@ class GrpcCalls:
         refusal = NotSupported("streams are not supported: use ModelInfer for each request")
         error, request_id = self._reception.failed(visit, refusal)
         self._count(_STREAM, error, visit)
-        await _abort(context, error, request_id)
+        await abort(context, error, request_id)
 
     def _count(self, name: str, error: WeirError | None, visit: Visit) -> None:
         key = (name, status_of(error), visit.code)
@@ -205,7 +205,7 @@ def _asked(message: Any) -> dict[str, object]:
     return asked
 
 
-async def _abort(context: Any, error: WeirError, request_id: str) -> None:
+async def abort(context: Any, error: WeirError, request_id: str) -> None:
     """End a call with an error; code, id and when to try again stand in the trailing metadata."""
     metadata = [("weir-error-code", error.code), ("weir-request-id", request_id)]
     if error.retryable:
