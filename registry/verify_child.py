@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from configs.errors import Refused
+from registry.complaints import plain
 
 OUTPUT_MAX_BYTES = 2**20
 """The most that the child can write."""
@@ -76,7 +77,7 @@ def _failure(error: Exception) -> dict[str, object]:
     text = str(error)
     if "bad_alloc" in text or "Failed to allocate memory" in text:
         return {"out_of_memory": True}
-    return {"refused": f"the model does not load and run: {_one_line(text)}"}
+    return {"refused": f"the model does not load and run: {_one_line(plain(error))}"}
 
 
 def _one_line(text: str) -> str:

@@ -85,9 +85,8 @@ async def _expected(request: Request, error: Exception) -> JSONResponse:
 
 
 def _http(scope: Scope, error: HTTPException) -> JSONResponse:
-    path = scope["path"]
     if error.status_code == 404:
-        return answer(NotFound(f"there is nothing at {path}: see /docs"), scope)
+        return answer(NotFound("there is nothing at this path: see /docs"), scope)
     return _json(scope, error.status_code, error.detail, BadInput.code, error.headers)
 
 

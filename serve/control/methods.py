@@ -28,7 +28,7 @@ class KnownMethods:
             path, method = scope["path"], scope["method"]
             allowed = self._allowed(path)
             if allowed and method not in allowed:
-                sentence = f"{method} is not possible at {path}: see /docs"
+                sentence = f"{method} is not possible at this path: see /docs"
                 refusal = MethodNotAllowed(sentence, ", ".join(sorted(allowed)))
                 await answer(refusal, scope)(scope, receive, send)
                 return

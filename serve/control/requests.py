@@ -119,4 +119,4 @@ def refuse_encoded(request: Request) -> None:
     """`UnsupportedEncoding` if the body is compressed: its digest would be of something else."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
-        raise UnsupportedEncoding(f"send the file as it is, not in the encoding {encoding!r}")
+        raise UnsupportedEncoding("send the file as it is, in no Content-Encoding")

@@ -125,7 +125,7 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         async def refuse(_messages: Any, context: Any) -> None:
             error, request_id = self._reception.failed(visit, refusal)
             self._count(name, error, visit)
-            await _abort(context, error, request_id)
+            await abort(context, error, request_id)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -141,7 +141,7 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
             raise
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             error, request_id = reception.failed(visit, raised)
-            await _abort(context, error, request_id)
+            await abort(context, error, request_id)
         finally:
             reception.open_requests -= 1
             self._count(called.name, error, visit)
@@ -232,7 +232,7 @@ def _asked(message: Any) -> dict[str, object]:
     return asked
 
 
-async def _abort(context: Any, error: WeirError, request_id: str) -> None:
+async def abort(context: Any, error: WeirError, request_id: str) -> None:
     """End a call with an error; code, id and when to try again stand in the trailing metadata."""
     metadata = [("weir-error-code", error.code), ("weir-request-id", request_id)]
     if error.retryable:

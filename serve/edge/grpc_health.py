@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from serve.edge.grpc_calls import SERVICE
+from configs.errors import NotFound
+from serve.edge.grpc_calls import SERVICE, abort
 from serve.edge.reception import Reception
 
 HEALTH = "grpc.health.v1.Health"
@@ -38,7 +39,9 @@ class Health:
 
     async def _check(self, asked: Any, context: Any) -> HealthCheckResponse:
         if asked.service not in _KNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+            unknown = NotFound("no such service")
+            error, request_id = self._reception.failed(self._reception.arrive(), unknown)
+            await abort(context, error, request_id)
         return HealthCheckResponse(status=self._status(asked.service))
 
     async def _watch(self, asked: Any, context: Any) -> AsyncIterator[HealthCheckResponse]:

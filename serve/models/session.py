@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import ModelFailed, Refused
+from registry.complaints import plain
 from registry.inference import RunOptions, errors, onnxruntime
 from registry.signature import DTYPES, Signature, TensorSpec
 from serve.models.frames import Tensors
@@ -40,7 +41,7 @@ class Session:
                 model, options, providers=["CPUExecutionProvider"]
             )
         except _ORT_ERRORS as error:
-            raise Refused(f"the model does not load: {error}") from error
+            raise Refused(f"the model does not load: {plain(error)}") from error
         self._inputs = [spec.name for spec in signature.inputs]
         self._outputs = [spec.name for spec in signature.outputs]
 
@@ -53,7 +54,7 @@ class Session:
         try:
             answer = self._session.run(self._outputs, named, options)
         except _ORT_ERRORS as error:
-            raise ModelFailed(f"the model failed: {error}") from error
+            raise ModelFailed(f"the model failed: {plain(error)}") from error
         return tuple(np.asarray(tensor) for tensor in answer)
 
 

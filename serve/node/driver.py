@@ -42,7 +42,7 @@ def main(run_dir: Path, status_fd: int) -> None:
     """Start everything, wait to be told to end, end everything."""
     supervisor = os.getppid()
     _die_with_parent()
-    settings = Settings.model_validate_json((run_dir / "settings.json").read_bytes())
+    settings = _settings(run_dir / "settings.json")
     told_to_end = threading.Event()
     try:
         _start(settings, run_dir)
@@ -58,6 +58,13 @@ def main(run_dir: Path, status_fd: int) -> None:
         _bounded(ray.shutdown, _RAY_DOWN_S)
         if os.getppid() != supervisor:
             shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def _settings(file: Path) -> Settings:
+    """Take the settings out of a file, which says where the TLS key is and is not left behind."""
+    content = file.read_bytes()
+    file.unlink()
+    return Settings.model_validate_json(content)
 
 
 def _start(settings: Settings, run_dir: Path) -> None:

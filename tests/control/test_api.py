@@ -55,7 +55,7 @@ def test_a_compressed_file_is_refused(http: httpx.Client) -> None:
     """A digest of compressed bytes would name another file."""
     response = http.post("/v1/artifacts", content=b"x", headers={"Content-Encoding": "gzip"})
 
-    assert "gzip" in error_of(response, 415, "unsupported_encoding")
+    assert "Content-Encoding" in error_of(response, 415, "unsupported_encoding")
 
 
 def test_registering_says_what_was_inferred(http: httpx.Client) -> None:

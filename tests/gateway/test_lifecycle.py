@@ -122,7 +122,8 @@ def test_nothing_listens_beyond_loopback(gateway: Running) -> None:
     """No process of the gateway can be reached from another machine."""
     listening = gateway.launched.family.listening()
     ports = {int(local.partition(":")[2], 16) for local in listening}
-    assert {gateway.http_port, gateway.control_port} <= ports
+    grpc_port = int(gateway.grpc.rpartition(":")[2])
+    assert {gateway.http_port, grpc_port, gateway.control_port} <= ports
     assert beyond_loopback(listening) == {}
 
 

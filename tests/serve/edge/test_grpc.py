@@ -507,6 +507,8 @@ def test_health_of_what_is_not_there(client: Client) -> None:
         check(client, "other")
     error: Any = caught.value
     assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert trailing(error)["weir-error-code"] == "not_found"
+    assert len(bytes.fromhex(trailing(error)["weir-request-id"])) == 16
     seen = watch(client, "other")
     assert next(seen).status == HealthCheckResponse.SERVICE_UNKNOWN
     seen.cancel()
