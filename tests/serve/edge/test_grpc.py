@@ -501,6 +501,33 @@ def test_standard_health(client: Client, served: Stage, service: str) -> None:
     seen.cancel()
 
 
+def test_watchers_have_a_limit(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who watches needs no key and never ends, so only so many may; one that leaves makes room."""
+    monkeypatch.setattr("serve.edge.grpc_health._WATCHERS", 2)
+    watching = [watch(client, "") for _ in range(2)]
+    for each in watching:
+        assert next(each).status == HealthCheckResponse.SERVING
+
+    with pytest.raises(grpc.RpcError) as caught:
+        next(watch(client, ""))
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    for each in watching:
+        each.cancel()
+    wait_until(lambda: _can_watch(client), "there is room again")
+
+
+def _can_watch(client: Client) -> bool:
+    seen = watch(client, "")
+    try:
+        return bool(next(seen).status == HealthCheckResponse.SERVING)
+    except grpc.RpcError:
+        return False
+    finally:
+        seen.cancel()
+
+
 def test_health_of_what_is_not_there(client: Client) -> None:
     """Unknown services are not found, or unknown while they are watched."""
     with pytest.raises(grpc.RpcError) as caught:
