@@ -189,7 +189,11 @@ def _wait_for_signals(gateway: Running, model: str, enough: Callable[[Signals], 
         found.append(_signals(gateway, model))
         return enough(found[-1])
 
-    wait_for(arrived, "signals of all rows", 20.0)
+    try:
+        wait_for(arrived, "signals of all rows", 20.0)
+    except AssertionError as late:
+        message = f"{late}; {_seen(found[-1])} rows were seen"
+        raise AssertionError(message) from None
     return found[-1]
 
 

@@ -56,7 +56,10 @@ def watched(
 
 
 def test_every_request_is_counted_once_everywhere(watched: Watched, tmp_path: Path) -> None:
-    """Prometheus answers with the number of requests that were sent, and OTLP has the same."""
+    """Prometheus answers with the number of requests that were sent, and OTLP has the same.
+
+    A body that is no request counts for the port and for no version.
+    """
     model = "counted"
     register(watched.control, model, models.regressor())
     watched.control.set_route(model, {1: 100})
@@ -64,10 +67,12 @@ def test_every_request_is_counted_once_everywhere(watched: Watched, tmp_path: Pa
         assert ask(watched.gateway, model, [[1, 2, 3]]).status_code == 200
     for _ in range(BAD):
         assert ask(watched.gateway, model, [[1, 2]]).status_code == 400
+        answer = httpx.post(watched.gateway.http + infer_path(model), content=b"{", trust_env=False)
+        assert answer.status_code == 400
 
     of_model = matches(names.MODEL, "=", model)
     answered = matches(names.ERROR_TYPE, "=", "")
-    refused = matches(names.ERROR_TYPE, "=", "bad_tensor")
+    refused = matches(names.ERROR_TYPE, "=", "bad_input")
     target = f"127.0.0.1:{watched.gateway.control_port}"
     with running_prometheus(tmp_path, scrape_config(target)) as prometheus:
         for query, right in (
