@@ -20,7 +20,7 @@ $(READY): requirements-dev.lock pyproject.toml
 demo: $(READY) ## the whole story on real data, on this machine
 	$(BIN)/weir demo
 
-test: $(READY) ## style, types and the tests, but for what takes minutes
+test: $(READY) ## everything that CI runs: style, types and the tests
 	scripts/install-prometheus
 	$(MAKE) lint
 	$(BIN)/python -m pytest -m "not hostile"

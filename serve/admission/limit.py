@@ -21,7 +21,7 @@ _ROOM = 0.6
 """While requests wait less than this share of the target, fast growth does not go beyond it."""
 _TARGET_RUNS = 4.0
 """To wait for so many runs of one job is no queue: a slow model cannot have less."""
-_START = 64
+_START = 128
 _NEVER = 1 << 30
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -83,6 +84,7 @@ METHODS: Mapping[str, Method] = {
 
 _INFER = "ModelInfer"
 _STREAM = "ModelStreamInfer"
+_FIRST_MESSAGE_S = 1.0
 
 
 class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
@@ -101,10 +103,7 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         service, _, name = handler_call_details.method[1:].partition("/")
         if service != SERVICE:
             return None
-        if name == _STREAM:
-            refusal = NotSupported("streams are not supported: use ModelInfer for each request")
-            return self._refusing(name, self._reception.arrive(), refusal)
-        method = METHODS.get(name)
+        method = METHODS.get(_INFER if name == _STREAM else name)
         if method is None:
             return None
         visit = self._reception.arrive()
@@ -114,15 +113,28 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
             principal = self._reception.admit(visit.endpoint, caller)
         except WeirError as refusal:
             return self._refusing(name, visit, refusal)
+        if name == _STREAM:
+            streams = NotSupported("streams are not supported: use ModelInfer for each request")
+            return self._refusing(name, visit, streams, after_message_s=_FIRST_MESSAGE_S)
         return grpc.unary_unary_rpc_method_handler(
             partial(self._call, Called(name, visit, caller, principal)),
             response_serializer=method.gives.SerializeToString,
         )
 
-    def _refusing(self, name: str, visit: Visit, refusal: WeirError) -> grpc.RpcMethodHandler:
-        """Give what answers with an error, without a look at what is sent."""
+    def _refusing(
+        self, name: str, visit: Visit, refusal: WeirError, after_message_s: float = 0.0
+    ) -> grpc.RpcMethodHandler:
+        """Give what answers with an error, without a look at what is sent.
 
-        async def refuse(_messages: Any, context: Any) -> None:
+        With `after_message_s` it first waits so long for a message: a client that is still sending
+        one when its stream ends may be told of that, and not of the error.
+        """
+
+        async def refuse(messages: AsyncIterator[bytes], context: Any) -> None:
+            if after_message_s:
+                with contextlib.suppress(TimeoutError, StopAsyncIteration):
+                    async with asyncio.timeout(after_message_s):
+                        await anext(messages)
             error, request_id = self._reception.failed(visit, refusal)
             self._count(name, error, visit)
             await abort(context, error, request_id)

@@ -11,7 +11,7 @@ from tests.gateway.running import Running, running_gateway
 
 QUICK = {
     "monitors": {"signals_s": 0.2},
-    # A machine that is busy with other things, or very quick, must not make the monitors miss a row.
+    # Neither a busy machine nor a very quick one must make the monitors miss a row.
     "recorder": {"flush_s": 0.1, "blocks_in_flight": 64, "sample_rows_per_s": 1e6},
 }
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from monitors.telemetry import names
 from monitors.telemetry.promql import matches, series
 from serve.control.client import ControlClient
-from tests.gateway.asking import ask, register
+from tests.gateway.asking import ask, infer_path, register
 from tests.gateway.conftest import QUICK
 from tests.gateway.running import Running, running_gateway
 from tests.registry import models

@@ -141,10 +141,10 @@ def test_shadow_work_stops_before_anybody_is_refused(model: Model) -> None:
 def test_no_copy_beside_a_refusal() -> None:
     """Whenever a request is refused, a copy would have been refused before it."""
     limit = Limit(BOUNDS)
-    busy = [in_flight for in_flight in range(65) if limit.busy(in_flight)]
+    busy = [in_flight for in_flight in range(129) if limit.busy(in_flight)]
 
-    assert not limit.admits(64)
-    assert busy == list(range(33, 65))
+    assert not limit.admits(128)
+    assert busy == list(range(65, 129))
 
 
 def test_a_burst_after_an_overload_is_welcome_again() -> None:
@@ -154,7 +154,7 @@ def test_a_burst_after_an_overload_is_welcome_again() -> None:
     outcome = Simulation(limit, each(5e-3), rate).until(60.0)
 
     assert outcome.mean_limit(5, 10) < 16
-    assert limit.value == 64
+    assert limit.value == 128
 
 
 def test_a_burst_after_a_pause_is_no_overload() -> None:
@@ -164,7 +164,7 @@ def test_a_burst_after_a_pause_is_no_overload() -> None:
         for batch in range(15):
             limit.ran(pause + 0.005 * (batch + 1), 1, 0.005, in_flight=15 - batch, replicas=1)
 
-    assert limit.value == 64
+    assert limit.value == 128
 
 
 def test_the_limit_keeps_its_bounds() -> None:
