@@ -67,7 +67,7 @@ async def test_ready_when_every_stable_version_is_reached(gateway: Gateway, firs
     assert gateway.gauges() == {
         (names.ROUTER_GENERATION.name, ()): 7.0,
         (names.VERSION_READY.name, (MODEL, "1")): 1.0,
-        (names.REQUESTS_LIMIT.name, (MODEL,)): 64.0,
+        (names.REQUESTS_LIMIT.name, (MODEL,)): 128.0,
     }
 
 
