@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
@@ -13,9 +12,25 @@ from configs.errors import WeirError
 from serve.models.frames import Tensors
 
 
+class Answer(Protocol):
+    """**Protocol:** where the answer to a job goes, once; an `asyncio.Future` is one.
+
+    It is told from within the loop, and must neither raise nor wait.
+    """
+
+    def done(self) -> bool:
+        """Whether it has been told, or nobody waits any more."""
+
+    def set_result(self, result: Tensors, /) -> None:
+        """Take the answer: the job's own rows of each output."""
+
+    def set_exception(self, exception: WeirError, /) -> None:
+        """Take the reason why there is no answer."""
+
+
 @dataclass(slots=True, eq=False)
 class Job:
-    """One request's tensors on their way to a version, and the future of its answer.
+    """One request's tensors on their way to a version, and where its answer goes.
 
     `deadline` is a reading of the loop's clock, `trace` the trace context of a request that is
     traced, in the words of `serve.traces`, `size` about how many bytes the tensors have.
@@ -24,7 +39,7 @@ class Job:
     tensors: Tensors
     rows: int
     deadline: float
-    answer: asyncio.Future[Tensors]
+    answer: Answer
     trace: str | None = None
     size: int = 0
     queued_at: float = field(default_factory=perf_counter)

@@ -21,7 +21,7 @@ from configs.errors import (
     Unavailable,
     WeirError,
 )
-from serve.models.batch import Batch, Carrier, Job
+from serve.models.batch import Answer, Batch, Carrier, Job
 from serve.models.frames import Tensors
 
 _GRACE_S = 0.5
@@ -86,6 +86,14 @@ class Batcher:
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
     ) -> asyncio.Future[Tensors]:
+        """Queue a request as `enqueue` does, and give the future of its answer."""
+        answer: asyncio.Future[Tensors] = self._loop.create_future()
+        self.enqueue(answer, tensors, rows, deadline, trace)
+        return answer
+
+    def enqueue(
+        self, answer: Answer, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
+    ) -> None:
         """Queue a request; `Unavailable` at once when too much waits or is out already."""
         if self._closed is not None:
             raise type(self._closed)(self._closed.message)
@@ -94,23 +102,20 @@ class Batcher:
         size = sum(map(_size, tensors))
         if self.in_flight >= self._jobs_max:
             raise Overloaded(f"{self.in_flight} requests are in flight already; try again")
-        job = Job(tensors, rows, deadline, self._loop.create_future(), trace, size)
+        job = Job(tensors, rows, deadline, answer, trace, size)
         self._waiting.append(job)
         self._rows_waiting += rows
         if self._free:
             self._pump_soon()
         if self._sweep is None or deadline < self._sweep.when():
             self._sweep_at(deadline)
-        return job.answer
 
-    def give_up(self, answer: asyncio.Future[Tensors]) -> None:
+    def give_up(self, answer: Answer) -> None:
         """Let go of a request whose client has left: it gets `ClientGone`, and never starts.
 
         Its rows make room at once. If it is out already, and nobody else waits for its batch, the
         batch is dropped unless it comes back soon.
         """
-        if answer.done() and not answer.cancelled():
-            return
         if not answer.done():
             answer.set_exception(ClientGone("the client left before it got its answer"))
         if not self._tidying:
@@ -128,9 +133,14 @@ class Batcher:
         if carrier in self._free:
             self._free.remove(carrier)
 
-    def answered(self, batch: Batch, answer: Tensors) -> None:
-        """Hand out the answer to a batch; one that is not row for row is nobody's."""
+    def answered(self, batch: Batch, answer: Tensors, carrier: Carrier | None = None) -> None:
+        """Hand out the answer to a batch; one that is not row for row is nobody's.
+
+        A `carrier` that is free again leaves with what waits before answers are written.
+        """
         self._came_back(batch, ran=True)
+        if carrier is not None:
+            self.free(carrier)
         if len(batch.jobs) > 1 and any(tensor.shape[:1] != (batch.rows,) for tensor in answer):
             self.failed(batch, ModelFailed("the model does not answer row by row"))
         else:

@@ -8,12 +8,12 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
 from serve.models import frames
-from serve.models.frames import BrokenFrame, Frame, Kind, Tensors
+from serve.models.frames import Frame, Kind, Tensors
+from serve.models.host_link import HostLink, failed
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
 """Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
@@ -35,7 +35,7 @@ class Host:
         self._path = path
         self._traced = traced
         self._server: asyncio.Server | None = None
-        self._links: set[_HostLink] = set()
+        self._links: set[HostLink] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._seconds_a_run = 0.0
@@ -50,7 +50,7 @@ class Host:
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
         self._server = await loop.create_unix_server(
-            lambda: _HostLink(self, self._links, self._empty), str(unnamed)
+            lambda: HostLink(self, self._links, self._empty), str(unnamed)
         )
         unnamed.rename(self._path)
 
@@ -79,12 +79,12 @@ class Host:
             return Frame(Kind.ANSWER, frame.version, frame.sequence, tensors)
         except ModelFailed as error:
             self._complain(error)
-            return _failed(frame)
+            return failed(frame)
         except WeirError as error:
             return frames.failure(frame.version, frame.sequence, error.code, error.message)
         except Exception:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a run failed in a way that no model should")
-            return _failed(frame)
+            return failed(frame)
 
     def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:
@@ -103,74 +103,3 @@ class Host:
         if now >= self._complain_after:
             self._complain_after = now + _COMPLAIN_EVERY_S
             _log.warning("%s", error.message)
-
-
-def _failed(frame: Frame) -> Frame:
-    sentence = "the model failed on these inputs; the gateway's log says why"
-    return frames.failure(frame.version, frame.sequence, ModelFailed.code, sentence)
-
-
-class _HostLink(asyncio.Protocol):
-    """One gateway replica's connection."""
-
-    def __init__(self, host: Host, links: set[_HostLink], empty: asyncio.Event) -> None:
-        self._host = host
-        self._links = links
-        self._empty = empty
-        self._splitter = frames.Splitter()
-        self._transport: asyncio.Transport | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._running: set[RunOptions] = set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._links.add(self)
-        self._empty.clear()
-        self.send(Frame(Kind.HELLO, 0, 0))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._transport = None
-        for options in self._running:
-            options.terminate = True  # Nobody waits for the answer any more.
-        self._links.discard(self)
-        if not self._links:
-            self._empty.set()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for payload in self._splitter.feed(data):
-                self._serve(frames.decode(payload))
-        except BrokenFrame:
-            self.abort()
-
-    def send(self, frame: Frame) -> None:
-        """Write a frame, unless the other side has gone; one that is too long is a failure."""
-        try:
-            encoded = frames.encode(frame)
-        except BrokenFrame as error:
-            _log.warning("an answer cannot be sent: %s", error)
-            encoded = frames.encode(_failed(frame))
-        if self._transport is not None:
-            self._transport.writelines(encoded)
-
-    def abort(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _serve(self, frame: Frame) -> None:
-        if self._host.quick:
-            self.send(self._host.answer(frame))
-            return
-        task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve_in_thread(self, frame: Frame) -> None:
-        options = RunOptions()
-        self._running.add(options)
-        try:
-            self.send(await asyncio.to_thread(self._host.answer, frame, options))
-        finally:
-            self._running.discard(options)

@@ -124,11 +124,12 @@ class Link(asyncio.Protocol):
         elif self._out is not None and frame.sequence == self._sequence:
             batch, self._out = self._out, None
             if frame.kind is Kind.ANSWER:
-                self._batcher.answered(batch, frame.tensors)
+                again = None if self._leaving else self
+                self._batcher.answered(batch, frame.tensors, again)
             else:
                 self._batcher.failed(batch, _error(frame))
-            if not self._leaving:
-                self._batcher.free(self)
+                if not self._leaving:
+                    self._batcher.free(self)
         if self._leaving and self._out is None and self._transport is not None:
             self._transport.close()
 
