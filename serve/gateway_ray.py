@@ -112,12 +112,14 @@ class GatewayReplica:
         self._gateway = Gateway(settings, run_dir, self._tracer)
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
+        edge = Edge(self._reception, settings.limits)
         self._listener = Listener(
-            Edge(self._reception, settings.limits),
+            edge,
             borrow(run_dir, HTTP_SOCKET),
             settings.limits,
             self._gateway.count_closed,
             server_context(settings.listen),
+            edge.desk,
         )
         self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)
         self._listening = False
