@@ -33,7 +33,6 @@ class Exchange:
         "_trace",
         "_version",
         "prediction_id",
-        "role",
     )
 
     def __init__(
@@ -46,7 +45,6 @@ class Exchange:
         trace: Trace | None,
     ) -> None:
         self.prediction_id = prediction_id
-        self.role = role
         self._started = perf_counter()
         self._version = version
         self._shadow = shadow
@@ -60,14 +58,19 @@ class Exchange:
         self._tell: Callable[[Exchange], None]
 
     @property
-    def version(self) -> int:
+    def version(self) -> str:
         """The number of the version that answers."""
-        return self._version.version.number
+        return self._arm.version
+
+    @property
+    def arm(self) -> str:
+        """The role in which it does."""
+        return self._arm.role
 
     @property
     def model(self) -> str:
         """The name of the model."""
-        return self._version.version.model
+        return self._arm.origin.model
 
     @property
     def request_id(self) -> str | None:
@@ -76,7 +79,7 @@ class Exchange:
 
     def said(self) -> dict[str, str]:
         """Give the parameters of the answer: for clients that cannot see its headers."""
-        return {"weir_prediction_id": self.prediction_id, "weir_arm": self.role.value}
+        return {"weir_prediction_id": self.prediction_id, "weir_arm": self._arm.role}
 
     def start(self, asked: Asked, deadline: float, tell: Callable[[Exchange], None]) -> None:
         """Send the request to its version; `tell` is called once, when there is an outcome.

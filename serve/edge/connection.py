@@ -43,6 +43,9 @@ class Keeper(Protocol):
     def gone(self, connection: Connection) -> None:
         """Forget a connection."""
 
+    def common(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Give the header fields that all answers have."""
+
     def count(self, reason: str) -> None:
         """Count a connection that is broken off."""
 
@@ -262,7 +265,7 @@ class Connection(HttpToolsProtocol):
         """Write an answer, unless nobody waits for it, and go on with the next request."""
         if cycle is not self._current:
             return
-        words = [STATUS_LINE[status], fields(self.server_state.default_headers), head]
+        words = [STATUS_LINE[status], self._keeper.common(self.server_state.default_headers), head]
         words.append(b"\r\n" if cycle.keep_alive else _CLOSE)
         if len(body) <= _COPIED_BYTES:
             words.append(body)

@@ -12,7 +12,6 @@ from time import perf_counter
 from configs.errors import NotFound, VersionNotFound, WeirError
 from configs.settings import Limits
 from monitors.telemetry import names
-from registry.records import Role
 from serve.edge.bodies import Bodies, Body
 from serve.edge.compression import accepted, deflate
 from serve.edge.cycle import Cycle
@@ -41,7 +40,7 @@ class Inference:
         heads = Heads()
         self.known = heads.known
         self.learn = heads.learn
-        self._arms: dict[tuple[int, Role], bytes] = {}
+        self._arms: dict[tuple[str, str], bytes] = {}
         self._durations: dict[tuple[int, str], Histogram] = {}
         self._deflating: set[asyncio.Future[bytes]] = set()
 
@@ -97,7 +96,7 @@ class Inference:
         try:
             body, json_bytes = http_answer.write(
                 exchange.model,
-                str(exchange.version),
+                exchange.version,
                 exchange.request_id,
                 exchange.said(),
                 exchange.outputs(),
@@ -160,13 +159,11 @@ class Inference:
 
     def _arm(self, exchange: Exchange) -> bytes:
         """Give the header fields that say who answered, up to the prediction's id."""
-        key = (exchange.version, exchange.role)
+        key = (exchange.version, exchange.arm)
         arm = self._arms.get(key)
         if arm is None:
-            arm = b"weir-version: %d\r\nweir-arm: %b\r\nweir-prediction-id: " % (
-                exchange.version,
-                exchange.role.encode(),
-            )
+            words = (exchange.version.encode(), exchange.arm.encode())
+            arm = b"weir-version: %b\r\nweir-arm: %b\r\nweir-prediction-id: " % words
             self._arms[key] = arm
         return arm
 

@@ -32,8 +32,10 @@ class ArmRecorder:
 
     def __init__(self, recorder: Recorder, origin: Origin) -> None:
         self.origin = origin
+        self.version = str(origin.version)
+        self.role = origin.role.value
         self._recorder = recorder
-        self._attributes = (origin.model, str(origin.version), origin.role.value)
+        self._attributes = (origin.model, self.version, self.role)
         self._answered = recorder.counts.histogram(names.INFERENCE_DURATION, *self._attributes, "")
         self._failed: dict[str, Histogram] = {}
         self._before: list[tuple[int, float]] = [_total(self._answered)]
