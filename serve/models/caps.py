@@ -9,12 +9,12 @@ from math import inf
 
 from serve.models.curve import Curve
 
-_BESIDE_S = 0.000_2
+_BESIDE_S = 0.000_1
 """What a batch costs besides its run: two frames, four ends of a socket, two turns of a loop."""
-_PAYS = 1.1
-"""More rows that would make a row less than 10 % cheaper only make everybody wait."""
-_SHARED = 2.0
-"""Replicas share what waits as long as a row costs at most twice what it does in a full batch."""
+_FULL = 0.03
+"""A batch grows until twice the rows would make a row less than 2 % cheaper."""
+_SHARED = 1 / 3
+"""Replicas share what waits down to where half the rows would make a row 26 % dearer."""
 _NEW = 1 / 16
 
 
@@ -38,7 +38,7 @@ class Caps:
     def learn(self, curve: Curve) -> None:
         """Take in what a replica of the version measured; the last one counts."""
         self._curve = curve
-        self._most = curve.worth(self._max_rows, _BESIDE_S, _PAYS)
+        self._most = curve.worth(self._max_rows, _BESIDE_S, _FULL)
         self._shared = curve.worth(self._max_rows, _BESIDE_S, _SHARED)
         self.longest_s = self.seconds(self._most)
 

@@ -62,12 +62,16 @@ class Curve:
         x, y = known[upper - 1], self.seconds[upper - 1]
         return y + (rows - x) * (self.seconds[upper] - y) / (known[upper] - x)
 
-    def worth(self, most: int, beside_s: float, slack: float) -> int:
-        """Give the fewest rows, up to `most`, that cost at most `slack` times the best a row.
+    def worth(self, most: int, beside_s: float, price: float) -> int:
+        """Give how many rows, up to `most`, are worth running together.
 
-        A batch costs `beside_s` seconds besides its run.
+        A batch costs `beside_s` seconds besides its run. Where c(n) are the seconds a row, those
+        are the n for which c(n) n^price is least: doubling them must make a row cheaper by the
+        factor 2^price. For seconds a + b n they are min(a / b (1 / price - 1), most): at most the
+        share `price` of the speed that is possible is given up, and nothing where b is 0. (Power
+        as in Kleinrock, 1979, with another weight.)
         """
         sizes = np.arange(1, most + 1)
         known = (*self.rows, most) if most > self.rows[-1] else self.rows
-        each = (beside_s + np.interp(sizes, known, [self.at(rows) for rows in known])) / sizes
-        return int(sizes[np.argmax(each <= slack * each.min())])
+        run_s = np.interp(sizes, known, [self.at(rows) for rows in known])
+        return int(sizes[np.argmin((beside_s + run_s) * sizes ** (price - 1))])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from configs.errors import Overloaded, Unavailable
 from serve.models.batcher import Batcher
+from serve.models.curve import Curve
 from tests.serve.models.carriers import Answering, Holding, batcher, doubled, rows, soon
 
 
@@ -243,3 +244,52 @@ async def test_a_batch_is_bounded_in_bytes_too() -> None:
         gathers.answered(link.out.pop(), (np.zeros(1),), link)
 
         assert link.rows() == [1, 1]
+
+
+async def test_replicas_take_turns() -> None:
+    """The one that has been free for longest is next, so that none is forgotten."""
+    gathers = batcher()
+    links = [Holding(gathers) for _ in range(3)]
+    for _ in range(6):
+        gathers.submit(rows(1), 1, soon())
+        await turn()
+        next(link for link in links if link.out).answer()
+
+    assert [link.rows() for link in links] == [[1, 1]] * 3
+
+
+async def test_replicas_that_are_free_share_what_waits() -> None:
+    """Rows that each cost a run of their own are not given to one replica alone."""
+    gathers = batcher(max_rows=100)
+    gathers.learn(Curve((1, 100), (1.0, 100.0)))
+    links = [Holding(gathers) for _ in range(4)]
+    for n in range(8):
+        gathers.submit(rows(1, n), 1, soon(1000.0))
+    await turn()
+
+    assert [link.rows() for link in links] == [[1]] * 4
+
+    gathers = batcher(max_rows=100)
+    gathers.learn(Curve((1, 100), (1.0, 34.0)))
+    links = [Holding(gathers) for _ in range(4)]
+    for n in range(40):
+        gathers.submit(rows(1, n), 1, soon(1000.0))
+    await turn()
+
+    assert [link.rows() for link in links] == [[10]] * 4
+
+
+async def test_a_batch_is_small_enough_for_the_nearest_deadline() -> None:
+    """What would make somebody late goes with the next batch; nobody is told before his time."""
+    gathers = batcher(max_rows=100)
+    gathers.learn(Curve((1, 100), (1.0, 100.0 / 30)))
+    link = Holding(gathers)
+    gathers.submit(rows(1), 1, soon(1.2))
+    for n in range(20):
+        gathers.submit(rows(1, n), 1, soon(1000.0))
+    await turn()
+
+    (first,) = link.rows()
+    assert 1 < first < 12
+    link.answer()
+    assert sum(link.rows()) == 21
