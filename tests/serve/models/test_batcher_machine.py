@@ -165,6 +165,7 @@ class Batching(RuleBasedStateMachine):
         if len(batch.jobs) > 1 and batch.rows:
             answer = (answer[0][1:], *answer[1:])
         self.batcher.answered(batch, answer, replica)
+        self.batcher.answered(batch, answer)
 
     @precondition(lambda self: self.busy())
     @rule(pick=st.randoms(use_true_random=False))
@@ -266,4 +267,4 @@ class Batching(RuleBasedStateMachine):
 
 
 TestBatching = Batching.TestCase
-TestBatching.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestBatching.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
