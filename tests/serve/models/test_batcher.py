@@ -10,10 +10,12 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.errors import Overloaded, Unavailable
+from configs.errors import Overloaded, Unavailable, WeirError
 from serve.models.batcher import Batcher
 from serve.models.curve import Curve
+from serve.models.frames import Tensors
 from tests.serve.models.carriers import Answering, Holding, batcher, doubled, rows, soon
+from tests.serve.models.virtual import virtual_time
 
 
 async def turn(times: int = 3) -> None:
@@ -293,3 +295,37 @@ async def test_a_batch_is_small_enough_for_the_nearest_deadline() -> None:
     assert 1 < first < 12
     link.answer()
     assert sum(link.rows()) == 21
+
+
+class Deaf:
+    """Waits for an answer, and does nothing with it."""
+
+    def done(self) -> bool:
+        """Whether it was told: never."""
+        return False
+
+    def set_result(self, result: Tensors, /) -> None:
+        """Do nothing."""
+
+    def set_exception(self, exception: WeirError, /) -> None:
+        """Do nothing."""
+
+
+def test_a_throttled_replica_gets_smaller_batches_from_those_in_a_hurry() -> None:
+    """What batches really took counts, not what was measured when the version was loaded."""
+    with virtual_time() as loop:
+        gathers = batcher(max_rows=100, queue_max_rows=1000)
+        gathers.learn(Curve((1, 100), (1.0, 4.0)))
+        link = Holding(gathers)
+        for _ in range(60):
+            gathers.enqueue(Deaf(), rows(1), 1, loop.now + 1000.0)
+            loop.turn()
+            loop.wait(10.0)
+            link.answer()
+        link.seen.clear()
+        gathers.enqueue(Deaf(), rows(1), 1, loop.now + 30.0)
+        for _ in range(99):
+            gathers.enqueue(Deaf(), rows(1), 1, loop.now + 1000.0)
+        loop.turn()
+
+        assert 50 < link.rows()[0] < 75

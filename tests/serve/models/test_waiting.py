@@ -86,6 +86,12 @@ def test_shapes_that_callers_make_up_are_forgotten() -> None:
         next_of(waiting, 8)
     assert len(waiting._buckets) < 50
 
+    for width in range(100):
+        waiting.add(job(float(width), width))
+    while (bucket := waiting.oldest()) is not None:
+        waiting.take_first(bucket)
+    assert len(waiting._buckets) < 50
+
     gone = [job(float(width), width) for width in range(100)]
     for leaving in gone:
         waiting.add(leaving)
