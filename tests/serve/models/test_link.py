@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from serve.models.addresses import addresses, folder
+from serve.models.curve import Curve
 from tests.serve.models.conftest import Started
 from tests.serve.models.linked import Gate, Gateway, kill, load
 from tests.serve.versions import MODEL, socket_of
@@ -147,3 +148,16 @@ async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) ->
 
     assert float((await asked)[0][0, 0]) == 7.0
     gate.open.set()
+
+
+async def test_a_replica_tells_how_long_its_runs_take(gateway: Gateway, start: Started) -> None:
+    """What warm-up measured is known to the batcher before it sends the first batch."""
+    curve = Curve((1, 16), (0.5, 8.0))
+    told: list[Curve] = []
+    gateway.batcher.learn = told.append  # type: ignore[method-assign, assignment]
+    replica = await start(replica="a")
+    replica.curve = curve
+    await gateway.links.wait_connected()
+
+    assert await gateway.sum_of([1, 1, 1]) == 4.0
+    assert told == [curve]
