@@ -15,7 +15,7 @@ from registry.routing import alias
 from serve.exchange import Exchange
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
-from serve.models.link import Links
+from serve.models.links import Links
 from serve.prediction import PredictionIds
 from serve.protocol.contract import Contract
 from serve.protocol.paths import Pin

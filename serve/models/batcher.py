@@ -158,13 +158,18 @@ class Batcher:
             self._again += [Batch([job], job.rows) for job in batch.jobs]
             self._pump_soon()
 
-    def lost(self, batch: Batch) -> None:
-        """Send a batch whose link broke once more: inference is pure; a second loss is final."""
+    def lost(self, batch: Batch, error: WeirError | None = None) -> None:
+        """Send a batch whose link broke once more: inference is pure; a second loss is final.
+
+        An `error` says why it is not to be sent again.
+        """
         self._came_back(batch, ran=False)
         if batch.forsaken:
             return
-        if batch.tries > 1:
-            batch.reject(Unavailable("the version's replica was lost twice; try again"))
+        if error is None and batch.tries > 1:
+            error = Unavailable("the version's replica was lost twice; try again")
+        if error is not None:
+            batch.reject(error)
             return
         self.on_retry()
         self._again.append(batch)

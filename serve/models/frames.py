@@ -57,6 +57,8 @@ class Kind(IntEnum):
     FAILURE = 3
     GOODBYE = 4
     HELLO = 5
+    PING = 6
+    PONG = 7
 
 
 _KINDS = {kind.value: kind for kind in Kind}

@@ -78,12 +78,20 @@ class HostLink(asyncio.Protocol):
             self._transport.abort()
 
     def _serve(self, frame: Frame) -> None:
-        if self._host.quick:
+        if frame.kind is not Kind.RUN:
+            self._reply(frame)
+        elif self._host.quick:
             self.send(self._host.answer(frame))
-            return
-        task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        else:
+            task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _reply(self, frame: Frame) -> None:
+        """Show that this loop turns, whatever runs in its threads."""
+        if frame.kind is not Kind.PING:
+            raise BrokenFrame(f"a {frame.kind.name} has no place here")
+        self.send(Frame(Kind.PONG, 0, 0))
 
     async def _serve_in_thread(self, frame: Frame) -> None:
         options = RunOptions()

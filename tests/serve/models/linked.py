@@ -12,7 +12,7 @@ from serve.models.addresses import folder
 from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
 from serve.models.host import Host
-from serve.models.link import Links
+from serve.models.links import Links
 from tests.serve.models.carriers import soon
 from tests.serve.versions import MODEL
 

@@ -145,7 +145,10 @@ async def test_a_link_lost_before_it_was_made_is_not_kept(
         _, link = await loop.create_unix_connection(factory, path)
         await until(lambda: not link.is_open, "the link is lost")
 
-    monkeypatch.setattr(gateway.links, "_loop", SimpleNamespace(create_unix_connection=late))
+    slow = SimpleNamespace(
+        create_unix_connection=late, create_task=loop.create_task, time=loop.time
+    )
+    monkeypatch.setattr(gateway.links, "_loop", slow)
     path = socket_of(tmp_path, 1)
     path.parent.mkdir(parents=True)
     met = 0
