@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from math import inf
 from time import perf_counter
-from typing import Protocol, cast
+from typing import Protocol
 
 from configs.errors import ModelFailed, NotReady, TooLarge, Unavailable, WeirError
 from serve.models import frames
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
-from serve.models.frames import BrokenFrame, Frame, Kind
+from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, Kind
 from serve.models.hang import Out
 from serve.models.health import Reason
+from serve.models.incoming import FrameProtocol
 from serve.models.pace import Pace
 
 _FAILURES: dict[str, type[WeirError]] = {
@@ -34,16 +35,18 @@ class Keeper(Protocol):
         """Hear that a batch failed, for whatever reason, before the link takes another."""
 
 
-class Link(asyncio.Protocol):
+class Link(FrameProtocol):
     """Carries one batch at a time to a version replica, and tells how long each was out."""
 
-    def __init__(self, version: int, batcher: Batcher, pace: Pace, keeper: Keeper) -> None:
+    def __init__(
+        self, version: int, batcher: Batcher, pace: Pace, keeper: Keeper, longest: int = MAX_FRAME
+    ) -> None:
+        super().__init__(longest)
+        self._longest = longest
         self._version = version
         self._batcher = batcher
         self._pace = pace
         self._keeper = keeper
-        self._splitter = frames.Splitter()
-        self._transport: asyncio.Transport | None = None
         self._out: Batch | None = None
         self._sequence = 0
         self._pinged_at: float | None = None
@@ -55,7 +58,7 @@ class Link(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether the replica can be reached over this link."""
-        return self._transport is not None
+        return self.transport is not None
 
     async def greeted(self, timeout_s: float) -> bool:
         """Wait for the replica's hello; without it the link is closed.
@@ -74,22 +77,18 @@ class Link(asyncio.Protocol):
                 self.abort()
         return hello and self.is_open
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the replica's hello."""
-        self._transport = cast("asyncio.Transport", transport)
-
     def carry(self, batch: Batch) -> None:
         """Send a batch."""
         self._out = batch
         self._sequence += 1
         frame = Frame(Kind.RUN, self._version, self._sequence, batch.tensors(), batch.traces())
         try:
-            encoded = frames.encode(frame)
+            encoded = frames.encode(frame, self._longest)
         except BrokenFrame:
             asyncio.get_running_loop().call_soon(self._refuse, batch)
             return
-        if self._transport is not None:
-            self._transport.writelines(encoded)
+        if self.transport is not None:
+            self.transport.writelines(encoded)
 
     def offer(self) -> None:
         """Be given batches."""
@@ -119,9 +118,9 @@ class Link(asyncio.Protocol):
 
     def ping(self) -> None:
         """Ask the replica for a word, whatever its model does."""
-        if self._pinged_at is None and self._transport is not None:
+        if self._pinged_at is None and self.transport is not None:
             self._pinged_at = perf_counter()
-            self._transport.writelines(frames.encode(Frame(Kind.PING, 0, 0)))
+            self.transport.writelines(frames.encode(Frame(Kind.PING, 0, 0)))
 
     def drop(self) -> None:
         """Close the connection: what comes back is of no use to anyone."""
@@ -131,28 +130,25 @@ class Link(asyncio.Protocol):
     def abort(self, reason: Reason | None = None) -> None:
         """Close at once; a batch that is out counts as lost."""
         self._reason = reason or self._reason
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        """Take the answer to the batch that is out, or the replica's goodbye."""
-        try:
-            for payload in self._splitter.feed(data):
-                self._receive(frames.decode(payload))
-        except BrokenFrame:
-            self.abort(Reason.RUBBISH)
+    def broken(self) -> None:
+        """Leave a replica that does not speak frames."""
+        self.abort(Reason.RUBBISH)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give a batch that is out back to the keeper."""
         del exc
-        self._transport = None
+        self.transport = None
         self._batcher.withdraw(self)
         if not self._greeted.done():
             self._greeted.set_result(False)
         batch, self._out = self._out, None
         self._keeper.link_lost(batch, None if self._leaving else self._reason)
 
-    def _receive(self, frame: Frame) -> None:
+    def receive(self, frame: Frame) -> None:
+        """Take the answer to the batch that is out, or another word of the replica."""
         if frame.kind is Kind.ANSWER:
             batch, self._out = self._take_out(frame), None
             self._pace.note(perf_counter() - batch.left_at, batch.rows)
@@ -191,13 +187,13 @@ class Link(asyncio.Protocol):
             self._close_if_left()
 
     def _free(self) -> None:
-        if not self._withheld and self._out is None and self._transport is not None:
+        if not self._withheld and self._out is None and self.transport is not None:
             self._batcher.withdraw(self)
             self._batcher.free(self)
 
     def _close_if_left(self) -> None:
-        if self._out is None and self._transport is not None:
-            self._transport.close()
+        if self._out is None and self.transport is not None:
+            self.transport.close()
 
     def _refuse(self, batch: Batch) -> None:
         """Give back a batch that no frame can hold, and be free for another."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from serve.models import frames
 from serve.models.frames import Frame, Kind
+from serve.models.incoming import Splitter
 
 Behaviour = Callable[["FakeLink", Frame], None]
 """What a replica does with a frame."""
@@ -22,7 +23,7 @@ class FakeLink(asyncio.Protocol):
 
     def __init__(self, fake: Fake) -> None:
         self.fake = fake
-        self._splitter = frames.Splitter()
+        self._splitter = Splitter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, in the replica's own way."""
