@@ -13,6 +13,7 @@ from monitors.telemetry import names
 from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
+from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
 from serve.models.links import Links
@@ -204,6 +205,7 @@ class Gateway:
             version.number,
             folder(self._run_dir, version.model, version.number),
             batcher,
+            frames.longest(self._settings.limits.body_max_bytes),
         )
         contract = Contract(version.model, version.signature, version.card)
         return ServedVersion(

@@ -34,6 +34,10 @@ _LENGTH = Struct("<I")
 
 MAX_FRAME = 2**31 - 1
 """No frame is longer, in bytes, whatever a link allows."""
+_GROWTH = 8
+"""A number of one byte on its way in may be one of eight in its tensor."""
+_TOGETHER_BYTES = 65 * 2**20
+"""For what runs together, and for the headers."""
 
 _DTYPES = tuple(DTYPES[datatype] for datatype in Datatype)
 _CODES = {
@@ -79,11 +83,16 @@ class Frame(NamedTuple):
     traces: tuple[str, ...] = ()
 
 
-def encode(frame: Frame, longest: int = MAX_FRAME) -> list[bytes | memoryview]:
+def longest(body_max_bytes: int) -> int:
+    """Give how long a frame may be where a request's body has so many bytes at most."""
+    return min(MAX_FRAME, _GROWTH * body_max_bytes + _TOGETHER_BYTES)
+
+
+def encode(frame: Frame, most: int = MAX_FRAME) -> list[bytes | memoryview]:
     """The frame as a list of buffers, to be written without joining large tensors.
 
     Tensors of more than 64 KiB are lent, not copied: they must not change until they are written.
-    A frame of more than `longest` bytes is a `BrokenFrame`.
+    A frame of more than `most` bytes is a `BrokenFrame`.
     """
     heads: list[bytes] = []
     bodies: list[bytes | memoryview] = []
@@ -94,7 +103,7 @@ def encode(frame: Frame, longest: int = MAX_FRAME) -> list[bytes | memoryview]:
         heads.append(head)
         bodies.append(body)
         length += len(head) + len(body)
-    if length > longest:
+    if length > most:
         raise BrokenFrame(f"a frame of {length} bytes is too long")
     header = _HEADER.pack(
         length, frame.kind, bool(traces), len(heads), frame.version, frame.sequence

@@ -12,7 +12,7 @@ from pathlib import Path
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
 from serve.models import frames
-from serve.models.frames import Frame, Kind, Tensors
+from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
@@ -29,11 +29,14 @@ _log = logging.getLogger("weir.host")
 class Host:
     """Listens for batches of one version and answers them one by one."""
 
-    def __init__(self, version: int, run: Run, path: Path, traced: Traced) -> None:
+    def __init__(
+        self, version: int, run: Run, path: Path, traced: Traced, longest: int = MAX_FRAME
+    ) -> None:
         self._version = version
         self._run = run
         self._path = path
         self._traced = traced
+        self._longest = longest
         self._server: asyncio.Server | None = None
         self._links: set[HostLink] = set()
         self._empty = asyncio.Event()
@@ -50,7 +53,7 @@ class Host:
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
         self._server = await loop.create_unix_server(
-            lambda: HostLink(self, self._links, self._empty), str(unnamed)
+            lambda: HostLink(self, self._links, self._empty, self._longest), str(unnamed)
         )
         unnamed.rename(self._path)
 

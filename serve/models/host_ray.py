@@ -11,6 +11,7 @@ from ray import serve as ray_serve
 from configs.settings import Settings
 from registry.artifacts import Artifacts
 from registry.records import Version
+from serve.models import frames
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
 from serve.models.session import Session, warm_up
@@ -41,7 +42,8 @@ class VersionHost:
             provider = tracer_provider(settings.telemetry, instance)
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
-        self._host = Host(version.number, session.run, socket, tracer.ran)
+        longest = frames.longest(settings.limits.body_max_bytes)
+        self._host = Host(version.number, session.run, socket, tracer.ran, longest)
         collect_seldom()
         self._thread = LoopThread("weir-host")
         self._thread.submit(self._host.open()).result()

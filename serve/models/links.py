@@ -11,6 +11,7 @@ from configs.errors import DeadlineExceeded, NotReady, Unavailable, WeirError
 from serve.models.addresses import Address, addresses, forget
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
+from serve.models.frames import MAX_FRAME
 from serve.models.hang import Verdict, judge
 from serve.models.health import Health, Reason, Standing, Ward
 from serve.models.link import Link
@@ -56,11 +57,14 @@ class Links:
     `on_ejected` is told why a replica is made to rest.
     """
 
-    def __init__(self, version: int, versions: Path, batcher: Batcher) -> None:
+    def __init__(
+        self, version: int, versions: Path, batcher: Batcher, longest: int = MAX_FRAME
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._version = version
         self._folder = versions
         self._batcher = batcher
+        self._longest = longest
         self._replicas: dict[Address, Replica] = {}
         self._ward = Ward(self._tell)
         self._budget = RetryBudget()
@@ -170,7 +174,7 @@ class Links:
         self._ward.healths.remove(replica.health)
 
     async def _connect(self, replica: Replica) -> None:
-        link = Link(self._version, self._batcher, replica.health.pace, replica)
+        link = Link(self._version, self._batcher, replica.health.pace, replica, self._longest)
         try:
             await self._loop.create_unix_connection(lambda: link, replica.address)
             if await link.greeted(_HELLO_S):
