@@ -236,7 +236,7 @@ async def test_a_slow_replica_rests_and_gets_less_until_then(
         assert await ask(gateway, 128, together=32) == []
 
     assert ejected == [Reason.SLOW]
-    assert good.asked > 3 * slow.asked
+    assert good.asked >= 2 * slow.asked
 
 
 async def test_a_replica_that_is_well_again_is_let_in(
