@@ -9,6 +9,7 @@ from typing import Protocol
 from configs.errors import ModelFailed
 from registry.inference import RunOptions
 from serve.models import frames
+from serve.models.dial import watch
 from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, Kind
 from serve.models.incoming import FrameProtocol
 
@@ -47,6 +48,7 @@ class HostLink(FrameProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
         super().connection_made(transport)
+        watch(transport)
         self._links.add(self)
         self._empty.clear()
         self.send(Frame(Kind.HELLO, 0, 0))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from configs.errors import DeadlineExceeded, NotReady, Unavailable, WeirError
-from serve.models.addresses import Address, addresses, forget
+from serve.models.addresses import Address, addresses, forget, silent_s
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
+from serve.models.dial import dial
 from serve.models.frames import MAX_FRAME
 from serve.models.hang import Verdict, judge
 from serve.models.health import Health, Reason, Standing, Ward
@@ -23,6 +26,13 @@ _WATCH_S = 0.1
 _LOOK_SOON_S = 0.01
 _WORTH_A_LOOK_S = 0.05
 _HELLO_S = 1.0
+_FORGOTTEN_S = 15.0
+"""A replica on another node says every few seconds that it lives."""
+
+
+def no_tls() -> ssl.SSLContext | None:
+    """Have no certificate to show on other nodes."""
+    return None
 
 
 class Replica:
@@ -54,17 +64,23 @@ class Replica:
 class Links:
     """Keeps a link to every replica of one version: looks for new ones, notices lost ones.
 
-    `on_ejected` is told why a replica is made to rest.
+    `on_ejected` is told why a replica is made to rest; `tls` gives what to call other nodes with.
     """
 
     def __init__(
-        self, version: int, versions: Path, batcher: Batcher, longest: int = MAX_FRAME
+        self,
+        version: int,
+        versions: Path,
+        batcher: Batcher,
+        longest: int = MAX_FRAME,
+        tls: Callable[[], ssl.SSLContext | None] = no_tls,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._version = version
         self._folder = versions
         self._batcher = batcher
         self._longest = longest
+        self._tls = tls
         self._replicas: dict[Address, Replica] = {}
         self._ward = Ward(self._tell)
         self._budget = RetryBudget()
@@ -176,14 +192,15 @@ class Links:
     async def _connect(self, replica: Replica) -> None:
         link = Link(self._version, self._batcher, replica.health.pace, replica, self._longest)
         try:
-            await self._loop.create_unix_connection(lambda: link, replica.address)
+            await dial(lambda: link, replica.address, self._tls)
             if await link.greeted(_HELLO_S):
                 self._linked(replica, link)
         except ConnectionRefusedError:
             with contextlib.suppress(OSError):
                 forget(replica.address)  # Its replica died without a goodbye.
-        except OSError:
-            pass  # It has gone, or cannot be reached now: a later look may find it.
+        except OSError:  # It has gone, or cannot be reached now: a later look may find it.
+            if silent_s(replica.address, time.time()) > _FORGOTTEN_S:
+                forget(replica.address)
         finally:
             replica.connecting = None
             if replica.link is None:
