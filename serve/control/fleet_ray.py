@@ -21,6 +21,7 @@ from serve.control.replicas import VersionKey
 from serve.control.service import Process, VersionStatus
 from serve.models import host_ray
 from serve.models.addresses import folder, host_pid, sockets
+from serve.models.away_ray import node
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER, gateway_app, gateway_number, version_app
 
 _RUNNING = ApplicationStatus.RUNNING
@@ -87,7 +88,7 @@ class RayFleet:
         """Put new replicas in the place of a version's present ones."""
         name = version_app(version.model, version.number)
         async with self._configuring:
-            application = host_ray.application(self._settings, self._run_dir, version)
+            application = host_ray.application(self._settings, self._run_dir, version, node())
         try:
             await self._run(application, name)
         except (RuntimeError, RayError) as error:

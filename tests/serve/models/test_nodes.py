@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from configs.errors import StartError
+from configs.settings import Links as LinkSettings
 from serve.models import certificates, hang, links
 from serve.models.addresses import addresses, announce, folder, host_and_port, sockets
+from serve.models.authority import made
 from serve.models.batcher import Batcher
-from serve.models.certificates import Certificate, client_context, made, server_context
+from serve.models.certificates import Certificate, client_context, server_context
 from serve.models.frames import Tensors
 from serve.models.host import Host
 from serve.models.links import Links
+from serve.models.membership import Membership
 from tests.serve.models.conftest import Started
 from tests.serve.models.fakes import HELLO
 from tests.serve.models.linked import Gateway, kill
@@ -248,3 +252,31 @@ def test_certificates_of_ones_own(tmp_path: Path, shown: Certificate) -> None:
         server_context(Certificate(shown.authority, shown.certificate, b"no key"))
     with pytest.raises(StartError, match="cannot be used"):
         client_context(Certificate(shown.authority, shown.certificate, made().key))
+
+
+def test_a_certificate_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    """All processes of a gateway show the same one; nobody else on the machine can read its key."""
+    first, second = Membership(LinkSettings(), tmp_path), Membership(LinkSettings(), tmp_path)
+    assert first.client_context() is None
+
+    assert first.certificate() == second.certificate()
+    assert second.client_context() is not None
+    files = [tmp_path / "link", *(tmp_path / "link").iterdir()]
+    assert len(files) == 4
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+
+
+def test_settings_name_all_of_a_certificate_or_nothing(tmp_path: Path, shown: Certificate) -> None:
+    """A part of it is refused; all of it is what is shown."""
+    files = {"tls_authority": shown.authority, "tls_certificate": shown.certificate}
+    for name, content in (files | {"tls_key": shown.key}).items():
+        (tmp_path / name).write_bytes(content)
+    paths = {name: tmp_path / name for name in (*files, "tls_key")}
+
+    with pytest.raises(ValidationError, match="need all of tls_authority"):
+        LinkSettings(tls_key=paths["tls_key"])
+    member = Membership(LinkSettings(**paths), tmp_path)
+
+    assert member.certificate() == shown
+    assert member.client_context() is not None
+    assert not (tmp_path / "link").exists()
