@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import ssl
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +27,7 @@ from serve.models.frames import Tensors
 from serve.models.host import Host
 from serve.models.links import Links
 from serve.models.membership import Membership
+from serve.node.supervisor import _RAY_ENVIRONMENT
 from tests.serve.models.conftest import Started
 from tests.serve.models.fakes import HELLO
 from tests.serve.models.linked import Gateway, kill
@@ -30,6 +35,7 @@ from tests.serve.versions import MODEL, host, run_of
 from tests.serve.waiting import until
 
 LOOPBACK = "127.0.0.1"
+CHECKOUT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -280,3 +286,26 @@ def test_settings_name_all_of_a_certificate_or_nothing(tmp_path: Path, shown: Ce
     assert member.certificate() == shown
     assert member.client_context() is not None
     assert not (tmp_path / "link").exists()
+
+
+@pytest.mark.hostile
+@pytest.mark.timeout(300)
+def test_a_version_on_two_ray_nodes_survives_the_death_of_one() -> None:
+    """Replicas on both nodes answer; the far node is killed under load, and no request is lost."""
+    with tempfile.TemporaryDirectory(prefix="two-") as home:
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.serve.models.two_nodes", home],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+            cwd=CHECKOUT,
+            env={**os.environ, **_RAY_ENVIRONMENT, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"},
+        )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    told = json.loads(ran.stdout.strip().splitlines()[-1])
+
+    assert told["near"] > 0
+    assert told["far"] > 0
+    assert told["right"] > told["before"] + 500
+    assert told["failed"] == 0
