@@ -83,6 +83,30 @@ class Hosts(Section):
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
 
 
+class Links(Section):
+    """What gateway replicas and version hosts on other nodes show each other.
+
+    All three files or none; without them, a certificate is made for as long as the gateway runs.
+    """
+
+    tls_authority: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Links:
+        files = (self.tls_authority, self.tls_certificate, self.tls_key)
+        if len({file is None for file in files}) > 1:
+            message = "links need all of tls_authority, tls_certificate and tls_key, or none"
+            raise ValueError(message)
+        return self
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a certificate that is not to be made."""
+        return self.tls_certificate is not None
+
+
 class Verify(Section):
     """What a model may cost while it is checked, in a child process."""
 
@@ -134,6 +158,7 @@ class Settings(Section):
     repository: Repository = Repository()
     limits: Limits = Limits()
     hosts: Hosts = Hosts()
+    links: Links = Links()
     verify: Verify = Verify()
     recorder: Recorder = Recorder()
     shadow: Shadow = Shadow()

@@ -8,10 +8,14 @@ from pathlib import Path
 
 from configs.errors import StartError
 from configs.settings import Settings
+from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.replicas import Replicas, VersionKey
+from serve.models.addresses import announce, folder
+from serve.models.certificates import Certificate
+from serve.models.membership import Membership
 from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
@@ -47,6 +51,8 @@ class ControlActor:
             tls=server_context(settings.listen),
         )
         self._data = settings.data
+        self._run_dir = run_dir
+        self._membership = Membership(settings.links, run_dir)
         self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -80,6 +86,18 @@ class ControlActor:
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
+
+    async def announced(self, model: str, version: int, host: str, port: int) -> None:
+        """Hear from a host on another node where it listens; gateway replicas find it from now."""
+        announce(folder(self._run_dir, model, version), host, port)
+
+    async def certificate(self) -> Certificate:
+        """Give what a host on another node shows gateway replicas, and they it."""
+        return await asyncio.to_thread(self._membership.certificate)
+
+    async def artifact(self, digest: str) -> bytes:
+        """Give a model's bytes to a host on another node."""
+        return await asyncio.to_thread(Artifacts(self._data / "artifacts").read, digest)
 
     async def load(self, model: str, actor: str) -> Route:
         """Serve a model for a client of the inference port."""

@@ -20,7 +20,8 @@ from serve import gateway_ray
 from serve.control.replicas import VersionKey
 from serve.control.service import Process, VersionStatus
 from serve.models import host_ray
-from serve.models.addresses import addresses, folder, host_pid
+from serve.models.addresses import folder, host_pid, sockets
+from serve.models.away_ray import node
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER, gateway_app, gateway_number, version_app
 
 _RUNNING = ApplicationStatus.RUNNING
@@ -87,7 +88,7 @@ class RayFleet:
         """Put new replicas in the place of a version's present ones."""
         name = version_app(version.model, version.number)
         async with self._configuring:
-            application = host_ray.application(self._settings, self._run_dir, version)
+            application = host_ray.application(self._settings, self._run_dir, version, node())
         try:
             await self._run(application, name)
         except (RuntimeError, RayError) as error:
@@ -108,8 +109,8 @@ class RayFleet:
         for name in await self._states():
             key = _version_of(name)
             if key is not None:
-                sockets = addresses(folder(self._run_dir, *key))
-                found += [Process("version", host_pid(socket), *key) for socket in sockets]
+                local = sockets(folder(self._run_dir, *key))
+                found += [Process("version", host_pid(socket), *key) for socket in local]
         return tuple(found)
 
     async def _run(self, application: ray_serve.Application, name: str) -> None:

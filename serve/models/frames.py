@@ -33,6 +33,11 @@ _TENSOR = Struct("<BBHIQ")
 _LENGTH = Struct("<I")
 
 MAX_FRAME = 2**31 - 1
+"""No frame is longer, in bytes, whatever a link allows."""
+_GROWTH = 8
+"""A number of one byte on its way in may be one of eight in its tensor."""
+_TOGETHER_BYTES = 65 * 2**20
+"""For what runs together, and for the headers."""
 
 _DTYPES = tuple(DTYPES[datatype] for datatype in Datatype)
 _CODES = {
@@ -57,6 +62,8 @@ class Kind(IntEnum):
     FAILURE = 3
     GOODBYE = 4
     HELLO = 5
+    PING = 6
+    PONG = 7
 
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -79,8 +86,17 @@ class Frame(NamedTuple):
     traces: tuple[str, ...] = ()
 
 
-def encode(frame: Frame) -> list[bytes | memoryview]:
-    """The frame as a list of buffers, to be written without joining large tensors."""
+def longest(body_max_bytes: int) -> int:
+    """Give how long a frame may be where a request's body has so many bytes at most."""
+    return min(MAX_FRAME, _GROWTH * body_max_bytes + _TOGETHER_BYTES)
+
+
+def encode(frame: Frame, most: int = MAX_FRAME) -> list[bytes | memoryview]:
+    """The frame as a list of buffers, to be written without joining large tensors.
+
+    Tensors of more than 64 KiB are lent, not copied: they must not change until they are written.
+    A frame of more than `most` bytes is a `BrokenFrame`.
+    """
     heads: list[bytes] = []
     bodies: list[bytes | memoryview] = []
     length = _PAYLOAD.size
@@ -90,7 +106,7 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
         heads.append(head)
         bodies.append(body)
         length += len(head) + len(body)
-    if length > MAX_FRAME:
+    if length > most:
         raise BrokenFrame(f"a frame of {length} bytes is too long")
     header = _HEADER.pack(
         length, frame.kind, bool(traces), len(heads), frame.version, frame.sequence
@@ -115,35 +131,6 @@ def decode(data: memoryview) -> Frame:
 def failure(version: int, sequence: int, code: str, message: str) -> Frame:
     """A frame that says why a batch could not be run."""
     return Frame(Kind.FAILURE, version, sequence, (_strings((code, message)),))
-
-
-class Splitter:
-    """Cuts a byte stream into the payloads of frames."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[memoryview]:
-        """Take in bytes; gives the payloads that are complete, each in memory of its own."""
-        if not self._buffer and len(data) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(data)
-            if len(data) == _LENGTH.size + length:  # Mostly: one whole frame, not to be copied.
-                return [memoryview(data)[_LENGTH.size :]]
-        self._buffer += data
-        payloads = []
-        start = 0
-        while len(self._buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
-            if length > MAX_FRAME:
-                raise BrokenFrame(f"a frame of {length} bytes is too long")
-            end = start + _LENGTH.size + length
-            if len(self._buffer) < end:
-                break
-            payloads.append(memoryview(bytes(self._buffer[start + _LENGTH.size : end])))
-            start = end
-        if start:
-            del self._buffer[:start]
-        return payloads
 
 
 def _encode_tensor(tensor: NDArray[Any]) -> tuple[bytes, bytes | memoryview]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
 from serve.models import frames
 from serve.models.curve import Curve
-from serve.models.frames import Frame, Kind, Tensors
+from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
@@ -33,12 +34,16 @@ class Host:
     Gateway replicas that connect are told its `curve`.
     """
 
-    def __init__(self, version: int, run: Run, path: Path, traced: Traced) -> None:
+    def __init__(
+        self, version: int, run: Run, path: Path, traced: Traced, longest: int = MAX_FRAME
+    ) -> None:
         self._version = version
         self._run = run
         self._path = path
         self._traced = traced
+        self._longest = longest
         self._server: asyncio.Server | None = None
+        self._for_nodes: asyncio.Server | None = None
         self._links: set[HostLink] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -54,16 +59,22 @@ class Host:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
-        self._server = await loop.create_unix_server(
-            lambda: HostLink(self, self._links, self._empty), str(unnamed)
-        )
+        self._server = await loop.create_unix_server(self._link, str(unnamed))
         unnamed.rename(self._path)
+
+    async def open_to_nodes(self, host: str, tls: ssl.SSLContext) -> int:
+        """Start to listen for gateway replicas on other nodes as well; gives the port."""
+        loop = asyncio.get_running_loop()
+        self._for_nodes = await loop.create_server(self._link, host, 0, ssl=tls)
+        port: int = self._for_nodes.sockets[0].getsockname()[1]
+        return port
 
     async def drain(self, timeout_s: float) -> None:
         """Leave politely: no new links, a goodbye on every link, an answer to what is in."""
         self._path.unlink(missing_ok=True)
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._for_nodes):
+            if server is not None:
+                server.close()
         for link in [*self._links]:
             link.send(Frame(Kind.GOODBYE, self._version, 0))
         with contextlib.suppress(TimeoutError):
@@ -90,6 +101,9 @@ class Host:
         except Exception:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a run failed in a way that no model should")
             return failed(frame)
+
+    def _link(self) -> HostLink:
+        return HostLink(self, self._links, self._empty, self._longest)
 
     def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:

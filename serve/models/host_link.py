@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol, cast
+from typing import Protocol
 
 from configs.errors import ModelFailed
 from registry.inference import RunOptions
 from serve.models import frames
 from serve.models.curve import Curve
-from serve.models.frames import BrokenFrame, Frame, Kind
+from serve.models.dial import watch
+from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, Kind
+from serve.models.incoming import FrameProtocol
 
 _log = logging.getLogger("weir.host")
 
@@ -29,21 +31,28 @@ class Runner(Protocol):
         """Run a batch; an error becomes a frame that says why."""
 
 
-class HostLink(asyncio.Protocol):
+class HostLink(FrameProtocol):
     """One gateway replica's connection."""
 
-    def __init__(self, host: Runner, links: set[HostLink], empty: asyncio.Event) -> None:
+    def __init__(
+        self,
+        host: Runner,
+        links: set[HostLink],
+        empty: asyncio.Event,
+        longest: int = MAX_FRAME,
+    ) -> None:
+        super().__init__(longest)
+        self._longest = longest
         self._host = host
         self._links = links
         self._empty = empty
-        self._splitter = frames.Splitter()
-        self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[RunOptions] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello, and how long runs take."""
-        self._transport = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+        watch(transport)
         self._links.add(self)
         self._empty.clear()
         curve = self._host.curve
@@ -52,43 +61,48 @@ class HostLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End what runs for a gateway replica that has gone."""
         del exc
-        self._transport = None
+        self.transport = None
         for options in self._running:
             options.terminate = True  # Nobody waits for the answer any more.
         self._links.discard(self)
         if not self._links:
             self._empty.set()
 
-    def data_received(self, data: bytes) -> None:
-        """Run the batches that have arrived."""
-        try:
-            for payload in self._splitter.feed(data):
-                self._serve(frames.decode(payload))
-        except BrokenFrame:
-            self.abort()
+    def broken(self) -> None:
+        """Leave a peer that does not speak frames."""
+        self.abort()
 
     def send(self, frame: Frame) -> None:
         """Write a frame, unless the other side has gone; one that is too long is a failure."""
         try:
-            encoded = frames.encode(frame)
+            encoded = frames.encode(frame, self._longest)
         except BrokenFrame as error:
             _log.warning("an answer cannot be sent: %s", error)
             encoded = frames.encode(failed(frame))
-        if self._transport is not None:
-            self._transport.writelines(encoded)
+        if self.transport is not None:
+            self.transport.writelines(encoded)
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
-    def _serve(self, frame: Frame) -> None:
-        if self._host.quick:
+    def receive(self, frame: Frame) -> None:
+        """Run a batch."""
+        if frame.kind is not Kind.RUN:
+            self._reply(frame)
+        elif self._host.quick:
             self.send(self._host.answer(frame))
-            return
-        task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        else:
+            task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _reply(self, frame: Frame) -> None:
+        """Show that this loop turns, whatever runs in its threads."""
+        if frame.kind is not Kind.PING:
+            raise BrokenFrame(f"a {frame.kind.name} has no place here")
+        self.send(Frame(Kind.PONG, 0, 0))
 
     async def _serve_in_thread(self, frame: Frame) -> None:
         options = RunOptions()

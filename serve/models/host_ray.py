@@ -11,6 +11,7 @@ from ray import serve as ray_serve
 from configs.settings import Settings
 from registry.artifacts import Artifacts
 from registry.records import Version
+from serve.models import away_ray, frames
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
 from serve.models.session import Session
@@ -27,11 +28,15 @@ _HEALTH_S = 5.0
 class VersionHost:
     """Loads one version, listens for its batches, and leaves without losing one."""
 
-    def __init__(self, settings: Settings, run_dir: Path, version: Version) -> None:
+    def __init__(self, settings: Settings, run_dir: Path, version: Version, home: str) -> None:
         keep_replica_on_loopback()
         log_to(settings.data)
         self._settings = settings
-        model = Artifacts(settings.data / "artifacts").read(version.digest)
+        away = home != away_ray.node()
+        if away:
+            model = away_ray.artifact(version)
+        else:
+            model = Artifacts(settings.data / "artifacts").read(version.digest)
         session = Session(model, version.signature, settings.hosts.threads)
         curve = warm_up(session.run, version.signature, settings.hosts.batch_max_rows)
         provider = None
@@ -42,11 +47,15 @@ class VersionHost:
             provider = tracer_provider(settings.telemetry, instance)
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
-        self._host = Host(version.number, session.run, socket, tracer.ran)
+        longest = frames.longest(settings.limits.body_max_bytes)
+        self._host = Host(version.number, session.run, socket, tracer.ran, longest)
         self._host.curve = curve
         collect_seldom()
         self._thread = LoopThread("weir-host")
-        self._thread.submit(self._host.open()).result()
+        if away:
+            away_ray.open_away(self._thread, self._host, version)
+        else:
+            self._thread.submit(self._host.open()).result()
 
     async def check_health(self) -> None:
         """Fail when the host's loop does not answer."""
@@ -60,8 +69,10 @@ class VersionHost:
         self._thread.stop(drain_s)
 
 
-def application(settings: Settings, run_dir: Path, version: Version) -> ray_serve.Application:
-    """Give the Ray Serve application of a version's host."""
+def application(
+    settings: Settings, run_dir: Path, version: Version, home: str
+) -> ray_serve.Application:
+    """Give the Ray Serve application of a version's host; `home` is the gateway's node."""
     deploy = ray_serve.deployment(
         name="host",
         num_replicas=settings.hosts.replicas,
@@ -71,4 +82,4 @@ def application(settings: Settings, run_dir: Path, version: Version) -> ray_serv
         graceful_shutdown_timeout_s=settings.limits.drain_s + 1,
         graceful_shutdown_wait_loop_s=0.05,
     )
-    return deploy(VersionHost).bind(settings, run_dir, version)
+    return deploy(VersionHost).bind(settings, run_dir, version, home)

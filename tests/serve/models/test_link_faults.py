@@ -6,13 +6,12 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from configs.errors import DeadlineExceeded, ModelFailed, NotReady
-from serve.models import frames
+from serve.models import frames, links
 from serve.models.frames import Frame, Kind, Tensors
 from serve.models.link import Link
 from tests.serve.models.carriers import soon
@@ -141,11 +140,11 @@ async def test_a_link_lost_before_it_was_made_is_not_kept(
     """A link whose end was noticed before its beginning is never called connected."""
     loop = asyncio.get_running_loop()
 
-    async def late(factory: Callable[[], Link], path: str) -> None:
+    async def late(factory: Callable[[], Link], path: str, tls: object) -> None:
         _, link = await loop.create_unix_connection(factory, path)
         await until(lambda: not link.is_open, "the link is lost")
 
-    monkeypatch.setattr(gateway.links, "_loop", SimpleNamespace(create_unix_connection=late))
+    monkeypatch.setattr(links, "dial", late)
     path = socket_of(tmp_path, 1)
     path.parent.mkdir(parents=True)
     met = 0
