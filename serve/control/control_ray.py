@@ -38,7 +38,12 @@ class ControlActor:
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
-            self._registry, self._fleet, RayWatchers(), self._replicas, self._door
+            self._registry,
+            self._fleet,
+            RayWatchers(),
+            self._replicas,
+            self._door,
+            settings.hosts,
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
