@@ -149,10 +149,11 @@ class Batcher:
     def failed(self, batch: Batch, error: WeirError) -> None:
         """Reject a job that the model cannot run; jobs of a batch are tried alone first.
 
-        One caller's rows must not cost the others their answer.
+        One caller's rows must not cost the others their answer. A model that is not there now is
+        so for all of them: what waited for it once does not wait again.
         """
         self._came_back(batch, ran=len(batch.jobs) == 1)
-        if len(batch.jobs) == 1:
+        if len(batch.jobs) == 1 or isinstance(error, Unavailable):
             batch.reject(error)
         else:
             self._again += [Batch([job], job.rows) for job in batch.jobs]
