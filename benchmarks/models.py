@@ -103,12 +103,12 @@ def first_requests(up: Up, asked: Sequence[Asked]) -> list[float]:
     return took
 
 
-def load(up: Up, lines: Path, plan: Plan) -> dict[str, float]:
+def load(up: Up, lines: Path, plan: Plan, connections: int = CONNECTIONS) -> dict[str, float]:
     """Load the gateway with requests of a file in turn; medians over the rounds."""
     rates, costs, p50s, p99s = [], [], [], []
     for _ in range(plan.rounds):
         before = up.processor_s()
-        done = wrk.run(up.url, lines, CONNECTIONS, plan.seconds, "post_paths.lua")
+        done = wrk.run(up.url, lines, connections, plan.seconds, "post_paths.lua")
         costs.append(1e6 * (up.processor_s() - before) / done.requests)
         rates.append(done.requests_per_s)
         p50s.append(done.p50_us / 1e3)
@@ -150,7 +150,9 @@ def measure(folder: Path, plan: Plan) -> Iterator[dict[str, object]]:
             yield {"models": count, "what": "loaded", "memory MiB": up.memory_mib()}
             for hot in sorted({1, min(HOT, count), count}):
                 lines = write_lines(folder / "lines", asked[:hot])
-                yield {"models": count, "what": f"{hot} asked", **load(up, lines, plan)}
+                for connections in (1, CONNECTIONS):
+                    what = f"{hot} asked over {connections}"
+                    yield {"models": count, "what": what, **load(up, lines, plan, connections)}
             yield {"models": count, "what": "idle again", **_idle(up, plan), **shelf_counts(up)}
         if count > HOT:
             with gateway(folder, name, plan.tight_mib, plan) as up:

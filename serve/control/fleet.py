@@ -29,6 +29,9 @@ class Fleet(Protocol):
     async def places(self) -> Mapping[VersionKey, frozenset[Place]]:
         """Where every hosted version is."""
 
+    async def refused(self) -> Mapping[VersionKey, str]:
+        """The versions that should share a host and cannot any more, and why."""
+
     async def status(self) -> Mapping[VersionKey, VersionStatus]:
         """How every hosted version is."""
 

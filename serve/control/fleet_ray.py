@@ -102,6 +102,10 @@ class RayFleet:
             for key in own | shared
         }
 
+    async def refused(self) -> Mapping[VersionKey, str]:
+        """Give the versions that should share a host and cannot any more, and why."""
+        return self._shelves.refused()
+
     async def status(self) -> Mapping[VersionKey, VersionStatus]:
         """Give how every hosted version is."""
         found = {}

@@ -67,6 +67,17 @@ class Housing:
         for key, there in _surplus(wanted, await self._fleet.places() if missing else places):
             await self._fleet.stop(key, there)
 
+    async def rehouse(self, table: RouteTable) -> None:
+        """Give hosts of their own to those that shared hosts cannot hold any more."""
+        refused = await self._fleet.refused()
+        if not refused:
+            return
+        for key, house in self._of(table).items():
+            if key in refused:
+                _log.error("%s %d cannot share a host any more: %s", *key, refused[key])
+                await self._have_or_log(Housed(house.version, Place.OWN))
+                await self._fleet.stop(key, Place.SHARED)
+
     def _of(self, table: RouteTable) -> dict[VersionKey, Housed]:
         return {
             (model, version.number): Housed(version, place(routed.route, version, self._hosts))

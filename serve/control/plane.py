@@ -56,6 +56,11 @@ class ControlPlane:
         table = await self._publisher.routes()
         await asyncio.gather(self._fleet.start_gateway(), self._housing.open(table))
 
+    async def rehouse(self) -> None:
+        """Give hosts of their own to versions that shared hosts cannot hold any more."""
+        async with self._change_turn:
+            await self._housing.rehouse(self._replicas.table)
+
     async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
         """Store a file by its content; gives `sha256:<hex>`."""
         loop = asyncio.get_running_loop()

@@ -49,6 +49,14 @@ class Shelves:
                 found.update((key, key in held) for key in wanted)
         return found
 
+    def refused(self) -> Mapping[VersionKey, str]:
+        """Give the versions that shared hosts must hold and cannot, and why."""
+        found: dict[VersionKey, str] = {}
+        for number in range(self._count):
+            for report in reports(shelf_folder(self._run_dir, number)).values():
+                found.update(((each.model, each.number), each.why) for each in report.refused)
+        return found
+
     def add(self, versions: Iterable[Version], *, ahead: bool) -> None:
         """Have versions held; `ahead` has them loaded before anybody is sent to them."""
         entries: dict[int, list[Entry]] = {}

@@ -13,6 +13,7 @@ from typing import Protocol
 from configs.errors import NotReady, Unavailable, WeirError
 from registry.inference import RunOptions
 from serve.models.frames import Tensors
+from serve.models.in_hand import InHand
 from serve.models.memory import give_back, heap_bytes
 from serve.models.shelf import Shelf
 
@@ -49,10 +50,11 @@ class Keeper:
     the same load, for `wait_s` seconds at most.
     """
 
-    def __init__(self, budget_bytes: int, wait_s: float, tally: Tally) -> None:
+    def __init__(self, budget_bytes: int, wait_s: float, tally: Tally, in_hand: InHand) -> None:
         self._shelf: Shelf[VersionKey] = Shelf(budget_bytes)
         self._wait_s = wait_s
         self._tally = tally
+        self._in_hand = in_hand
         self._models: dict[VersionKey, Runnable] = {}
         self._loads: dict[VersionKey, Load] = {}
         self._loading: dict[VersionKey, asyncio.Task[None]] = {}
@@ -105,7 +107,11 @@ class Keeper:
             raise NotReady(f"version {key[1]} of {key[0]} does not live here any more")
         if options is None:
             self._shelf.touch(key)
-        return model.run(tensors, options)
+        self._in_hand.take_up(key)
+        try:
+            return model.run(tensors, options)
+        finally:
+            self._in_hand.put_down(key)
 
     async def load(self, key: VersionKey) -> None:
         """Have a model in memory; raises what keeps it from being loaded."""
@@ -134,7 +140,7 @@ class Keeper:
             raise NotReady(f"version {key[1]} of {key[0]} does not live here any more")
         loop = asyncio.get_running_loop()
         try:
-            model, size = await loop.run_in_executor(self._thread, _measured, load)
+            model, size = await loop.run_in_executor(self._thread, self._measured, key, load)
         except WeirError as error:
             self._tally.loaded(perf_counter() - started, error.code)
             _log.error("version %d of %s does not load: %s", key[1], key[0], error.message)
@@ -145,6 +151,19 @@ class Keeper:
         self._shelf.put(key, size)
         self._tally.loaded(perf_counter() - started, "")
         self._make_room()
+
+    def _measured(self, key: VersionKey, load: Load) -> tuple[Runnable, int]:
+        """Load a model, and tell how many bytes it takes: by how much the heap has grown.
+
+        What runs meanwhile is counted too; where the heap cannot be read, the file counts twice.
+        """
+        before = heap_bytes()
+        self._in_hand.take_up(key)
+        try:
+            model, file_bytes = load()
+        finally:
+            self._in_hand.put_down(key)
+        return model, max(heap_bytes() - before, file_bytes if before else 2 * file_bytes)
 
     def _has_loaded(self, key: VersionKey, task: asyncio.Task[None]) -> None:
         self._loading.pop(key, None)
@@ -183,13 +202,3 @@ class Kept:
     def run(self, tensors: Tensors, options: RunOptions | None = None) -> Tensors:
         """Run a batch, while it is in memory."""
         return self._keeper.run(self._key, tensors, options)
-
-
-def _measured(load: Load) -> tuple[Runnable, int]:
-    """Load a model, and tell how many bytes it takes: by how much the heap has grown.
-
-    What runs meanwhile is counted too; where the heap cannot be read, the file counts twice.
-    """
-    before = heap_bytes()
-    model, file_bytes = load()
-    return model, max(heap_bytes() - before, file_bytes if before else 2 * file_bytes)

@@ -4,6 +4,8 @@ Both write files: a host that was started anew knows what to hold while nobody e
 
     RUN_DIR/s/NUMBER/wanted.json   what the shared host of this number must hold
     RUN_DIR/s/NUMBER/PID.json      what one of its replicas holds, and what it cannot hold and why
+    RUN_DIR/s/NUMBER/PID.hand      what one of its replicas has in hand
+    RUN_DIR/s/NUMBER/crashes.json  which versions were in hand when replicas died, and how often
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from pydantic import BaseModel, ConfigDict
 
 from registry.records import Version
 from registry.signature import Signature
+from serve.models.in_hand import was_in_hand
 
 VersionKey = tuple[str, int]
 _WANTED = "wanted.json"
+_CRASHES = "crashes.json"
 
 
 class _Message(BaseModel):
@@ -78,6 +82,12 @@ class Report(_Message):
     refused: tuple[Refusal, ...] = ()
 
 
+class Crashes(_Message):
+    """How many crashes each version was in hand at, as far as it was in any."""
+
+    seen: tuple[tuple[VersionKey, int], ...] = ()
+
+
 def shelf_of(key: VersionKey, shelves: int) -> int:
     """Give the number of the shared host of a version: the same for as long as there are as many.
 
@@ -123,8 +133,44 @@ def write_report(shelf: Path, pid: int, report: Report) -> None:
 
 
 def remove_report(shelf: Path, pid: int) -> None:
-    """Forget what a replica that has gone held."""
+    """Forget what a replica held that leaves in order."""
     _report(shelf, pid).unlink(missing_ok=True)
+    hand(shelf, pid).unlink(missing_ok=True)
+
+
+def hand(shelf: Path, pid: int) -> Path:
+    """Give where a replica notes what it has in hand."""
+    return shelf / f"{pid}.hand"
+
+
+def count_crashes(shelf: Path) -> dict[VersionKey, int]:
+    """Give how many crashes each wanted version was in hand at; the dead are counted and removed.
+
+    Of several replicas that start at once only one counts a dead one: it takes the file away first.
+    """
+    keys = read_wanted(shelf).keys()
+    seen = _read_crashes(shelf)
+    for path in shelf.glob("*.hand"):
+        if _alive(int(path.stem)):
+            continue
+        mine = path.with_suffix(f".{os.getpid()}")
+        try:
+            path.rename(mine)
+        except FileNotFoundError:
+            continue
+        for key in was_in_hand(mine, keys):
+            seen[key] = seen.get(key, 0) + 1
+        mine.unlink()
+        _write(shelf / _CRASHES, Crashes(seen=tuple(seen.items())))
+        _report(shelf, int(path.stem)).unlink(missing_ok=True)
+    return seen
+
+
+def _read_crashes(shelf: Path) -> dict[VersionKey, int]:
+    try:
+        return dict(Crashes.model_validate_json((shelf / _CRASHES).read_bytes()).seen)
+    except FileNotFoundError:
+        return {}
 
 
 def reports(shelf: Path) -> dict[int, Report]:
@@ -138,13 +184,6 @@ def reports(shelf: Path) -> dict[int, Report]:
             except FileNotFoundError:  # It has gone this very moment.
                 continue
     return found
-
-
-def remove_dead_reports(shelf: Path) -> None:
-    """Forget what replicas held that have died."""
-    for path in shelf.glob("[0-9]*.json"):
-        if not _alive(int(path.stem)):
-            path.unlink(missing_ok=True)
 
 
 def _report(shelf: Path, pid: int) -> Path:

@@ -16,6 +16,7 @@ from serve.models.shelf_files import (
     Refusal,
     Report,
     VersionKey,
+    count_crashes,
     read_wanted,
     remove_report,
     shelf_folder,
@@ -24,6 +25,7 @@ from serve.models.shelf_files import (
 )
 
 _LOOK_S = 0.05
+_CRASHES_MAX = 2
 _DRAIN_S = 30.0
 """How long a version that leaves may take to answer what it has in hand."""
 
@@ -37,7 +39,8 @@ class ShelfHost:
     """Holds the versions that it is told to hold, and says which gateway replicas can find.
 
     What it must hold when it starts it offers at once and loads when somebody asks, so that 200
-    models do not keep a gateway from starting. What is added later is loaded first.
+    models do not keep a gateway from starting. What is added later is loaded first. What was in
+    hand at two crashes of its shared host is refused, so that it costs nobody else a third one.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class ShelfHost:
         self._traced_of = traced_of
         self._hosts: dict[VersionKey, Host] = {}
         self._refused: dict[VersionKey, str] = {}
+        self._crashes: dict[VersionKey, int] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._mark: tuple[int, int] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -61,6 +65,7 @@ class ShelfHost:
 
     async def open(self) -> None:
         """Hold what is wanted now, and follow what is wanted from now on."""
+        self._crashes = count_crashes(self._shelf)
         await self._look(first=True)
         self._following = asyncio.get_running_loop().create_task(self._follow())
 
@@ -88,13 +93,18 @@ class ShelfHost:
         self._refused = {key: why for key, why in self._refused.items() if key in wanted}
         for key in self._hosts.keys() - wanted.keys():
             self._leave(key)
-        new = [entry for key, entry in wanted.items() if key not in self._hosts]
+        known = self._hosts.keys() | self._refused.keys()
+        new = [entry for key, entry in wanted.items() if key not in known]
         await asyncio.gather(*(self._hold(entry, ahead=entry.ahead and not first) for entry in new))
         self._report()
 
     async def _hold(self, entry: Entry, *, ahead: bool) -> None:
         """Offer a version to gateway replicas."""
         key = entry.key
+        crashes = self._crashes.get(key, 0)
+        if crashes >= _CRASHES_MAX:
+            self._refused[key] = f"it was at work at {crashes} crashes of its shared host"
+            return
         kept = self._keeper.know(key, lambda: (self._loader(entry), entry.size_bytes))
         if ahead:
             try:

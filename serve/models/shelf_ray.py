@@ -11,9 +11,10 @@ from ray import serve as ray_serve
 from configs.settings import Settings
 from registry.artifacts import Artifacts
 from serve.models.host import Traced
+from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
 from serve.models.session import Session, warm_up
-from serve.models.shelf_files import Entry, VersionKey
+from serve.models.shelf_files import Entry, VersionKey, hand, shelf_folder
 from serve.models.shelf_host import ShelfHost
 from serve.models.shelf_tally import ShelfTally
 from serve.node.collector import collect_seldom
@@ -42,7 +43,8 @@ class ShelfReplica:
             self._provider = tracer_provider(settings.telemetry, instance)
         self._tally = ShelfTally(instance, RayTransport(1))
         hosts = settings.hosts
-        keeper = Keeper(hosts.memory_max_bytes, hosts.load_wait_s, self._tally)
+        in_hand = InHand(hand(shelf_folder(run_dir, number), os.getpid()))
+        keeper = Keeper(hosts.memory_max_bytes, hosts.load_wait_s, self._tally, in_hand)
         self._host = ShelfHost(run_dir, number, keeper, self._load, self._traced_of)
         self._thread = LoopThread("weir-shelf")
         self._thread.submit(self._open(keeper)).result()

@@ -27,6 +27,7 @@ class MemoryFleet:
         self.log: list[str] = []
         self.refuses: set[int] = set()
         self.refuses_to_share: set[int] = set()
+        self.crashing: set[VersionKey] = set()
         self.starting = 0
         self.most_starting = 0
 
@@ -70,6 +71,10 @@ class MemoryFleet:
 
     def _set(self, place: Place) -> set[VersionKey]:
         return self.shared if place is Place.SHARED else self.own
+
+    async def refused(self) -> Mapping[VersionKey, str]:
+        """Those that a test has found to crash."""
+        return dict.fromkeys(self.crashing & self.shared, "it crashed")
 
     async def status(self) -> Mapping[VersionKey, VersionStatus]:
         """All that are hosted are ready."""

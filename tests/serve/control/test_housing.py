@@ -101,3 +101,18 @@ async def test_a_start_brings_all_that_share_at_once(plane: Plane) -> None:
         3: Place.OWN,
     }
     assert "share 2" in again.fleet.log
+
+
+async def test_what_crashes_its_shared_host_gets_its_own(plane: Plane) -> None:
+    """It is in its own host before it leaves the shared one, and nobody else moves."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    plane.fleet.crashing.add((MODEL, 2))
+    plane.fleet.log.clear()
+
+    await plane.control.rehouse()
+
+    assert plane.fleet.log == ["start 2", "stop 2"]
+    assert (plane.fleet.own, plane.fleet.shared) == ({(MODEL, 2)}, {(MODEL, 1)})
+    await plane.control.rehouse()
+    assert plane.fleet.log == ["start 2", "stop 2"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from configs.errors import NotReady, Refused, Unavailable
 from serve.models import keeper as module
+from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper, Kept
 from tests.serve.models.shelved import Loads, Tallied
 from tests.serve.waiting import until
@@ -20,10 +22,10 @@ ROWS = (np.zeros((1, 3), np.float32),)
 class Stand:
     """A keeper with room for two models of 40 bytes."""
 
-    def __init__(self, wait_s: float) -> None:
+    def __init__(self, wait_s: float, folder: Path) -> None:
         self.loads = Loads()
         self.tally = Tallied()
-        self.keeper = Keeper(100, wait_s, self.tally)
+        self.keeper = Keeper(100, wait_s, self.tally, InHand(folder / "hand"))
 
     def know(self, number: int) -> Kept:
         """Let the keeper know a model."""
@@ -35,10 +37,12 @@ class Stand:
 
 
 @pytest.fixture
-def stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+def stand(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Stand]:
     """A keeper whose models take what their files say; it waits as long as a test wants."""
     monkeypatch.setattr(module, "heap_bytes", lambda: 1)
-    made = Stand(getattr(request, "param", 10.0))
+    made = Stand(getattr(request, "param", 10.0), tmp_path)
     yield made
     made.keeper.close()
 

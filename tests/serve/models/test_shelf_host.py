@@ -13,6 +13,7 @@ import pytest
 from serve.models import keeper as module
 from serve.models.addresses import addresses, folder
 from serve.models.batcher import Batcher
+from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
 from serve.models.link import Links
 from serve.models.shelf_files import (
@@ -20,6 +21,8 @@ from serve.models.shelf_files import (
     Report,
     VersionKey,
     Wanted,
+    count_crashes,
+    hand,
     reports,
     shelf_folder,
     shelf_of,
@@ -33,6 +36,8 @@ from tests.serve.versions import REGRESSOR
 from tests.serve.waiting import until
 
 MODEL = "m"
+DEAD = 2**22 + 1
+"""No process has this id: Linux gives none above 2^22."""
 
 
 class Shelf:
@@ -43,7 +48,8 @@ class Shelf:
         self.files = shelf_folder(run_dir, 0)
         self.loads = Loads()
         self.tally = Tallied()
-        keeper = Keeper(100, 10.0, self.tally)
+        in_hand = InHand(hand(self.files, os.getpid()))
+        keeper = Keeper(100, 10.0, self.tally, in_hand)
         self.host = ShelfHost(
             run_dir,
             0,
@@ -182,9 +188,44 @@ async def test_it_leaves_without_a_trace(shelf: Shelf, ask: Ask) -> None:
     assert not shelf.host.following
 
 
+@pytest.mark.parametrize(("crashes", "held"), [(1, {1, 2}), (2, {2})])
+async def test_who_crashes_its_host_twice_is_refused(
+    shelf: Shelf, crashes: int, held: set[int]
+) -> None:
+    """A version that was at work whenever the host died is held no longer; the others are."""
+    shelf.want(1, 2)
+    for crash in range(crashes):
+        dead = InHand(hand(shelf.files, DEAD + crash))
+        dead.take_up((MODEL, 2))
+        dead.put_down((MODEL, 2))
+        dead.take_up((MODEL, 1))
+        if crash < crashes - 1:
+            count_crashes(shelf.files)
+
+    await shelf.host.open()
+
+    assert {number for _, number in shelf.report().held} == held
+    why = "it was at work at 2 crashes of its shared host"
+    refused = [(each.number, each.why) for each in shelf.report().refused]
+    assert refused == [(number, why) for number in {1, 2} - held]
+    assert [*shelf.files.glob("*.hand")] == [hand(shelf.files, os.getpid())]
+
+
+async def test_who_leaves_in_order_is_not_suspected(shelf: Shelf, ask: Ask) -> None:
+    """A replica that is replaced leaves no word of what it had in hand."""
+    shelf.want(1)
+    await shelf.host.open()
+    await ask(1)
+
+    await shelf.host.drain(1.0)
+
+    assert count_crashes(shelf.files) == {}
+    assert [*shelf.files.glob("*.hand")] == []
+
+
 def test_the_dead_hold_nothing(tmp_path: Path) -> None:
     """A report of a process that is no more says nothing."""
-    write_report(tmp_path, 2**22 + 1, Report(held=(("m", 1),)))
+    write_report(tmp_path, DEAD, Report(held=(("m", 1),)))
 
     assert reports(tmp_path) == {}
 
