@@ -49,11 +49,11 @@ def find() -> tuple[str, dict[str, str]]:
     return str(own), environment | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
 
 
-def run(url: str, bodies: Path, connections: int, seconds: int) -> Load:
+def run(url: str, bodies: Path, connections: int, seconds: int, script: str = "post.lua") -> Load:
     """Load a URL with the bodies of a file, in turn; one failed request fails the run."""
     wrk, environment = find()
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
-    command += ["-s", str(HERE / "post.lua"), url, "--", str(bodies)]
+    command += ["-s", str(HERE / script), url, "--", str(bodies)]
     done = subprocess.run(
         command, env=environment, capture_output=True, check=False, timeout=seconds + 30
     )

@@ -81,6 +81,10 @@ class Hosts(Section):
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
+    shared: Annotated[int, Field(ge=0, le=64)] = 1
+    shared_max_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 32 * 2**20
+    memory_max_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 2**30
+    load_wait_s: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
 
 
 class Links(Section):

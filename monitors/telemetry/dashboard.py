@@ -86,7 +86,7 @@ def sections() -> tuple[Section, ...]:
     return (
         Section("Requests", (*_requests(), *_http(), *_overload())),
         Section("Split and shadow", _split()),
-        Section("Versions", _versions()),
+        Section("Versions", (*_versions(), *_shelves())),
         Section("Signal: $signal", _signal(), repeat="signal"),
         Section("Health of the monitors", _health()),
     )
@@ -215,6 +215,17 @@ def _versions() -> tuple[Panel, ...]:
         ),
         _rate("Retries", names.VERSION_RETRIES, _VERSIONS, "ops", _MODEL),
         _rate("Ejections", names.VERSION_EJECTIONS, (*_VERSIONS, names.REASON), "ops", _MODEL),
+    )
+
+
+def _shelves() -> tuple[Panel, ...]:
+    loads = series(names.SHELF_LOAD_DURATION, part="bucket")
+    slowest = f"histogram_quantile(0.99, sum by (le) (rate({loads}[{_RATE}])))"
+    return (
+        _gauge("In shared hosts", names.SHELF_MODELS, (), "none"),
+        _gauge("Memory of shared hosts", names.SHELF_MEMORY, (), "bytes"),
+        _rate("Unloads", names.SHELF_UNLOADS, (), "ops"),
+        Panel("Loads, p99", names.SHELF_LOAD_DURATION.description, "s", (Query(slowest, "p99"),)),
     )
 
 

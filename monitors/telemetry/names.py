@@ -233,6 +233,35 @@ VERSION_READY = Metric(
     _VERSION_OF,
     "Gateway replicas that are connected to the version; 0 means that nobody can use it.",
 )
+SHELF_MODELS = Metric(
+    "weir.shelf.models",
+    Kind.GAUGE,
+    "{model}",
+    (),
+    "Versions that are in the memory of shared hosts now.",
+)
+SHELF_MEMORY = Metric(
+    "weir.shelf.memory",
+    Kind.GAUGE,
+    "By",
+    (),
+    "Memory that the versions in shared hosts take, as it grew when they were loaded.",
+)
+SHELF_LOAD_DURATION = Metric(
+    "weir.shelf.load.duration",
+    Kind.HISTOGRAM,
+    "s",
+    (ERROR_TYPE,),
+    "Duration of loading a version into a shared host, its turn included.",
+    bounds=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+SHELF_UNLOADS = Metric(
+    "weir.shelf.unloads",
+    Kind.COUNTER,
+    "{model}",
+    (),
+    "Versions that left a shared host's memory to make room for others.",
+)
 SIGNAL_VALUE = Metric(
     "weir.signal.value",
     Kind.GAUGE,
@@ -344,6 +373,10 @@ METRICS: dict[str, Metric] = {
         VERSION_RETRIES,
         VERSION_EJECTIONS,
         VERSION_READY,
+        SHELF_MODELS,
+        SHELF_MEMORY,
+        SHELF_LOAD_DURATION,
+        SHELF_UNLOADS,
         SIGNAL_VALUE,
         SIGNAL_LOWER,
         SIGNAL_UPPER,

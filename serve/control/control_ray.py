@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 
+_REHOUSE_S = 2.0
 _OVER_INFERENCE = "asked over the inference port"
+_log = logging.getLogger("weir.control")
 
 
 class ControlActor:
@@ -42,7 +45,12 @@ class ControlActor:
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
-            self._registry, self._fleet, RayWatchers(), self._replicas, self._door
+            self._registry,
+            self._fleet,
+            RayWatchers(),
+            self._replicas,
+            self._door,
+            settings.hosts,
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
@@ -54,6 +62,7 @@ class ControlActor:
         self._run_dir = run_dir
         self._membership = Membership(settings.links, run_dir)
         self._opening: asyncio.Task[None] | None = None
+        self._rehousing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen on the control port and bring up everything that routes name, once.
@@ -114,9 +123,21 @@ class ControlActor:
 
     async def close(self) -> None:
         """End what runs on Ray Serve: gateway replicas drain, hosts say goodbye."""
+        if self._rehousing is not None:
+            self._rehousing.cancel()
         await self._fleet.close()
         await asyncio.to_thread(self._registry.close)
 
     async def _open(self) -> None:
         await self._listener.open()
         await self._plane.open()
+        self._rehousing = asyncio.get_running_loop().create_task(self._rehouse())
+
+    async def _rehouse(self) -> None:
+        """Look now and then whether a version has to leave its shared host."""
+        while True:
+            await asyncio.sleep(_REHOUSE_S)
+            try:
+                await self._plane.rehouse()
+            except Exception:  # noqa: BLE001 - the top of a task; written to the log
+                _log.exception("versions could not be given hosts of their own")

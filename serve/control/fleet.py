@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from registry.records import Version
+from serve.control.placement import Place
 from serve.control.replicas import VersionKey
 from serve.control.service import Process, VersionStatus
 
@@ -16,11 +17,20 @@ class Fleet(Protocol):
     async def start_gateway(self) -> None:
         """Have gateway replicas running; does nothing when they run already."""
 
-    async def start(self, version: Version) -> None:
-        """Have a version's host ready to answer; raises `Refused` when it cannot be."""
+    async def start(self, version: Version, place: Place) -> None:
+        """Have a version ready to answer in a place; raises `Refused` when it cannot be."""
 
-    async def stop(self, version: VersionKey) -> None:
-        """End a version's host."""
+    async def share(self, versions: Sequence[Version]) -> None:
+        """Have many versions in shared hosts, which load each when somebody asks for it."""
+
+    async def stop(self, version: VersionKey, place: Place) -> None:
+        """Take a version out of a place, losing no request if another has it."""
+
+    async def places(self) -> Mapping[VersionKey, frozenset[Place]]:
+        """Where every hosted version is."""
+
+    async def refused(self) -> Mapping[VersionKey, str]:
+        """The versions that should share a host and cannot any more, and why."""
 
     async def status(self) -> Mapping[VersionKey, VersionStatus]:
         """How every hosted version is."""

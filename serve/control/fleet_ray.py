@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,22 @@ from configs.errors import Refused
 from configs.settings import Settings
 from registry.records import Version
 from serve import gateway_ray
+from serve.control.placement import Place
 from serve.control.replicas import VersionKey
 from serve.control.service import Process, VersionStatus
-from serve.models import host_ray
+from serve.control.shelves import Shelves
+from serve.models import host_ray, shelf_ray
 from serve.models.addresses import folder, host_pid, sockets
 from serve.models.away_ray import node
-from serve.node.names import EXPORTER, NAMESPACE, OBSERVER, gateway_app, gateway_number, version_app
+from serve.node.names import (
+    EXPORTER,
+    NAMESPACE,
+    OBSERVER,
+    gateway_app,
+    gateway_number,
+    shelf_app,
+    version_app,
+)
 
 _RUNNING = ApplicationStatus.RUNNING
 _STATES = {
@@ -33,7 +43,7 @@ _STATES = {
 
 
 class RayFleet:
-    """Runs every host and the gateway as an application of its own."""
+    """Runs every host, shared or not, and the gateway as an application of its own."""
 
     def __init__(self, settings: Settings, run_dir: Path) -> None:
         self._settings = settings
@@ -41,6 +51,8 @@ class RayFleet:
         # Serve pickles by a global list whenever it reads or makes a deployment's configuration:
         # two at a time fail.
         self._configuring = asyncio.Lock()
+        self._shelves = Shelves(run_dir, settings.hosts)
+        self._starting_shelf = asyncio.Lock()
 
     async def close(self) -> None:
         """End Ray Serve and all that runs on it, each replica in its own way."""
@@ -52,15 +64,48 @@ class RayFleet:
         if not any(states[gateway_app(number)] is _RUNNING for number in _gateways(states)):
             await self.replace_gateway()
 
-    async def start(self, version: Version) -> None:
-        """Have a version's host ready to answer; raises `Refused` when it cannot be."""
-        states = await self._states()
-        if states.get(version_app(version.model, version.number)) is not _RUNNING:
-            await self.replace_version(version)
+    async def start(self, version: Version, place: Place) -> None:
+        """Have a version ready to answer in a place; raises `Refused` when it cannot be.
 
-    async def stop(self, version: VersionKey) -> None:
-        """End a version's host."""
-        await asyncio.to_thread(ray_serve.delete, version_app(*version), _blocking=False)
+        A shared host that does not run yet is started first: only one that runs loads ahead.
+        """
+        key = version.model, version.number
+        if place is Place.SHARED:
+            await self._start_shelf(self._shelves.number(key))
+            self._shelves.add([version], ahead=True)
+            await self._shelves.settled([key])
+        elif (await self._states()).get(version_app(*key)) is not _RUNNING:
+            await self._start_own(version)
+
+    async def share(self, versions: Sequence[Version]) -> None:
+        """Have many versions in shared hosts, which load each when somebody asks for it."""
+        keys = [(version.model, version.number) for version in versions]
+        self._shelves.add(versions, ahead=False)
+        numbers = {self._shelves.number(key) for key in keys}
+        await asyncio.gather(*map(self._start_shelf, numbers))
+        await self._shelves.settled(keys)
+
+    async def stop(self, version: VersionKey, place: Place) -> None:
+        """Take a version out of a place; it says goodbye to the gateway replicas first."""
+        if place is Place.SHARED:
+            self._shelves.remove(version)
+        else:
+            await asyncio.to_thread(ray_serve.delete, version_app(*version), _blocking=False)
+
+    async def places(self) -> Mapping[VersionKey, frozenset[Place]]:
+        """Give where every hosted version is."""
+        own = {key for name in await self._states() if (key := _version_of(name)) is not None}
+        shared = self._shelves.held().keys()
+        return {
+            key: frozenset(
+                place for place, there in ((Place.OWN, own), (Place.SHARED, shared)) if key in there
+            )
+            for key in own | shared
+        }
+
+    async def refused(self) -> Mapping[VersionKey, str]:
+        """Give the versions that should share a host and cannot any more, and why."""
+        return self._shelves.refused()
 
     async def status(self) -> Mapping[VersionKey, VersionStatus]:
         """Give how every hosted version is."""
@@ -69,6 +114,11 @@ class RayFleet:
             key = _version_of(name)
             if key is not None:
                 found[key] = VersionStatus(key[1], _STATES.get(state, "failed"))
+        for key, held in self._shelves.held().items():
+            if held:
+                found[key] = VersionStatus(key[1], "ready", "in a shared host")
+            else:
+                found.setdefault(key, VersionStatus(key[1], "starting", "in a shared host"))
         return found
 
     async def replace_gateway(self) -> None:
@@ -85,17 +135,32 @@ class RayFleet:
             await asyncio.to_thread(ray_serve.delete, gateway_app(number), _blocking=False)
 
     async def replace_version(self, version: Version) -> None:
-        """Put new replicas in the place of a version's present ones."""
-        name = version_app(version.model, version.number)
+        """Put new replicas in the place of a version's present ones, shared or not."""
+        key = version.model, version.number
+        places = (await self.places()).get(key, frozenset())
+        if Place.SHARED in places:
+            await self._replace_shelf(self._shelves.number(key))
+        if Place.SHARED not in places or Place.OWN in places:
+            await self._start_own(version)
+
+    async def _start_own(self, version: Version) -> None:
+        """Put new replicas of a version in a host of its own, also in the place of present ones."""
         async with self._configuring:
             application = host_ray.application(self._settings, self._run_dir, version, node())
-        try:
-            await self._run(application, name)
-        except (RuntimeError, RayError) as error:
-            await asyncio.to_thread(ray_serve.delete, name, _blocking=False)
-            raise Refused(
-                f"the host of {version.model} {version.number} did not start: {_last_line(error)}"
-            ) from error
+        name = version_app(version.model, version.number)
+        await self._run_or_refuse(application, name, f"{version.model} {version.number}")
+
+    async def _start_shelf(self, number: int) -> None:
+        """Have a shared host running."""
+        async with self._starting_shelf:
+            if (await self._states()).get(shelf_app(number)) is not _RUNNING:
+                await self._replace_shelf(number)
+
+    async def _replace_shelf(self, number: int) -> None:
+        """Put new replicas of a shared host in the place of the present ones, if there are any."""
+        async with self._configuring:
+            application = shelf_ray.application(self._settings, self._run_dir, number)
+        await self._run_or_refuse(application, shelf_app(number), "versions that share one")
 
     async def processes(self) -> tuple[Process, ...]:
         """Give the processes that are running now, but for the gateway replicas."""
@@ -106,12 +171,19 @@ class RayFleet:
                 found.append(Process(role, await handle.pid.remote()))
             except (RayError, ValueError):  # It starts only now, or anew: it is not running.
                 continue
-        for name in await self._states():
-            key = _version_of(name)
-            if key is not None:
-                local = sockets(folder(self._run_dir, *key))
-                found += [Process("version", host_pid(socket), *key) for socket in local]
+        for key in await self.places():
+            local = sockets(folder(self._run_dir, *key))
+            found += [Process("version", host_pid(socket), *key) for socket in local]
         return tuple(found)
+
+    async def _run_or_refuse(
+        self, application: ray_serve.Application, name: str, whose: str
+    ) -> None:
+        try:
+            await self._run(application, name)
+        except (RuntimeError, RayError) as error:
+            await asyncio.to_thread(ray_serve.delete, name, _blocking=False)
+            raise Refused(f"the host of {whose} did not start: {_last_line(error)}") from error
 
     async def _run(self, application: ray_serve.Application, name: str) -> None:
         await asyncio.to_thread(ray_serve.run, application, name=name, route_prefix=None)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
-from configs.errors import Unavailable, WeirError
+from configs.errors import Unavailable
+from configs.settings import Hosts
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
 from registry.registry import Registry
 from serve.access.door import Door
 from serve.control.fleet import Fleet
+from serve.control.housing import Housing
 from serve.control.publisher import Publisher, named, reachable
 from serve.control.replicas import Replicas
 from serve.control.service import ArmSignals, Process, VersionStatus
@@ -22,7 +23,6 @@ from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
 
 _SETTLE_S = 30.0
-_log = logging.getLogger("weir.control")
 
 
 class ControlPlane:
@@ -35,10 +35,17 @@ class ControlPlane:
     """
 
     def __init__(
-        self, registry: Registry, fleet: Fleet, watchers: Watchers, replicas: Replicas, door: Door
+        self,
+        registry: Registry,
+        fleet: Fleet,
+        watchers: Watchers,
+        replicas: Replicas,
+        door: Door,
+        hosts: Hosts,
     ) -> None:
         self._registry = registry
         self._fleet = fleet
+        self._housing = Housing(fleet, hosts)
         self._watchers = watchers
         self._replicas = replicas
         self._publisher = Publisher(registry, replicas, door)
@@ -47,10 +54,12 @@ class ControlPlane:
     async def open(self) -> None:
         """Bring up the gateway and the hosts of every version that a route names."""
         table = await self._publisher.routes()
-        await asyncio.gather(
-            self._fleet.start_gateway(),
-            *(self._start_or_log(version) for version in named(table).values()),
-        )
+        await asyncio.gather(self._fleet.start_gateway(), self._housing.open(table))
+
+    async def rehouse(self) -> None:
+        """Give hosts of their own to versions that shared hosts cannot hold any more."""
+        async with self._change_turn:
+            await self._housing.rehouse(self._replicas.table)
 
     async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
         """Store a file by its content; gives `sha256:<hex>`."""
@@ -102,13 +111,13 @@ class ControlPlane:
         if_generation: int | None = None,
     ) -> Route:
         """Split the traffic, in percent."""
-        wanted = {*weights, *((shadow[0],) if shadow is not None else ())}
+        arms = {version for version, weight in weights.items() if weight}
 
         def commit() -> Route:
             return self._registry.set_route(model, weights, shadow, actor, reason, if_generation)
 
         async with self._change_turn:
-            return await self._change(model, wanted, commit)
+            return await self._change(model, arms, commit, shadow[0] if shadow else None)
 
     async def promote(
         self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
@@ -146,13 +155,12 @@ class ControlPlane:
         async with self._change_turn:
             route = await self.route(model)
             if route is None:
-                wanted = {(await self.versions(model))[-1].number}
+                arms, shadow = {(await self.versions(model))[-1].number}, None
             elif route.served:
                 return route
             else:
-                wanted = {arm.version for arm in route.arms}
-                wanted |= {route.shadow.version} if route.shadow else set()
-            return await self._change(model, wanted, commit)
+                arms, shadow = {arm.version for arm in route.arms}, route.shadow
+            return await self._change(model, arms, commit, shadow.version if shadow else None)
 
     async def unload(self, model: str, actor: str, reason: str) -> Route:
         """Serve a model no longer; its hosts end once no gateway replica routes to them."""
@@ -242,52 +250,36 @@ class ControlPlane:
         digest = found.profile
         return found, await asyncio.to_thread(self._registry.read_artifact, digest)
 
-    async def _change(self, model: str, wanted: set[int], commit: Callable[[], Route]) -> Route:
+    async def _change(
+        self, model: str, arms: set[int], commit: Callable[[], Route], shadow: int | None = None
+    ) -> Route:
         """Make one change; the caller holds `_change_turn`."""
+        wanted = arms if shadow is None else arms | {shadow}
         versions = [
             await asyncio.to_thread(self._registry.version, model, number)
             for number in sorted(wanted)
         ]
         try:
-            await self._warm(versions)
+            await self._housing.prepare(versions, arms, shadow)
+            await self._reach(versions)
             return await asyncio.to_thread(commit)
         finally:
             table = await self._publisher.routes()
             await self._replicas.settled(reachable(table, versions), _SETTLE_S)
-            await self._clean_up(model)
+            await self._housing.settle(self._replicas.table, model)
 
-    async def _warm(self, versions: list[Version]) -> None:
-        """Start hosts, and wait until every gateway replica is connected to them."""
-        starts = (self._fleet.start(version) for version in versions)
-        for outcome in await asyncio.gather(*starts, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
+    async def _reach(self, versions: list[Version]) -> None:
+        """Wait until every gateway replica is connected to versions that are hosted."""
         table = await self._publisher.with_versions(versions)
         if not await self._replicas.settled(reachable(table, versions), _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
             raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
-
-    async def _clean_up(self, model: str) -> None:
-        """End the hosts that no route names; start those that the model's route keeps warm."""
-        wanted = named(self._replicas.table)
-        hosted = (await self._fleet.status()).keys()
-        for key in hosted - wanted.keys():
-            await self._fleet.stop(key)
-        missing = [wanted[key] for key in wanted.keys() - hosted if key[0] == model]
-        await asyncio.gather(*map(self._start_or_log, missing))
 
     async def _tell(self) -> None:
         """Let the gateway replicas that there are know what is registered, and the keys."""
         await self._publisher.facts()
         if self._replicas.names():
             await self._replicas.settled(frozenset(), _SETTLE_S)
-
-    async def _start_or_log(self, version: Version) -> None:
-        """Start a host; one that fails must not keep the others from serving."""
-        try:
-            await self._fleet.start(version)
-        except WeirError as error:
-            _log.error("%s %d is not served: %s", version.model, version.number, error.message)
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes:

@@ -135,7 +135,8 @@ class Batcher:
     def failed(self, batch: Batch, error: WeirError) -> None:
         """Reject a job that the model cannot run; jobs of a batch are tried alone first.
 
-        One caller's rows must not cost the others their answer.
+        One caller's rows must not cost the others their answer. A model that is not there now is
+        so for all of them: what waited for it once does not wait again.
         """
         if self._came_back(batch, ran=len(batch.jobs) == 1):
             self._refuse(batch, error)
@@ -168,7 +169,7 @@ class Batcher:
         self._expiry.close()
 
     def _refuse(self, batch: Batch, error: WeirError) -> None:
-        if len(batch.jobs) == 1:
+        if len(batch.jobs) == 1 or isinstance(error, Unavailable):
             batch.reject(error)
             return
         for job in batch.jobs:

@@ -8,7 +8,9 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Protocol
 
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
@@ -28,6 +30,27 @@ _COMPLAIN_EVERY_S = 1.0
 _log = logging.getLogger("weir.host")
 
 
+class Memory(Protocol):
+    """**Protocol:** what has a model in memory when it is to run."""
+
+    @property
+    def present(self) -> bool:
+        """Whether it is in memory now."""
+
+    def use(self) -> AbstractAsyncContextManager[None]:
+        """Have it in memory while the block runs; `Unavailable` if that takes too long."""
+
+
+class Always:
+    """The memory of a model that has its process for itself."""
+
+    present = True
+
+    def use(self) -> AbstractAsyncContextManager[None]:
+        """Do nothing."""
+        return contextlib.nullcontext()
+
+
 class Host:
     """Listens for batches of one version and answers them one by one.
 
@@ -35,10 +58,17 @@ class Host:
     """
 
     def __init__(
-        self, version: int, run: Run, path: Path, traced: Traced, longest: int = MAX_FRAME
+        self,
+        version: int,
+        run: Run,
+        path: Path,
+        traced: Traced,
+        longest: int = MAX_FRAME,
+        memory: Memory | None = None,
     ) -> None:
         self._version = version
         self._run = run
+        self._memory = memory or Always()
         self._path = path
         self._traced = traced
         self._longest = longest
@@ -86,7 +116,11 @@ class Host:
     @property
     def quick(self) -> bool:
         """Whether runs are so short that a thread would cost more than it frees."""
-        return self._seconds_a_run < _INLINE_S
+        return self._seconds_a_run < _INLINE_S and self._memory.present
+
+    def use(self) -> AbstractAsyncContextManager[None]:
+        """Have the model in memory while the block runs."""
+        return self._memory.use()
 
     def answer(self, frame: Frame, options: RunOptions | None = None) -> Frame:
         """Run a batch; an error becomes a frame that says why."""

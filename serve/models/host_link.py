@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from configs.errors import ModelFailed
+from configs.errors import ModelFailed, WeirError
 from registry.inference import RunOptions
 from serve.models import frames
 from serve.models.curve import Curve
@@ -26,6 +27,9 @@ class Runner(Protocol):
     @property
     def quick(self) -> bool:
         """Whether runs are so short that a thread would cost more than it frees."""
+
+    def use(self) -> AbstractAsyncContextManager[None]:
+        """Have the model in memory while the block runs."""
 
     def answer(self, frame: Frame, options: RunOptions | None = None) -> Frame:
         """Run a batch; an error becomes a frame that says why."""
@@ -108,7 +112,11 @@ class HostLink(FrameProtocol):
         options = RunOptions()
         self._running.add(options)
         try:
-            self.send(await asyncio.to_thread(self._host.answer, frame, options))
+            async with self._host.use():
+                if self.transport is not None:  # Who asked may have left while it was loaded.
+                    self.send(await asyncio.to_thread(self._host.answer, frame, options))
+        except WeirError as error:
+            self.send(frames.failure(frame.version, frame.sequence, error.code, error.message))
         finally:
             self._running.discard(options)
 

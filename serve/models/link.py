@@ -179,12 +179,15 @@ class Link(FrameProtocol):
     def _receive_failure(self, frame: Frame) -> None:
         error = _error(frame)
         batch, self._out = self._take_out(frame), None
-        self._pace.note_failure()
-        self._keeper.run_failed()
-        if isinstance(error, ModelFailed):
+        if isinstance(error, Unavailable):  # Its model is not in memory: no fault of the replica.
             self._batcher.failed(batch, error)
         else:
-            self._keeper.batch_refused(batch, error)
+            self._pace.note_failure()
+            self._keeper.run_failed()
+            if isinstance(error, ModelFailed):
+                self._batcher.failed(batch, error)
+            else:
+                self._keeper.batch_refused(batch, error)
         self._free()
         if self._leaving:
             self._close_if_left()

@@ -26,6 +26,11 @@ def version_app(model: str, version: int) -> str:
     return f"version/{model}/{version}"
 
 
+def shelf_app(number: int) -> str:
+    """Give the name of the Ray Serve application of the shared host of this number."""
+    return f"shelf/{number}"
+
+
 def gateway_replica(pid: int) -> str:
     """Give the name of the gateway replica that is this process."""
     return f"gateway-{pid}"

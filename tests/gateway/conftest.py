@@ -13,6 +13,8 @@ QUICK = {
     "monitors": {"signals_s": 0.2},
     # Neither a busy machine nor a very quick one must make the monitors miss a row.
     "recorder": {"flush_s": 0.1, "blocks_in_flight": 64, "sample_rows_per_s": 1e6},
+    # Room for one model: whoever asks another one has it loaded.
+    "hosts": {"memory_max_bytes": 2**20},
 }
 
 

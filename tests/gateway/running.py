@@ -114,14 +114,16 @@ class Running:
         """The port of the control API."""
         return int(self.control.rpartition(":")[2])
 
-    def pids(self, role: str, model: str = "") -> set[int]:
+    def pids(self, role: str, model: str = "", version: int | None = None) -> set[int]:
         """The processes that play a role, by the control API's own word."""
         answer = httpx.get(f"{self.control}/v1/system/processes", timeout=30, trust_env=False)
         answer.raise_for_status()
         return {
             entry["pid"]
             for entry in answer.json()["processes"]
-            if entry["role"] == role and entry["model"] == model
+            if entry["role"] == role
+            and entry["model"] == model
+            and version in (None, entry["version"])
         }
 
 

@@ -54,6 +54,7 @@ def test_a_shadow_sees_what_is_answered(gateway: Running, control: ControlClient
     model = "shadowed"
     register(control, model, *TWO)
     control.set_route(model, {1: 100}, shadow=(2, 100))
+    assert not gateway.pids("version", model, 1) & gateway.pids("version", model, 2)
     for _ in range(20):
         assert answer_of(ask(gateway, model, [[0, 0, 0]])) == [1.0]
 
@@ -70,7 +71,10 @@ def test_who_was_overtaken_is_told(gateway: Running, control: ControlClient) -> 
     model = "contested"
     register(control, model, *TWO)
     first = control.set_route(model, {1: 100})
+    shared = gateway.pids("version", model)
     second = control.set_route(model, {1: 90, 2: 10}, if_generation=first.generation)
+    wait_for(lambda: not gateway.pids("version", model) & shared, "hosts of their own", 5.0)
+    assert not gateway.pids("version", model, 1) & gateway.pids("version", model, 2)
     with pytest.raises(PreconditionFailed):
         control.set_route(model, {2: 100}, if_generation=first.generation)
     assert control.route(model) == second

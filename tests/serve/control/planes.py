@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from configs.errors import Refused
+from configs.settings import Hosts
 from registry.records import RouteTable, Version
 from registry.registry import Registry
 from serve.access.door import Door
+from serve.control.placement import Place
 from serve.control.plane import ControlPlane
 from serve.control.replicas import Replicas, VersionKey
 from serve.control.service import ArmSignals, Process, VersionStatus
@@ -20,9 +22,12 @@ class MemoryFleet:
     """Hosts that are names in a set; `log` tells the order of what was asked."""
 
     def __init__(self) -> None:
-        self.hosted: set[VersionKey] = set()
+        self.own: set[VersionKey] = set()
+        self.shared: set[VersionKey] = set()
         self.log: list[str] = []
         self.refuses: set[int] = set()
+        self.refuses_to_share: set[int] = set()
+        self.crashing: set[VersionKey] = set()
         self.starting = 0
         self.most_starting = 0
 
@@ -30,21 +35,46 @@ class MemoryFleet:
         """Note it."""
         self.log.append("start gateway")
 
-    async def start(self, version: Version) -> None:
-        """Have a host, unless a test has it refuse."""
+    @property
+    def hosted(self) -> set[VersionKey]:
+        """All that are in any place."""
+        return self.own | self.shared
+
+    async def start(self, version: Version, place: Place) -> None:
+        """Have a version in a place, unless a test has it refuse."""
         self.starting += 1
         self.most_starting = max(self.starting, self.most_starting)
         await asyncio.sleep(0.001)
         self.starting -= 1
-        if version.number in self.refuses:
+        unshared = place is Place.SHARED and version.number in self.refuses_to_share
+        if unshared or version.number in self.refuses:
             raise Refused(f"the host of {version.number} did not start")
-        self.hosted.add((version.model, version.number))
+        self._set(place).add((version.model, version.number))
         self.log.append(f"start {version.number}")
 
-    async def stop(self, version: VersionKey) -> None:
-        """End a host."""
-        self.hosted.discard(version)
+    async def share(self, versions: Sequence[Version]) -> None:
+        """Have many in shared hosts."""
+        self.shared |= {(version.model, version.number) for version in versions}
+        self.log.append(f"share {len(versions)}")
+
+    async def stop(self, version: VersionKey, place: Place) -> None:
+        """Take one out of a place."""
+        self._set(place).discard(version)
         self.log.append(f"stop {version[1]}")
+
+    async def places(self) -> Mapping[VersionKey, frozenset[Place]]:
+        """Where each is."""
+        return {
+            key: frozenset(place for place in Place if key in self._set(place))
+            for key in self.hosted
+        }
+
+    def _set(self, place: Place) -> set[VersionKey]:
+        return self.shared if place is Place.SHARED else self.own
+
+    async def refused(self) -> Mapping[VersionKey, str]:
+        """Those that a test has found to crash."""
+        return dict.fromkeys(self.crashing & self.shared, "it crashed")
 
     async def status(self) -> Mapping[VersionKey, VersionStatus]:
         """All that are hosted are ready."""
@@ -115,12 +145,14 @@ class Replica:
 class Plane:
     """A control plane over a real registry, with two replicas that follow it."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, hosts: Hosts | None = None) -> None:
         self.registry = registry
         self.fleet = MemoryFleet()
         self.replicas = Replicas(time.monotonic)
         self.door = Door(required=True)
-        self.control = ControlPlane(registry, self.fleet, NoWatchers(), self.replicas, self.door)
+        self.control = ControlPlane(
+            registry, self.fleet, NoWatchers(), self.replicas, self.door, hosts or Hosts()
+        )
         self.gateways = [Replica(name, self.replicas, self.fleet) for name in ("a", "b")]
 
     def weights(self) -> dict[int, int]:

@@ -191,6 +191,22 @@ async def test_failing_rows_cost_only_their_caller() -> None:
     assert gathers.idle
 
 
+async def test_a_model_that_is_not_there_is_so_for_all() -> None:
+    """A batch that waited in vain for its model is refused as a whole, and waits no second time."""
+    gathers = batcher()
+    link = Holding(gathers)
+    asked = [gathers.submit(rows(2, first), 2, soon()) for first in (0.0, 50.0)]
+    await turn()
+
+    gathers.failed(link.out.pop(), NotReady("it is still being loaded"))
+    gathers.free(link)
+
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [NotReady, NotReady]
+    assert link.rows() == [4]
+    assert gathers.idle
+
+
 async def test_an_answer_with_other_rows_is_nobodys() -> None:
     """A model that drops rows inside a shared batch must not shift answers between callers."""
 

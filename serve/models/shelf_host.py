@@ -1,0 +1,137 @@
+"""A shared host without Ray: many versions in one process, each on a socket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from configs.errors import WeirError
+from serve.models.addresses import folder, socket_path
+from serve.models.host import Host, Traced
+from serve.models.keeper import Keeper, Runnable
+from serve.models.shelf_files import (
+    Entry,
+    Refusal,
+    Report,
+    VersionKey,
+    count_crashes,
+    read_wanted,
+    remove_report,
+    shelf_folder,
+    wanted_mark,
+    write_report,
+)
+
+_LOOK_S = 0.05
+_CRASHES_MAX = 2
+_DRAIN_S = 30.0
+"""How long a version that leaves may take to answer what it has in hand."""
+
+Loader = Callable[[Entry], Runnable]
+"""Loads a version in a thread; raises the `WeirError` that says why it cannot be."""
+TracedOf = Callable[[VersionKey], Traced]
+"""Gives who is told of the runs of a version that are traced."""
+
+
+class ShelfHost:
+    """Holds the versions that it is told to hold, and says which gateway replicas can find.
+
+    What it must hold when it starts it offers at once and loads when somebody asks, so that 200
+    models do not keep a gateway from starting. What is added later is loaded first. What was in
+    hand at two crashes of its shared host is refused, so that it costs nobody else a third one.
+    """
+
+    def __init__(
+        self, run_dir: Path, number: int, keeper: Keeper, loader: Loader, traced_of: TracedOf
+    ) -> None:
+        self._run_dir = run_dir
+        self._shelf = shelf_folder(run_dir, number)
+        self._keeper = keeper
+        self._loader = loader
+        self._traced_of = traced_of
+        self._hosts: dict[VersionKey, Host] = {}
+        self._refused: dict[VersionKey, str] = {}
+        self._crashes: dict[VersionKey, int] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._mark: tuple[int, int] | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def following(self) -> bool:
+        """Whether it still does what it is told."""
+        return self._following is not None and not self._following.done()
+
+    async def open(self) -> None:
+        """Hold what is wanted now, and follow what is wanted from now on."""
+        self._crashes = count_crashes(self._shelf)
+        await self._look(first=True)
+        self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def drain(self, timeout_s: float) -> None:
+        """Leave politely: every version says goodbye and answers what is in."""
+        if self._following is not None:
+            self._following.cancel()
+        drains = (host.drain(timeout_s) for host in self._hosts.values())
+        await asyncio.gather(*drains, *self._leaving)
+        self._keeper.close()
+        remove_report(self._shelf, os.getpid())
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            await self._look(first=False)
+
+    async def _look(self, *, first: bool) -> None:
+        """Hold what is wanted, if that has changed."""
+        mark = wanted_mark(self._shelf)
+        if mark == self._mark and not first:
+            return
+        self._mark = mark
+        wanted = {entry.key: entry for entry in read_wanted(self._shelf).entries}
+        self._refused = {key: why for key, why in self._refused.items() if key in wanted}
+        for key in self._hosts.keys() - wanted.keys():
+            self._leave(key)
+        known = self._hosts.keys() | self._refused.keys()
+        new = [entry for key, entry in wanted.items() if key not in known]
+        await asyncio.gather(*(self._hold(entry, ahead=entry.ahead and not first) for entry in new))
+        self._report()
+
+    async def _hold(self, entry: Entry, *, ahead: bool) -> None:
+        """Offer a version to gateway replicas."""
+        key = entry.key
+        crashes = self._crashes.get(key, 0)
+        if crashes >= _CRASHES_MAX:
+            self._refused[key] = f"it was at work at {crashes} crashes of its shared host"
+            return
+        kept = self._keeper.know(key, lambda: (self._loader(entry), entry.size_bytes))
+        if ahead:
+            try:
+                await self._keeper.load(key)
+            except WeirError as error:
+                self._keeper.forget(key)
+                self._refused[key] = error.message
+                return
+        socket = socket_path(folder(self._run_dir, *key), os.getpid())
+        host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
+        self._hosts[key] = host
+        await host.open()
+
+    def _leave(self, key: VersionKey) -> None:
+        """Withdraw a version; what it has in hand is answered."""
+        host = self._hosts.pop(key)
+
+        async def left() -> None:
+            await host.drain(_DRAIN_S)
+            if key not in self._hosts:
+                self._keeper.forget(key)
+
+        task = asyncio.get_running_loop().create_task(left())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def _report(self) -> None:
+        refused = (Refusal(model=m, number=n, why=why) for (m, n), why in self._refused.items())
+        report = Report(held=tuple(self._hosts), refused=tuple(refused))
+        write_report(self._shelf, os.getpid(), report)

@@ -1,0 +1,96 @@
+"""Ray shell: a shared host as a replica of a Ray Serve deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from ray import serve as ray_serve
+
+from configs.settings import Settings
+from registry.artifacts import Artifacts
+from serve.models.host import Traced
+from serve.models.in_hand import InHand
+from serve.models.keeper import Keeper
+from serve.models.session import Session
+from serve.models.shelf_files import Entry, VersionKey, hand, shelf_folder
+from serve.models.shelf_host import ShelfHost
+from serve.models.shelf_tally import ShelfTally
+from serve.models.warm_up import warm_up
+from serve.node.collector import collect_seldom
+from serve.node.lean_ray import keep_replica_on_loopback
+from serve.node.logs import log_to
+from serve.node.loop_thread import LoopThread
+from serve.recorder.transport_ray import RayTransport
+from serve.traces import RunTracer
+
+_HEALTH_S = 5.0
+
+
+class ShelfReplica:
+    """Holds many small versions inside a memory budget, and leaves without losing a batch."""
+
+    def __init__(self, settings: Settings, run_dir: Path, number: int) -> None:
+        keep_replica_on_loopback()
+        log_to(settings.data)
+        self._settings = settings
+        self._artifacts = Artifacts(settings.data / "artifacts")
+        self._provider = None
+        instance = f"shelf-{number}-{os.getpid()}"
+        if settings.telemetry.otlp_endpoint is not None:
+            from serve.telemetry import tracer_provider  # noqa: PLC0415 - slow, and seldom needed
+
+            self._provider = tracer_provider(settings.telemetry, instance)
+        self._tally = ShelfTally(instance, RayTransport(1))
+        hosts = settings.hosts
+        in_hand = InHand(hand(shelf_folder(run_dir, number), os.getpid()))
+        keeper = Keeper(hosts.memory_max_bytes, hosts.load_wait_s, self._tally, in_hand)
+        self._host = ShelfHost(run_dir, number, keeper, self._load, self._traced_of)
+        self._thread = LoopThread("weir-shelf")
+        self._thread.submit(self._open(keeper)).result()
+        collect_seldom()
+
+    async def check_health(self) -> None:
+        """Fail when the loop does not answer, or does no longer what it is told."""
+        async with asyncio.timeout(_HEALTH_S):
+            await self._thread.run(asyncio.sleep(0))
+        if not self._host.following:
+            message = "the shared host no longer follows the control plane"
+            raise RuntimeError(message)
+
+    async def __del__(self) -> None:
+        """Say goodbye; Ray Serve waits for this before it ends the process."""
+        drain_s = self._settings.limits.drain_s
+        self._telling.cancel()
+        await self._thread.run(self._host.drain(drain_s))
+        self._thread.stop(drain_s)
+
+    async def _open(self, keeper: Keeper) -> None:
+        await self._host.open()
+        tell = self._tally.tell(keeper, self._settings.recorder.flush_s)
+        self._telling = asyncio.get_running_loop().create_task(tell)
+
+    def _load(self, entry: Entry) -> Session:
+        hosts = self._settings.hosts
+        model = self._artifacts.read(entry.digest)
+        session = Session(model, entry.signature, hosts.threads)
+        warm_up(session.run, entry.signature, hosts.batch_max_rows)
+        return session
+
+    def _traced_of(self, key: VersionKey) -> Traced:
+        return RunTracer(self._provider, *key).ran
+
+
+def application(settings: Settings, run_dir: Path, number: int) -> ray_serve.Application:
+    """Give the Ray Serve application of a shared host."""
+    deploy = ray_serve.deployment(
+        name="shelf",
+        num_replicas=settings.hosts.replicas,
+        ray_actor_options={"num_cpus": 0},
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        graceful_shutdown_timeout_s=settings.limits.drain_s + 1,
+        graceful_shutdown_wait_loop_s=0.05,
+    )
+    return deploy(ShelfReplica).bind(settings, run_dir, number)

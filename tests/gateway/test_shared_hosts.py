@@ -1,0 +1,39 @@
+"""Proven small versions of several models live in one process of a real gateway."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from serve.control.client import ControlClient
+from tests.gateway.asking import answer_of, ask, register, wait_for
+from tests.gateway.running import Running
+from tests.registry import models
+
+pytestmark = pytest.mark.gateway
+ROW = [[0.0, 0.0, 0.0]]
+
+
+def test_two_models_share_a_process(gateway: Running, control: ControlClient) -> None:
+    """Each answers for itself; there is room for one, and the other comes back when it is asked."""
+    for model, bias in (("sharing", 1.0), ("shared", 2.0)):
+        register(control, model, models.regressor(bias))
+        control.set_route(model, {1: 100})
+    assert len(gateway.pids("version", "sharing") | gateway.pids("version", "shared")) == 1
+    before = _unloads(gateway)
+
+    answers = [answer_of(ask(gateway, model, ROW)) for model in ("sharing", "shared") * 5]
+
+    assert answers == [[1.0], [2.0]] * 5
+    wait_for(lambda: _unloads(gateway) >= before + 9, "nine departures on the page", 10.0)
+    states = {version.state: version.state_reason for version in control.versions("shared")}
+    assert states == {"ready": "in a shared host"}
+
+
+def _unloads(gateway: Running) -> float:
+    """How many models have had to make room, as the page of metrics says."""
+    page = httpx.get(f"{gateway.control}/metrics", timeout=30, trust_env=False).text
+    (value,) = (
+        line.split()[-1] for line in page.splitlines() if line.startswith("weir_shelf_unloads_tot")
+    )
+    return float(value)

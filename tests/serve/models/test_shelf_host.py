@@ -1,0 +1,240 @@
+"""A shared host holds what files tell it to hold, each version on a socket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serve.models import keeper as module
+from serve.models.addresses import addresses, folder
+from serve.models.batcher import Batcher
+from serve.models.in_hand import InHand
+from serve.models.keeper import Keeper
+from serve.models.links import Links
+from serve.models.shelf_files import (
+    Entry,
+    Report,
+    VersionKey,
+    Wanted,
+    count_crashes,
+    hand,
+    reports,
+    shelf_folder,
+    shelf_of,
+    write_report,
+    write_wanted,
+)
+from serve.models.shelf_host import ShelfHost
+from tests.serve.models.carriers import soon
+from tests.serve.models.shelved import Loads, Tallied
+from tests.serve.versions import REGRESSOR
+from tests.serve.waiting import until
+
+MODEL = "m"
+DEAD = 2**22 + 1
+"""No process has this id: Linux gives none above 2^22."""
+
+
+class Shelf:
+    """One shared host with room for two models of 40 bytes, and who tells it what to hold."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.files = shelf_folder(run_dir, 0)
+        self.loads = Loads()
+        self.tally = Tallied()
+        in_hand = InHand(hand(self.files, os.getpid()))
+        keeper = Keeper(100, 10.0, self.tally, in_hand)
+        self.host = ShelfHost(
+            run_dir,
+            0,
+            keeper,
+            lambda entry: self.loads.load(entry.number),
+            lambda _: lambda _wires, _seconds: None,
+        )
+
+    def want(self, *numbers: int) -> None:
+        """Say what to hold."""
+        entries = tuple(
+            Entry(
+                model=MODEL,
+                number=number,
+                digest="sha256:",
+                signature=REGRESSOR,
+                size_bytes=40,
+                ahead=True,
+            )
+            for number in numbers
+        )
+        write_wanted(self.files, Wanted(entries=entries))
+
+    def report(self) -> Report:
+        """What it says that it holds."""
+        return reports(self.files).get(os.getpid(), Report())
+
+    async def holds(self, *numbers: int) -> None:
+        """Wait until it says that it holds these and no others."""
+        wanted = {(MODEL, number) for number in numbers}
+        await until(lambda: {*self.report().held} == wanted, f"it holds {numbers}")
+
+    def sockets(self, number: int) -> int:
+        """How many replicas of a version gateway replicas can find."""
+        return len(addresses(folder(self.run_dir, MODEL, number)))
+
+
+@pytest.fixture
+async def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shelf]:
+    """A shared host that is not open yet."""
+    monkeypatch.setattr(module, "heap_bytes", lambda: 1)
+    made = Shelf(tmp_path)
+    yield made
+    await made.host.drain(1.0)
+
+
+@pytest.fixture
+async def ask(tmp_path: Path) -> AsyncIterator[Callable[[int], asyncio.Future[float]]]:
+    """Asks a version over a link of its own, as a gateway replica does."""
+    links: dict[int, tuple[Batcher, Links]] = {}
+
+    async def asked(number: int) -> float:
+        if number not in links:
+            batcher = Batcher(batched=True, max_rows=16, queue_max_rows=100)
+            links[number] = batcher, Links(number, folder(tmp_path, MODEL, number), batcher)
+        row = (np.zeros((1, 3), np.float32),)
+        (answer,) = await links[number][0].submit(row, 1, soon(10.0))
+        return float(answer[0, 0])
+
+    yield lambda number: asyncio.ensure_future(asked(number))
+    for _, link in links.values():
+        await link.close()
+
+
+Ask = Callable[[int], asyncio.Future[float]]
+
+
+async def test_what_it_finds_when_it_starts_is_loaded_when_asked(shelf: Shelf, ask: Ask) -> None:
+    """A start with many models waits for none of them; one that had to leave comes back."""
+    shelf.want(1, 2, 3)
+    await shelf.host.open()
+    assert shelf.loads.of == {}
+    assert {*shelf.report().held} == {(MODEL, 1), (MODEL, 2), (MODEL, 3)}
+
+    assert [await ask(number) for number in (1, 2, 3, 1, 3)] == [1.0, 2.0, 3.0, 1.0, 3.0]
+
+    assert shelf.loads.of == {1: 2, 2: 1, 3: 1}
+    assert shelf.tally.unloads == 2
+
+
+async def test_what_comes_later_is_loaded_first(shelf: Shelf, ask: Ask) -> None:
+    """Nobody is sent to a new version before it is in memory; the others answer meanwhile."""
+    shelf.want(1)
+    await shelf.host.open()
+    assert await ask(1) == 1.0
+    with shelf.loads.held():
+        shelf.want(1, 2)
+        await until(shelf.loads.entered.is_set, "a load")
+        assert await ask(1) == 1.0
+        assert shelf.sockets(2) == 0
+    await shelf.holds(1, 2)
+    assert await ask(2) == 2.0
+    assert shelf.loads.of[2] == 1
+
+
+async def test_what_does_not_load_is_refused(shelf: Shelf) -> None:
+    """Why is said in the report; once it is wanted no longer, nothing is left of it."""
+    await shelf.host.open()
+    shelf.loads.broken.add(1)
+    shelf.want(1, 2)
+    await shelf.holds(2)
+
+    assert [(each.number, each.why) for each in shelf.report().refused] == [
+        (1, "the file was changed on disk")
+    ]
+    assert shelf.sockets(1) == 0
+    shelf.want(2)
+    await until(lambda: not shelf.report().refused, "a report without the refusal")
+
+
+async def test_what_leaves_says_goodbye(shelf: Shelf, ask: Ask) -> None:
+    """A batch that is in is answered; the socket and the memory are given back."""
+    shelf.want(1, 2)
+    await shelf.host.open()
+    with shelf.loads.held():
+        asking = ask(1)
+        await until(shelf.loads.entered.is_set, "a load")
+        shelf.want(2)
+        await shelf.holds(2)
+        await until(lambda: shelf.sockets(1) == 0, "its socket has gone")
+    assert await asking == 1.0
+    await until(lambda: shelf.tally.loads == [""], "a load")
+
+
+async def test_it_leaves_without_a_trace(shelf: Shelf, ask: Ask) -> None:
+    """A replica that is replaced takes its sockets and its report with it."""
+    shelf.want(1)
+    await shelf.host.open()
+    assert shelf.host.following
+    await ask(1)
+
+    await shelf.host.drain(1.0)
+
+    assert shelf.sockets(1) == 0
+    assert reports(shelf.files) == {}
+    assert not shelf.host.following
+
+
+@pytest.mark.parametrize(("crashes", "held"), [(1, {1, 2}), (2, {2})])
+async def test_who_crashes_its_host_twice_is_refused(
+    shelf: Shelf, crashes: int, held: set[int]
+) -> None:
+    """A version that was at work whenever the host died is held no longer; the others are."""
+    shelf.want(1, 2)
+    for crash in range(crashes):
+        dead = InHand(hand(shelf.files, DEAD + crash))
+        dead.take_up((MODEL, 2))
+        dead.put_down((MODEL, 2))
+        dead.take_up((MODEL, 1))
+        if crash < crashes - 1:
+            count_crashes(shelf.files)
+
+    await shelf.host.open()
+
+    assert {number for _, number in shelf.report().held} == held
+    why = "it was at work at 2 crashes of its shared host"
+    refused = [(each.number, each.why) for each in shelf.report().refused]
+    assert refused == [(number, why) for number in {1, 2} - held]
+    assert [*shelf.files.glob("*.hand")] == [hand(shelf.files, os.getpid())]
+
+
+async def test_who_leaves_in_order_is_not_suspected(shelf: Shelf, ask: Ask) -> None:
+    """A replica that is replaced leaves no word of what it had in hand."""
+    shelf.want(1)
+    await shelf.host.open()
+    await ask(1)
+
+    await shelf.host.drain(1.0)
+
+    assert count_crashes(shelf.files) == {}
+    assert [*shelf.files.glob("*.hand")] == []
+
+
+def test_the_dead_hold_nothing(tmp_path: Path) -> None:
+    """A report of a process that is no more says nothing."""
+    write_report(tmp_path, DEAD, Report(held=(("m", 1),)))
+
+    assert reports(tmp_path) == {}
+
+
+def test_versions_spread_over_shared_hosts() -> None:
+    """Each host gets its part, and one more host takes only what it gets itself."""
+    keys: list[VersionKey] = [(f"model-{number}", 1) for number in range(600)]
+    three = {key: shelf_of(key, 3) for key in keys}
+    four = {key: shelf_of(key, 4) for key in keys}
+
+    assert all(150 < [*three.values()].count(number) < 250 for number in range(3))
+    assert {four[key] for key in keys if four[key] != three[key]} == {3}

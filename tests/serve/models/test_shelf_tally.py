@@ -1,0 +1,66 @@
+"""What a shared host counts is on the page of metrics, and how much memory its models take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from monitors.blocks import Snapshot
+from monitors.exporter import Exporter
+from serve.models.in_hand import InHand
+from serve.models.keeper import Keeper
+from serve.models.memory import give_back, heap_bytes
+from serve.models.shelf_tally import ShelfTally
+from tests.serve.models.shelved import Constant
+
+
+class ToExporter:
+    """Hands snapshots to an exporter of this process."""
+
+    def __init__(self) -> None:
+        self.exporter = Exporter(1.0)
+
+    def send_snapshot(self, snapshot: Snapshot) -> bool:
+        """Fold it."""
+        self.exporter.fold(snapshot)
+        return True
+
+    def page(self) -> dict[str, str]:
+        """The samples of shared hosts, by name and labels."""
+        text = self.exporter.page("*/*")[0].decode()
+        lines = (line.rpartition(" ") for line in text.splitlines())
+        return {name: value for name, _, value in lines if name.startswith("weir_shelf")}
+
+
+async def test_loads_and_departures_are_on_the_page(tmp_path: Path) -> None:
+    """Nothing that has not happened is missing; what has is counted."""
+    way = ToExporter()
+    tally = ShelfTally("shelf-0-1", way)
+    keeper = Keeper(2**20, 5.0, tally, InHand(tmp_path / "hand"))
+    tally.send(keeper)
+    assert way.page()["weir_shelf_unloads_total"] == "0.0"
+    for number in (1, 2):
+        keeper.know(("m", number), lambda: (Constant(1.0), 2**20))
+        await keeper.load(("m", number))
+
+    tally.send(keeper)
+    keeper.close()
+
+    page = way.page()
+    assert page['weir_shelf_load_duration_seconds_count{error_type=""}'] == "2.0"
+    assert page["weir_shelf_unloads_total"] == "1.0"
+    assert page["weir_shelf_models"] == "1.0"
+    assert float(page["weir_shelf_memory_bytes"]) >= 2**20
+
+
+def test_the_heap_is_measured_in_bytes() -> None:
+    """What is allocated shows, within what numpy and Python need beside it; then it is gone."""
+    before = heap_bytes()
+    block = np.ones(2**22, np.uint8)
+    during = heap_bytes()
+    del block
+    give_back()
+
+    assert 2**22 <= during - before < 2**22 + 2**20
+    assert heap_bytes() - before < 2**20
