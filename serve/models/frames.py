@@ -67,7 +67,10 @@ class BrokenFrame(Exception):
 
 
 class Frame(NamedTuple):
-    """One message: a batch to run, its answer, a failure (one string tensor), or a goodbye."""
+    """One message: a batch to run, its answer, a failure (one string tensor), or a goodbye.
+
+    A hello may carry the curve of the version's runs (`serve.models.curve`).
+    """
 
     kind: Kind
     version: int

@@ -12,6 +12,7 @@ from pathlib import Path
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
 from serve.models import frames
+from serve.models.curve import Curve
 from serve.models.frames import Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
 
@@ -27,7 +28,10 @@ _log = logging.getLogger("weir.host")
 
 
 class Host:
-    """Listens for batches of one version and answers them one by one."""
+    """Listens for batches of one version and answers them one by one.
+
+    Gateway replicas that connect are told its `curve`.
+    """
 
     def __init__(self, version: int, run: Run, path: Path, traced: Traced) -> None:
         self._version = version
@@ -39,6 +43,7 @@ class Host:
         self._empty = asyncio.Event()
         self._empty.set()
         self._seconds_a_run = 0.0
+        self.curve: Curve | None = None
         self._complain_after = 0.0
 
     async def open(self) -> None:

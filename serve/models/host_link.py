@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from configs.errors import ModelFailed
 from registry.inference import RunOptions
 from serve.models import frames
+from serve.models.curve import Curve
 from serve.models.frames import BrokenFrame, Frame, Kind
 
 _log = logging.getLogger("weir.host")
@@ -16,6 +17,9 @@ _log = logging.getLogger("weir.host")
 
 class Runner(Protocol):
     """**Protocol:** who runs the batches that arrive on a link."""
+
+    curve: Curve | None
+    """How long runs take, if that has been measured."""
 
     @property
     def quick(self) -> bool:
@@ -38,11 +42,12 @@ class HostLink(asyncio.Protocol):
         self._running: set[RunOptions] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say hello."""
+        """Say hello, and how long runs take."""
         self._transport = cast("asyncio.Transport", transport)
         self._links.add(self)
         self._empty.clear()
-        self.send(Frame(Kind.HELLO, 0, 0))
+        curve = self._host.curve
+        self.send(Frame(Kind.HELLO, 0, 0, curve.tensors() if curve is not None else ()))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what runs for a gateway replica that has gone."""

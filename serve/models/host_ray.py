@@ -13,7 +13,8 @@ from registry.artifacts import Artifacts
 from registry.records import Version
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
-from serve.models.session import Session, warm_up
+from serve.models.session import Session
+from serve.models.warm_up import warm_up
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
@@ -32,7 +33,7 @@ class VersionHost:
         self._settings = settings
         model = Artifacts(settings.data / "artifacts").read(version.digest)
         session = Session(model, version.signature, settings.hosts.threads)
-        warm_up(session, version.signature, (1, settings.hosts.batch_max_rows))
+        curve = warm_up(session.run, version.signature, settings.hosts.batch_max_rows)
         provider = None
         instance = f"version-{version.model}-{version.number}-{os.getpid()}"
         if settings.telemetry.otlp_endpoint is not None:
@@ -42,6 +43,7 @@ class VersionHost:
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
         self._host = Host(version.number, session.run, socket, tracer.ran)
+        self._host.curve = curve
         collect_seldom()
         self._thread = LoopThread("weir-host")
         self._thread.submit(self._host.open()).result()

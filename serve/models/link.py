@@ -13,6 +13,7 @@ from serve.models import frames
 from serve.models.addresses import Address, addresses, forget
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
+from serve.models.curve import Curve
 from serve.models.frames import BrokenFrame, Frame, Kind
 
 _LOOK_AGAIN_S = 0.5
@@ -116,6 +117,8 @@ class Link(asyncio.Protocol):
 
     def _receive(self, frame: Frame) -> None:
         if frame.kind is Kind.HELLO and not self._greeted.done():
+            if frame.tensors:
+                self._batcher.learn(Curve.read(frame.tensors))
             self._greeted.set_result(True)
             self._batcher.free(self)
         elif frame.kind is Kind.GOODBYE:

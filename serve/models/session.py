@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.errors import ModelFailed, Refused
 from registry.complaints import plain
 from registry.inference import RunOptions, errors, onnxruntime
-from registry.signature import DTYPES, Signature, TensorSpec
+from registry.signature import Signature
 from serve.models.frames import Tensors
 
 _ORT_ERRORS = (
@@ -56,17 +56,3 @@ class Session:
         except _ORT_ERRORS as error:
             raise ModelFailed(f"the model failed: {plain(error)}") from error
         return tuple(np.asarray(tensor) for tensor in answer)
-
-
-def warm_up(session: Session, signature: Signature, rows: Sequence[int]) -> None:
-    """Run once for each batch size, so that the first caller does not wait for allocations."""
-    for count in rows if signature.batched else (1,):
-        session.run([_zeros(spec, count, signature) for spec in signature.inputs])
-
-
-def _zeros(spec: TensorSpec, rows: int, signature: Signature) -> NDArray[Any]:
-    shape = tuple(max(size, 1) if size != 0 else 0 for size in spec.shape)
-    if signature.batched:
-        shape = (rows, *shape[1:])
-    dtype = DTYPES[spec.datatype]
-    return np.full(shape, "", dtype) if dtype.kind == "O" else np.zeros(shape, dtype)

@@ -89,7 +89,7 @@ async def test_a_batch_that_somebody_waits_for_is_not_dropped() -> None:
 
     gathers.give_up(left)
     await turn()
-    gathers._drop_forsaken()
+    gathers._expiry._drop_forsaken()
     assert link.dropped == 0
     link.answer()
 
