@@ -79,8 +79,10 @@ class Hosts(Section):
 
     gateway_replicas: Annotated[int, Field(ge=1, le=64)] = 1
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
-    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
+    providers: Annotated[tuple[Literal["cpu", "cuda"], ...], Field(min_length=1)] = ("cpu",)
+    cuda_device: Annotated[int, Field(ge=0, le=1023)] = 0
 
 
 class Verify(Section):

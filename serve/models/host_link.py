@@ -21,9 +21,8 @@ class Runner(Protocol):
     curve: Curve | None
     """How long runs take, if that has been measured."""
 
-    @property
-    def quick(self) -> bool:
-        """Whether runs are so short that a thread would cost more than it frees."""
+    def quick(self, frame: Frame) -> bool:
+        """Whether a batch runs so shortly that a thread would cost more than it frees."""
 
     def answer(self, frame: Frame, options: RunOptions | None = None) -> Frame:
         """Run a batch; an error becomes a frame that says why."""
@@ -83,7 +82,7 @@ class HostLink(asyncio.Protocol):
             self._transport.abort()
 
     def _serve(self, frame: Frame) -> None:
-        if self._host.quick:
+        if self._host.quick(frame):
             self.send(self._host.answer(frame))
             return
         task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))

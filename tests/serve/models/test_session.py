@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from configs.errors import ModelFailed, Refused
 from registry.inference import RunOptions
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.models.frames import Tensors
 from serve.models.session import Session
 from tests.registry.models import classifier, counting, regressor
-from tests.serve.versions import REGRESSOR, signature
+from tests.serve.versions import REGRESSOR
 
 
 def test_answers_come_in_the_signatures_order() -> None:
