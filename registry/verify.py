@@ -45,7 +45,8 @@ def verify_model(path: Path, limits: Verify) -> Signature:
                 cwd="/",
                 env=_ENVIRONMENT,
                 timeout=limits.time_max_s,
-                start_new_session=True,
+                # Not a session of its own: the system would give it as much as all of the gateway.
+                process_group=0,
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ act is one line of JSON on standard output: `{"signature": ...}` or `{"refused":
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from pathlib import Path
@@ -18,10 +19,15 @@ OUTPUT_MAX_BYTES = 2**20
 """The most that the child can write."""
 
 _SENTENCE_MAX = 600
+_LOWEST = 19
 
 
 def main(arguments: list[str]) -> None:
-    """Limit this process, check the file, say what was found."""
+    """Limit this process, check the file, say what was found.
+
+    It has the lowest priority: whoever registers can wait, those who are served cannot.
+    """
+    os.nice(_LOWEST)
     path, memory, seconds, size_max = Path(arguments[0]), *(int(word) for word in arguments[1:])
     _limit(memory, seconds)
     try:

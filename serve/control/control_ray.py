@@ -12,6 +12,7 @@ from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.replicas import Replicas, VersionKey
+from serve.models.providers import chosen
 from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
@@ -47,12 +48,14 @@ class ControlActor:
             tls=server_context(settings.listen),
         )
         self._data = settings.data
+        self._hosts = settings.hosts
         self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen on the control port and bring up everything that routes name, once.
 
-        `StartError` when callers must show keys and nobody could make any.
+        `StartError` when callers must show keys and nobody could make any, `Refused` when models
+        are to run where this machine has no means to.
         """
         # Asked here only: an actor that comes back must serve, whoever's key has expired meanwhile.
         if self._door.required and not has_admin(self._registry.keys(), time.time()):
@@ -60,6 +63,8 @@ class ControlActor:
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
             )
+        if self._hosts.providers != ("cpu",):
+            await asyncio.to_thread(chosen, self._hosts)
         await asyncio.shield(self._opened())
 
     async def ask(

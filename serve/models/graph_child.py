@@ -45,13 +45,10 @@ def main(arguments: list[str]) -> None:
     """Lower this process's priority, then optimise and save."""
     os.nice(_LOWEST)
     # Imported only now: half of what this process does is importing.
-    from registry.inference import onnxruntime  # noqa: PLC0415
-    from serve.models.providers import choose  # noqa: PLC0415
+    from serve.models.providers import chosen  # noqa: PLC0415
     from serve.models.session import Optimisation, open_session  # noqa: PLC0415
 
-    hosts = Hosts.model_validate_json(arguments[2])
-    available = onnxruntime.get_available_providers()
-    providers = choose(hosts.providers, available, hosts.cuda_device)
+    providers = chosen(Hosts.model_validate_json(arguments[2]))
     saved = Optimisation(save_as=Path(arguments[1]))
     open_session(Path(arguments[0]), 1, providers, saved)
 

@@ -15,12 +15,11 @@ from time import perf_counter
 from configs.errors import Refused
 from configs.settings import Hosts
 from registry.artifacts import Artifacts
-from registry.inference import onnxruntime
+from registry.gently import gently
 from registry.signature import Signature
 from serve.models.curve import Curve
-from serve.models.gently import gently
 from serve.models.graph_child import write_graph
-from serve.models.providers import choose
+from serve.models.providers import chosen
 from serve.models.saved_graphs import PAYS_BYTES, SavedGraphs, this_machine
 from serve.models.session import PLAIN, Optimisation, Session
 from serve.models.threads import cores_given, threads_for, worth_more_than_one
@@ -49,8 +48,7 @@ class Loader:
         self._artifacts = Artifacts(data / "artifacts")
         self._hosts = hosts
         self._pays_bytes = pays_bytes
-        available = onnxruntime.get_available_providers()
-        self._providers = choose(hosts.providers, available, hosts.cuda_device)
+        self._providers = chosen(hosts)
         names = [name for name, _ in self._providers]
         self._saved = SavedGraphs(data / "artifacts" / "graphs", this_machine(names))
 
@@ -73,7 +71,7 @@ class Loader:
             perf_counter() - began,
             loaded.threads,
             cores_given(),
-            ", ".join(chosen for chosen, _ in self._providers),
+            ", ".join(provider for provider, _ in self._providers),
             loaded.curve.at(1) * 1e3,
         )
         return loaded

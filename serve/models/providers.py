@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from configs.errors import Refused
+from configs.settings import Hosts
 
 Provider = Literal["cpu", "cuda"]
 Chosen = tuple[str, Mapping[str, str]]
@@ -31,6 +32,14 @@ def choose(wanted: Sequence[Provider], available: Sequence[str], device: int) ->
             )
     options: Mapping[Provider, Mapping[str, str]] = {"cuda": {"device_id": str(device)}}
     return tuple((_NAMES[provider], options.get(provider, {})) for provider in wanted)
+
+
+def chosen(hosts: Hosts) -> tuple[Chosen, ...]:
+    """The providers that the settings name, on this machine; `Refused` if one is missing."""
+    from registry.inference import onnxruntime  # noqa: PLC0415 - slow; not all who ask need it
+
+    available = onnxruntime.get_available_providers()
+    return choose(hosts.providers, available, hosts.cuda_device)
 
 
 def refuse_missing(chosen: Sequence[Chosen], used: Sequence[str]) -> None:
