@@ -40,16 +40,16 @@ class SavedGraphs:
         One that has changed is removed.
         """
         folder = self._place(digest)
-        try:
-            wanted = (folder / _SUMS).read_text(encoding="ascii")
-            if wanted == _sums(folder):
-                return folder / _GRAPH
-        except FileNotFoundError:
+        if not folder.exists():
             return None
-        except (OSError, UnicodeDecodeError):
-            pass
-        self.forget(digest)
-        return None
+        try:
+            unchanged = (folder / _SUMS).read_bytes() == _sums(folder).encode()
+        except OSError:
+            unchanged = False
+        if not unchanged:
+            self.forget(digest)
+            return None
+        return folder / _GRAPH
 
     def save(self, digest: str, write: Callable[[Path], None]) -> Path:
         """Keep what `write` makes of a model at the path that it is given, and give where it is.
