@@ -113,6 +113,12 @@ class Loader:
         threads: int,
         optimisation: Optimisation = PLAIN,
     ) -> Loaded:
-        session = Session(model, signature, threads, self._providers, optimisation)
+        def make() -> Session:
+            return Session(model, signature, threads, self._providers, optimisation)
+
+        # Threads that are made for the session would keep the low priority of who makes it; and
+        # where small models share a host, others wait for the lock that is held meanwhile.
+        large = model.stat().st_size > self._pays_bytes or optimisation.done
+        session = gently(make) if large and threads == 1 else make()
         curve = warm_up(session.run, signature, self._hosts.batch_max_rows)
         return Loaded(session, curve, threads)
