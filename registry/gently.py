@@ -10,11 +10,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_LOWEST = 19
+NICE = 10
+"""A tenth of the share that others have: little beside them, and yet some where all is busy."""
 
 
 def gently(work: Callable[[], T]) -> T:
-    """Do the work in a thread of the lowest priority, and wait for it.
+    """Do the work in a thread of low priority, and wait for it.
 
     The thread ends with the work, since a process without privileges cannot raise a priority
     again. Linux has a priority for each thread (setpriority(2), "C library/kernel differences").
@@ -24,4 +25,4 @@ def gently(work: Callable[[], T]) -> T:
 
 
 def _lower() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -14,20 +14,20 @@ from pathlib import Path
 
 from configs.errors import Refused
 from registry.complaints import plain
+from registry.gently import NICE
 
 OUTPUT_MAX_BYTES = 2**20
 """The most that the child can write."""
 
 _SENTENCE_MAX = 600
-_LOWEST = 19
 
 
 def main(arguments: list[str]) -> None:
     """Limit this process, check the file, say what was found.
 
-    It has the lowest priority: whoever registers can wait, those who are served cannot.
+    It has a low priority: whoever registers can wait, those who are served cannot.
     """
-    os.nice(_LOWEST)
+    os.nice(NICE)
     path, memory, seconds, size_max = Path(arguments[0]), *(int(word) for word in arguments[1:])
     _limit(memory, seconds)
     try:

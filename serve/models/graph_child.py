@@ -14,10 +14,10 @@ from pathlib import Path
 
 from configs.errors import Refused
 from configs.settings import Hosts
+from registry.gently import NICE
 
 _ROOT = Path(__file__).parents[2]
 _LIMIT_S = 600.0
-_LOWEST = 19
 
 
 def write_graph(model: Path, target: Path, hosts: Hosts) -> None:
@@ -43,7 +43,7 @@ def write_graph(model: Path, target: Path, hosts: Hosts) -> None:
 
 def main(arguments: list[str]) -> None:
     """Lower this process's priority, then optimise and save."""
-    os.nice(_LOWEST)
+    os.nice(NICE)
     # Imported only now: half of what this process does is importing.
     from serve.models.providers import chosen  # noqa: PLC0415
     from serve.models.session import Optimisation, open_session  # noqa: PLC0415

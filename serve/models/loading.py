@@ -1,8 +1,8 @@
 """From a registered version to a session that has run: the file checked, its graph found or saved.
 
-What takes long and can be done at the lowest priority is: hashing, and once for each model that is
+What takes long and can be done at a low priority is: hashing, and once for each model that is
 large, optimising. Its saved graph is then mapped into memory, so that the load itself is short, and
-takes no copy of the weights, and the replicas of a version share them.
+takes no copy of the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Work that can wait is done at the lowest priority, and whoever asked keeps his own."""
+"""Work that can wait is done at the low priority, and whoever asked keeps his own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from registry.gently import gently
+from registry.gently import NICE, gently
 
 
 def _priority() -> int:
@@ -18,7 +18,7 @@ def test_only_the_work_has_the_lowest_priority() -> None:
     """The thread that waits is as it was."""
     before = _priority()
 
-    assert gently(_priority) == 19
+    assert gently(_priority) == NICE
     assert _priority() == before
 
 
