@@ -79,8 +79,10 @@ class Hosts(Section):
 
     gateway_replicas: Annotated[int, Field(ge=1, le=64)] = 1
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
-    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
+    providers: Annotated[tuple[Literal["cpu", "cuda"], ...], Field(min_length=1)] = ("cpu",)
+    cuda_device: Annotated[int, Field(ge=0, le=1023)] = 0
     shared: Annotated[int, Field(ge=0, le=64)] = 1
     shared_max_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 32 * 2**20
     memory_max_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 2**30

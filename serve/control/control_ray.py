@@ -17,6 +17,7 @@ from serve.control.replicas import Replicas, VersionKey
 from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
 from serve.models.membership import Membership
+from serve.models.providers import chosen
 from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
@@ -61,13 +62,15 @@ class ControlActor:
         self._data = settings.data
         self._run_dir = run_dir
         self._membership = Membership(settings.links, run_dir)
+        self._hosts = settings.hosts
         self._opening: asyncio.Task[None] | None = None
         self._rehousing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen on the control port and bring up everything that routes name, once.
 
-        `StartError` when callers must show keys and nobody could make any.
+        `StartError` when callers must show keys and nobody could make any, `Refused` when models
+        are to run where this machine has no means to.
         """
         # Asked here only: an actor that comes back must serve, whoever's key has expired meanwhile.
         if self._door.required and not has_admin(self._registry.keys(), time.time()):
@@ -75,6 +78,8 @@ class ControlActor:
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
             )
+        if self._hosts.providers != ("cpu",):
+            await asyncio.to_thread(chosen, self._hosts)
         await asyncio.shield(self._opened())
 
     async def ask(

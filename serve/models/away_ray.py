@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 from ray.util import get_node_ip_address
 
+from registry.artifacts import Artifacts
 from registry.records import Version
 from serve.models.certificates import Certificate, server_context
 from serve.models.host import Host
@@ -26,10 +31,13 @@ def node() -> str:
     return found
 
 
-def artifact(version: Version) -> bytes:
-    """Fetch a version's model from the node that has the registry."""
+def data_with(version: Version) -> Path:
+    """Fetch a version's model from the node that has the registry; gives the folder it is in."""
     content: bytes = ray.get(_control().artifact.remote(version.digest))
-    return content
+    data = Path(tempfile.mkdtemp(prefix="weir-host-"))
+    atexit.register(shutil.rmtree, data, ignore_errors=True)
+    Artifacts(data / "artifacts").put(content)
+    return data
 
 
 def open_away(thread: LoopThread, host: Host, version: Version) -> None:

@@ -50,7 +50,7 @@ _BYTES = _CODES[DTYPES[Datatype.BYTES].num]
 _SHAPES = tuple(Struct(f"<{ndim}q") for ndim in range(65))
 """How the sizes of 0 to 64 dimensions are packed; numpy knows no more."""
 
-_COPIED_BYTES = 2**16
+COPIED_BYTES = 2**16
 """Up to here, copying a tensor costs less than lending its memory."""
 
 
@@ -137,7 +137,7 @@ def _encode_tensor(tensor: NDArray[Any]) -> tuple[bytes, bytes | memoryview]:
     code = _CODES[tensor.dtype.num]
     if code == _BYTES:
         body: bytes | memoryview = encode_strings(tensor.ravel().tolist())
-    elif tensor.nbytes <= _COPIED_BYTES:
+    elif tensor.nbytes <= COPIED_BYTES:
         body = tensor.tobytes()
     else:
         body = np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data

@@ -18,14 +18,13 @@ from serve.models import frames
 from serve.models.curve import Curve
 from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
+from serve.models.run_times import RunTimes
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
 """Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
 Traced = Callable[[tuple[str, ...], float], None]
 """Told of the trace contexts of a batch that ran, and for how many seconds."""
 
-_INLINE_S = 0.000_15
-"""Runs shorter than this stay on the loop: a thread would cost more than it frees."""
 _COMPLAIN_EVERY_S = 1.0
 _log = logging.getLogger("weir.host")
 
@@ -77,8 +76,8 @@ class Host:
         self._links: set[HostLink] = set()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._seconds_a_run = 0.0
         self.curve: Curve | None = None
+        self._times = RunTimes()
         self._complain_after = 0.0
 
     async def open(self) -> None:
@@ -86,6 +85,7 @@ class Host:
 
         The socket gets its name only when it accepts, so that one that refuses is a dead one.
         """
+        self._times = RunTimes(self.curve)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
@@ -113,10 +113,9 @@ class Host:
         for link in [*self._links]:
             link.abort()
 
-    @property
-    def quick(self) -> bool:
-        """Whether runs are so short that a thread would cost more than it frees."""
-        return self._seconds_a_run < _INLINE_S and self._memory.present
+    def quick(self, frame: Frame) -> bool:
+        """Whether a batch runs so shortly that a thread would cost more than it frees."""
+        return self._memory.present and self._times.inline(_rows(frame))
 
     def use(self) -> AbstractAsyncContextManager[None]:
         """Have the model in memory while the block runs."""
@@ -142,10 +141,13 @@ class Host:
     def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:
             raise NotReady(f"version {frame.version} does not live here")
-        started = time.perf_counter()
-        answer = self._run(frame.tensors, options)
-        took = time.perf_counter() - started
-        self._seconds_a_run += 0.1 * (took - self._seconds_a_run)
+        started, answered = time.perf_counter(), False
+        try:
+            answer = self._run(frame.tensors, options)
+            answered = True
+        finally:
+            took = time.perf_counter() - started
+            self._times.ran(_rows(frame), took, answered=answered)
         if frame.traces:
             self._traced(frame.traces, took)
         return answer
@@ -156,3 +158,9 @@ class Host:
         if now >= self._complain_after:
             self._complain_after = now + _COMPLAIN_EVERY_S
             _log.warning("%s", error.message)
+
+
+def _rows(frame: Frame) -> int:
+    """How many rows a batch has; one if its tensors have none."""
+    shape = frame.tensors[0].shape if frame.tensors else ()
+    return shape[0] if shape else 1

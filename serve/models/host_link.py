@@ -24,9 +24,8 @@ class Runner(Protocol):
     curve: Curve | None
     """How long runs take, if that has been measured."""
 
-    @property
-    def quick(self) -> bool:
-        """Whether runs are so short that a thread would cost more than it frees."""
+    def quick(self, frame: Frame) -> bool:
+        """Whether a batch runs so shortly that a thread would cost more than it frees."""
 
     def use(self) -> AbstractAsyncContextManager[None]:
         """Have the model in memory while the block runs."""
@@ -95,7 +94,7 @@ class HostLink(FrameProtocol):
         """Run a batch."""
         if frame.kind is not Kind.RUN:
             self._reply(frame)
-        elif self._host.quick:
+        elif self._host.quick(frame):
             self.send(self._host.answer(frame))
         else:
             task = asyncio.get_running_loop().create_task(self._serve_in_thread(frame))

@@ -9,13 +9,11 @@ from pathlib import Path
 from ray import serve as ray_serve
 
 from configs.settings import Settings
-from registry.artifacts import Artifacts
 from registry.records import Version
 from serve.models import away_ray, frames
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
-from serve.models.session import Session
-from serve.models.warm_up import warm_up
+from serve.models.loading import Loader
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
@@ -33,12 +31,10 @@ class VersionHost:
         log_to(settings.data)
         self._settings = settings
         away = home != away_ray.node()
-        if away:
-            model = away_ray.artifact(version)
-        else:
-            model = Artifacts(settings.data / "artifacts").read(version.digest)
-        session = Session(model, version.signature, settings.hosts.threads)
-        curve = warm_up(session.run, version.signature, settings.hosts.batch_max_rows)
+        data = away_ray.data_with(version) if away else settings.data
+        loader = Loader(data, settings.hosts)
+        name = f"{version.model} {version.number}"
+        loaded = loader.load(version.digest, version.signature, name)
         provider = None
         instance = f"version-{version.model}-{version.number}-{os.getpid()}"
         if settings.telemetry.otlp_endpoint is not None:
@@ -48,8 +44,8 @@ class VersionHost:
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
         longest = frames.longest(settings.limits.body_max_bytes)
-        self._host = Host(version.number, session.run, socket, tracer.ran, longest)
-        self._host.curve = curve
+        self._host = Host(version.number, loaded.session.run_brief, socket, tracer.ran, longest)
+        self._host.curve = loaded.curve
         collect_seldom()
         self._thread = LoopThread("weir-host")
         if away:

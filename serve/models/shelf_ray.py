@@ -9,15 +9,14 @@ from pathlib import Path
 from ray import serve as ray_serve
 
 from configs.settings import Settings
-from registry.artifacts import Artifacts
 from serve.models.host import Traced
 from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
+from serve.models.loading import Loader
 from serve.models.session import Session
 from serve.models.shelf_files import Entry, VersionKey, hand, shelf_folder
 from serve.models.shelf_host import ShelfHost
 from serve.models.shelf_tally import ShelfTally
-from serve.models.warm_up import warm_up
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
@@ -35,7 +34,7 @@ class ShelfReplica:
         keep_replica_on_loopback()
         log_to(settings.data)
         self._settings = settings
-        self._artifacts = Artifacts(settings.data / "artifacts")
+        self._loader = Loader(settings.data, settings.hosts)
         self._provider = None
         instance = f"shelf-{number}-{os.getpid()}"
         if settings.telemetry.otlp_endpoint is not None:
@@ -72,11 +71,8 @@ class ShelfReplica:
         self._telling = asyncio.get_running_loop().create_task(tell)
 
     def _load(self, entry: Entry) -> Session:
-        hosts = self._settings.hosts
-        model = self._artifacts.read(entry.digest)
-        session = Session(model, entry.signature, hosts.threads)
-        warm_up(session.run, entry.signature, hosts.batch_max_rows)
-        return session
+        name = f"{entry.model} {entry.number}"
+        return self._loader.load(entry.digest, entry.signature, name).session
 
     def _traced_of(self, key: VersionKey) -> Traced:
         return RunTracer(self._provider, *key).ran

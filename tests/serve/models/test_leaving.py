@@ -126,7 +126,6 @@ async def test_a_run_ends_within_a_second_after_its_client_has_left(
             loop.call_soon_threadsafe(ended.set)
 
     host = Host(1, run, socket_of(tmp_path, 1), lambda _wires, _seconds: None)
-    host._seconds_a_run = 1.0  # Known to be slow, so that it runs in a thread.
     await host.open()
     answer = gateway.ask([1, 1, 1])
     await asyncio.wait_for(begun.wait(), 5.0)

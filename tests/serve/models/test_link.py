@@ -58,7 +58,6 @@ async def test_a_batch_that_is_out_is_sent_again(gateway: Gateway, start: Starte
     """The replica dies while it works: the batch goes to the next one, once, and is counted."""
     gate = Gate()
     slow = await start(replica="a", run=gate)
-    slow._seconds_a_run = 1.0  # Known to be slow, so that it runs in a thread.
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is out")
 
@@ -120,7 +119,6 @@ async def test_drain_waits_for_the_batch_that_is_in(
     """A replica that leaves answers what it has, and is not found by anyone new."""
     gate = Gate()
     slow = await start(run=gate)
-    slow._seconds_a_run = 1.0
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is in")
 
@@ -139,7 +137,6 @@ async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) ->
     """A batch that does not end in time is given up to another replica."""
     gate = Gate()
     stuck = await start(replica="a", run=gate)
-    stuck._seconds_a_run = 1.0
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is in")
     await start(replica="b")
