@@ -11,7 +11,7 @@ from tests.monitors.stats.fair import assert_mean_at_most_one
 def e_values(tilts: Tilts, p: np.ndarray) -> np.ndarray:
     """The e-value of each bet at each p-value, shape (p-values, bets), one stream."""
     log_e = tilts.log_e_values(tilts.sums(p[None], np.arange(len(p))))
-    return np.exp(log_e[0].T)
+    return np.asarray(np.exp(log_e[0].T))
 
 
 def test_normal_tilts_integrate_to_one() -> None:

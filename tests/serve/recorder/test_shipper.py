@@ -10,8 +10,8 @@ from configs.settings import Recorder as RecorderSettings
 from monitors.blocks import Snapshot
 from monitors.telemetry.names import INFERENCE_DURATION, REQUESTS_SHED, SNAPSHOTS_FAILED
 from registry.signature import Signature
+from serve.recorder.dial import DRAWS
 from serve.recorder.recorder import Recorder
-from serve.recorder.samples import DRAWS
 from serve.recorder.shipper import Shipper
 from tests.serve.recorder.sampling import Memory, arm, dropped, keep, recorder, sample, shipped
 from tests.serve.versions import MODEL
