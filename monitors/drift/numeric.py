@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitors.profile.bins import numeric_bins
 from monitors.profile.reference import BINS, NumericProfile
 from monitors.signal import Signal
-from monitors.stats.effects import Effect, location_shift, scale_change
+from monitors.stats.effects import Effect, bin_scores, location_shift, moments, scale_change
 from monitors.stats.named import NamedStreams
 from monitors.stats.tilts import normal_tilts
 from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, distances, larger
@@ -35,6 +35,9 @@ class NumericStreams:
         reference = np.zeros((len(profiles), max(self._bins, default=1)), dtype=np.int64)
         for row, profile in zip(reference, profiles.values(), strict=True):
             row[: len(profile.counts)] = profile.counts
+        counts = [row[:bins] for row, bins in zip(reference, self._bins, strict=True)]
+        self._scores = [bin_scores(each) for each in counts]
+        self._moments = [moments(*pair) for pair in zip(self._scores, counts, strict=True)]
         keys = [f"{monitor.name}/{name}" for name in self.names]
         self._streams = NamedStreams(keys, reference, lambda _: normal_tilts())
 
@@ -56,7 +59,8 @@ class NumericStreams:
         reference = self._streams.reference[at, : self._bins[at]]
         effect: Effect | None = None
         if since.sum():
-            effect = larger(location_shift(reference, since), scale_change(reference, since))
+            before, now = self._moments[at], moments(self._scores[at], since)
+            effect = larger(location_shift(before, now), scale_change(before, now))
         signal = self._monitor.signal(self.names[at], rows, wealth, effect)
         if signal.value is None:
             return signal
