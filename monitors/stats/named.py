@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.stats.running import Codes
-from monitors.stats.streams import ROWS_AT_ONCE, Streams
+from monitors.stats.streams import Streams, rows_at_once
 from monitors.stats.tilts import Tilts
 from monitors.stats.uniforms import row_uniforms, stream_keys
 
@@ -36,8 +36,9 @@ class NamedStreams:
     def update(self, keys: NDArray[np.uint64], codes: Codes) -> None:
         """Take in rows by their keys, (rows,), and their bin numbers, (streams, rows)."""
         for part, streams in zip(self._parts, self._streams, strict=True):
-            for at in range(0, len(keys), ROWS_AT_ONCE):
-                rows = slice(at, at + ROWS_AT_ONCE)
+            step = rows_at_once(len(codes[part]))
+            for at in range(0, len(keys), step):
+                rows = slice(at, at + step)
                 streams.update(codes[part, rows], row_uniforms(keys[rows], self._keys[part]))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,45 +13,49 @@ Codes = NDArray[np.int16]
 """Bin numbers, shape (streams, rows); -1 where a row has nothing to say about a stream."""
 
 SKIP = -1
-ROWS_MAX = 255
-"""Rows that can be counted in one go: a counter is one byte."""
+ROWS_MAX = 2**16 - 1
+"""Rows that can be counted in one go."""
 
-_LANES = 8
+_BYTE_ROWS_MAX = 2**8 - 1
+
+Counters = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 class Running:
-    """Counts below each bin after each row of a few rows, at most `ROWS_MAX`.
+    """Counts below each bin after each row of some rows, at most `ROWS_MAX`.
 
-    Eight counters of one byte stand side by side in a 64-bit word, so that one addition moves all
-    of them on: the time a row takes hardly depends on the number of bins.
+    Counters of one byte, or of two for more than 255 rows, stand side by side in 64-bit words, so
+    that one addition moves eight or four of them on: the time that a row takes hardly depends on
+    the number of bins.
     """
 
     def __init__(self, codes: Codes, bins: int) -> None:
-        if codes.shape[1] > ROWS_MAX:
-            message = f"{codes.shape[1]} rows in one go; the most are {ROWS_MAX}"
+        rows = codes.shape[1]
+        if rows > ROWS_MAX:
+            message = f"{rows} rows in one go; the most are {ROWS_MAX}"
             raise ValueError(message)
         self.codes = codes
         self.bins = bins
-        steps = _steps(bins)
-        words = np.empty((*codes.shape, steps.shape[1]), dtype=np.uint64)
-        for word in range(steps.shape[1]):
+        counter = np.dtype(np.uint8 if rows <= _BYTE_ROWS_MAX else np.uint16)
+        steps = _steps(bins, counter)
+        words = np.empty((steps.shape[1], *codes.shape), dtype=np.uint64)
+        for word, step in zip(words, steps.T, strict=True):
             # A skipped row is -1, and so takes the last step, which counts nowhere.
-            np.cumsum(steps[:, word].take(codes), axis=1, out=words[:, :, word])
-        self._below = words.view(np.uint8)
-        places = np.arange(0, self._below.size, self._below.shape[2])
-        self._own_bin = places.reshape(codes.shape) + codes
+            np.cumsum(step.take(codes), axis=1, out=word)
+        self._below: Counters = words.view(counter).reshape(*words.shape, 8 // counter.itemsize)
 
-    def below(self) -> NDArray[np.uint8]:
+    def below(self) -> Counters:
         """For each row, rows up to it in lower bins, shape (streams, rows); junk where skipped."""
-        return self._below.reshape(-1).take(self._own_bin)
+        return self._looked_up(self.codes)
 
-    def up_to(self) -> NDArray[np.uint8]:
+    def up_to(self) -> Counters:
         """For each row, rows up to it, itself included, in its bin or lower; junk where skipped."""
-        return self._below.reshape(-1).take(self._own_bin + 1)
+        return self._looked_up(self.codes + 1)
 
-    def present(self) -> NDArray[np.uint8]:
+    def present(self) -> Counters:
         """For each row, rows up to it that are not skipped, itself included."""
-        return self._below[:, :, self.bins]
+        word, place = divmod(self.bins, self._below.shape[3])
+        return self._below[word, :, :, place]
 
     def counts(self, ends: Sequence[int]) -> NDArray[np.int64]:
         """How many of the rows before each end are in each bin, shape (ends, streams, bins).
@@ -58,8 +63,18 @@ class Running:
         An end is at least 1.
         """
         last = np.array(ends, dtype=np.intp) - 1
-        below = self._below[:, last, : self.bins + 1].astype(np.int64)
-        return np.ascontiguousarray(np.diff(below, axis=2).swapaxes(0, 1))
+        words, streams, _, in_word = self._below.shape
+        found = self._below[:, :, last].transpose(2, 1, 0, 3).astype(np.int64)
+        below = found.reshape(len(last), streams, words * in_word)
+        return np.diff(below[:, :, : self.bins + 1], axis=2)
+
+    def _looked_up(self, bins: Codes) -> Counters:
+        """The counter below a bin of each row: which word, which row, which place in the word."""
+        words, _, _, in_word = self._below.shape
+        bin_at = np.arange(words * in_word)
+        word_at = bin_at // in_word * (self.codes.size * in_word) + bin_at % in_word
+        row_at = np.arange(0, self.codes.size * in_word, in_word).reshape(self.codes.shape)
+        return self._below.reshape(-1).take(word_at.take(bins) + row_at)
 
 
 def counted(codes: Codes, bins: int) -> NDArray[np.int64]:
@@ -71,10 +86,10 @@ def counted(codes: Codes, bins: int) -> NDArray[np.int64]:
 
 
 @cache
-def _steps(bins: int) -> NDArray[np.uint64]:
+def _steps(bins: int, counter: np.dtype[Any]) -> NDArray[np.uint64]:
     """What a row of each bin adds: one to the counter of every bin above. The last adds nothing."""
-    lanes = -(-(bins + 1) // _LANES) * _LANES
-    steps = np.zeros((bins + 1, lanes), dtype=np.uint8)
+    in_word = 8 // counter.itemsize
+    steps = np.zeros((bins + 1, -(-(bins + 1) // in_word) * in_word), dtype=counter)
     for code in range(bins):
         steps[code, code + 1 : bins + 1] = 1
     return steps.view(np.uint64)

@@ -15,10 +15,16 @@ BLOCK_ROWS = 10
 """Rows of one betting block. Rows are cut by their place in the stream, not by how they came,
 so that the result does not depend on how the stream was split on its way."""
 
-ROWS_AT_ONCE = ROWS_MAX // BLOCK_ROWS * BLOCK_ROWS
-"""Rows that are worked on together; any other number would give the same result."""
+_ROWS_AT_ONCE = 250
+_CELLS_AT_ONCE = 32_000
+"""So many rows of so many streams are worked on together: few calls, and all in the cache."""
 
 _CHANGE_EVIDENCE = np.log(10.0)
+
+
+def rows_at_once(streams: int) -> int:
+    """How many rows of so many streams to work on together; any other number gives the same."""
+    return min(max(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(streams, 1)), ROWS_MAX)
 
 
 class Streams:
@@ -40,8 +46,9 @@ class Streams:
 
     def update(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
         """Take in rows, both arguments of shape (streams, rows)."""
-        for at in range(0, codes.shape[1], ROWS_AT_ONCE):
-            self._take(codes[:, at : at + ROWS_AT_ONCE], uniforms[:, at : at + ROWS_AT_ONCE])
+        step = rows_at_once(len(codes))
+        for at in range(0, codes.shape[1], step):
+            self._take(codes[:, at : at + step], uniforms[:, at : at + step])
 
     def _take(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
         before = self.counts

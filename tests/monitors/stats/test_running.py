@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.stats.running import ROWS_MAX, SKIP, Running, counted
 
 
-@given(st.integers(1, 30), st.integers(1, 60), st.integers(0, 2**32 - 1))
+@given(st.integers(1, 30), st.sampled_from([1, 7, 60, 255, 256, 300]), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
 def test_counts_run_along_the_rows(bins: int, rows: int, seed: int) -> None:
-    """For any number of bins, over the edges of words, and with skipped rows."""
+    """For any number of bins, over the edges of words and bytes, and with skipped rows."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(SKIP, bins, (3, rows)).astype(np.int16)
 
@@ -30,9 +31,13 @@ def test_counts_run_along_the_rows(bins: int, rows: int, seed: int) -> None:
         np.testing.assert_array_equal(counts, counted(codes[:, :end], bins))
 
 
-def test_as_many_rows_as_a_byte_can_count() -> None:
-    """The last counter is full with 255 rows, and one more is refused rather than miscounted."""
-    codes = np.zeros((1, ROWS_MAX), dtype=np.int16)
-    assert Running(codes, 2).up_to()[0, -1] == ROWS_MAX
-    with pytest.raises(ValueError, match="256 rows"):
+@pytest.mark.parametrize("rows", [255, 256, ROWS_MAX])
+def test_as_many_rows_as_can_be_counted(rows: int) -> None:
+    """No counter runs over where bytes and words end."""
+    assert Running(np.zeros((1, rows), dtype=np.int16), 2).up_to()[0, -1] == rows
+
+
+def test_more_rows_are_refused_rather_than_miscounted() -> None:
+    """One row more than can be counted."""
+    with pytest.raises(ValueError, match=f"{ROWS_MAX + 1} rows"):
         Running(np.zeros((1, ROWS_MAX + 1), dtype=np.int16), 2)
