@@ -22,6 +22,12 @@ from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 if TYPE_CHECKING:
     from monitors.push import Push
 
+_LOOK_SHARE = 0.05
+"""The part of a core that looks at all signals may take: many features are looked at less often."""
+
+_LOOK_MAX_S = 5.0
+"""However many they are, signals are told this often, lest the observer seem to have gone."""
+
 _log = logging.getLogger("weir.watchers")
 
 
@@ -98,9 +104,12 @@ class ObserverActor:
 
     def _tell(self) -> None:
         pause = threading.Event()
-        while not pause.wait(self._every_s):
+        took_s = 0.0
+        while not pause.wait(max(self._every_s, min(took_s / _LOOK_SHARE, _LOOK_MAX_S))):
+            before = time.thread_time()
             with self._lock:
                 snapshot = self._observer.snapshot()
+            took_s = time.thread_time() - before
             try:
                 exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
                 exporter.fold.remote(snapshot)

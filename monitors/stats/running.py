@@ -18,7 +18,7 @@ ROWS_MAX = 2**16 - 1
 
 _BYTE_ROWS_MAX = 2**8 - 1
 
-Counters = NDArray[np.uint8] | NDArray[np.uint16]
+Counters = NDArray[np.unsignedinteger[Any]]
 
 
 class Running:
@@ -74,7 +74,8 @@ class Running:
         bin_at = np.arange(words * in_word)
         word_at = bin_at // in_word * (self.codes.size * in_word) + bin_at % in_word
         row_at = np.arange(0, self.codes.size * in_word, in_word).reshape(self.codes.shape)
-        return self._below.reshape(-1).take(word_at.take(bins) + row_at)
+        found: Counters = self._below.reshape(-1).take(word_at.take(bins) + row_at)
+        return found
 
 
 def counted(codes: Codes, bins: int) -> NDArray[np.int64]:
