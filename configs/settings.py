@@ -148,11 +148,12 @@ class Telemetry(Section):
 
 
 class Monitors(Section):
-    """The false-alarm budget and the floors below which nobody is paged."""
+    """The false-alarm budget, the floors below which nobody is paged, and what it may all cost."""
 
     alarm_budget: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
+    fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
 
 
 class Settings(Section):

@@ -72,7 +72,10 @@ class GatewayReplica:
         self._thread.submit(self._open(run_dir)).result()
         self._shipper = Shipper(
             self._gateway.recorder,
-            RayTransport(settings.recorder.blocks_in_flight),
+            RayTransport(
+                settings.recorder.blocks_in_flight,
+                settings.monitors.fold_share / settings.hosts.gateway_replicas,
+            ),
             self._name,
             settings.recorder.flush_s,
             self._gauges,

@@ -15,7 +15,8 @@ from monitors.telemetry import names
 from registry.records import Role
 from registry.signature import Signature
 from serve.recorder.counts import Counts, Histogram
-from serve.recorder.samples import Dial, Origin, Sample
+from serve.recorder.dial import Dial
+from serve.recorder.samples import Origin, Sample
 
 
 class Lost(StrEnum):
