@@ -12,7 +12,7 @@ from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.replicas import Replicas, VersionKey
-from serve.node.holder import borrow
+from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 
@@ -42,10 +42,10 @@ class ControlActor:
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
-            borrow(run_dir, CONTROL_SOCKET),
             settings.limits,
             tls=server_context(settings.listen),
         )
+        self._socket = borrow(run_dir, CONTROL_SOCKET)
         self._data = settings.data
         self._opening: asyncio.Task[None] | None = None
 
@@ -100,5 +100,5 @@ class ControlActor:
         await asyncio.to_thread(self._registry.close)
 
     async def _open(self) -> None:
-        await self._listener.open()
+        await self._listener.open(self._socket)
         await self._plane.open()

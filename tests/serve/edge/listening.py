@@ -12,8 +12,8 @@ from typing import Any
 from configs.settings import Limits
 from serve.edge.gone import when_gone
 from serve.edge.listener import Listener
-from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
+from serve.node.sockets import listen
 
 SLOW_S = 0.2
 PATIENCE_S = 5.0
@@ -70,15 +70,15 @@ class Listening:
 
     def __init__(self, limits: Limits) -> None:
         self._loop = LoopThread("listener")
-        self._sock = listen("127.0.0.1", 0, "a test")
+        (self._sock,) = listen("127.0.0.1", 0, "a test")
         self.port: int = self._sock.getsockname()[1]
         self.closed: Counter[str] = Counter()
         self._loop.submit(self._open(limits)).result(PATIENCE_S)
 
     async def _open(self, limits: Limits) -> None:
         self.application = Application()
-        self._listener = Listener(self.application, self._sock, limits, self._count)
-        await self._listener.open()
+        self._listener = Listener(self.application, limits, self._count)
+        await self._listener.open(self._sock)
 
     def _count(self, reason: str) -> None:
         self.closed[reason] += 1
