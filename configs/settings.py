@@ -79,8 +79,30 @@ class Hosts(Section):
 
     gateway_replicas: Annotated[int, Field(ge=1, le=64)] = 1
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    replicas_max: Annotated[int, Field(ge=1, le=64)] | None = None
+    scale_down_s: Annotated[float, Field(ge=1.0, le=86400.0)] = 60.0
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
+
+    @property
+    def most_replicas(self) -> int:
+        """How many processes may run one version."""
+        return self.replicas if self.replicas_max is None else self.replicas_max
+
+    @property
+    def scales(self) -> bool:
+        """Whether the number of processes that run a version follows its load."""
+        return self.most_replicas > self.replicas
+
+    @model_validator(mode="after")
+    def _at_least_as_many(self) -> Hosts:
+        if self.most_replicas < self.replicas:
+            message = (
+                f"hosts.replicas_max {self.replicas_max} is less than hosts.replicas "
+                f"{self.replicas}: set it to {self.replicas} at least, or leave it out"
+            )
+            raise ValueError(message)
+        return self
 
 
 class Verify(Section):

@@ -12,7 +12,9 @@ from configs.settings import Settings
 from registry.artifacts import Artifacts
 from registry.records import Version
 from serve.models.addresses import folder, socket_path
+from serve.models.busy import Busy
 from serve.models.host import Host
+from serve.models.scaling_ray import number_of_replicas, report
 from serve.models.session import Session, warm_up
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
@@ -41,10 +43,16 @@ class VersionHost:
             provider = tracer_provider(settings.telemetry, instance)
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
-        self._host = Host(version.number, session.run, socket, tracer.ran)
+        self._busy = Busy()
+        run = self._busy.watched(session.run) if settings.hosts.scales else session.run
+        self._host = Host(version.number, run, socket, tracer.ran)
         collect_seldom()
         self._thread = LoopThread("weir-host")
         self._thread.submit(self._host.open()).result()
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Ray Serve how busy this replica is; asked only where versions scale."""
+        return report(self._busy.load())
 
     async def check_health(self) -> None:
         """Fail when the host's loop does not answer."""
@@ -62,7 +70,7 @@ def application(settings: Settings, run_dir: Path, version: Version) -> ray_serv
     """Give the Ray Serve application of a version's host."""
     deploy = ray_serve.deployment(
         name="host",
-        num_replicas=settings.hosts.replicas,
+        **number_of_replicas(settings.hosts),
         ray_actor_options={"num_cpus": 0},
         health_check_period_s=2,
         health_check_timeout_s=10,
