@@ -109,7 +109,7 @@ class GatewayReplica:
 
     async def _open(self, run_dir: Path) -> None:
         settings = self._settings
-        self._gateway = Gateway(settings, run_dir, self._tracer)
+        self._gateway = Gateway(_of_one_replica(settings), run_dir, self._tracer)
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
         self._listener = Listener(
@@ -161,6 +161,13 @@ class GatewayReplica:
             await self._lease.open()
             await self._grpc.open()
             self._listening = True
+
+
+def _of_one_replica(settings: Settings) -> Settings:
+    """Give one replica its part of the rows that are sampled of a version."""
+    rows = settings.recorder.sample_rows_per_s / settings.hosts.gateway_replicas
+    recorder = settings.recorder.model_copy(update={"sample_rows_per_s": rows})
+    return settings.model_copy(update={"recorder": recorder})
 
 
 class RayRepository:

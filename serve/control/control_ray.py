@@ -34,7 +34,7 @@ class ControlActor:
 
         log_to(settings.data)
         self._registry = Registry.open(settings.data, settings.verify)
-        self._replicas = Replicas(time.monotonic)
+        self._replicas = Replicas(time.monotonic, settings.hosts.gateway_replicas)
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
