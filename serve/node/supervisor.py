@@ -27,26 +27,12 @@ from serve.node.holder import Holder
 from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
 from serve.node.owned import owned
+from serve.node.ray_environment import ENVIRONMENT
 from serve.node.sockets import listen, reserve
 
 _DRIVER_DOWN_S = 4.3
 _END_S = 5.0
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_RAY_ENVIRONMENT = {
-    # Without these a proxy starts although proxies are disabled, and ending waits 30 s for it.
-    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
-    "RAY_SERVE_ENABLE_HA_PROXY": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-    # Ray would let everything else on the machine go before the gateway.
-    "RAY_worker_niceness": "0",
-    "RAY_ADDRESS": "",
-    # Asked for an actor while Ray has not started, or has ended, it would start a second Ray.
-    "RAY_ENABLE_AUTO_CONNECT": "0",
-    # All of Ray listens on loopback: whoever reaches its ports can run what they like.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-}
-
 Tell = Callable[["Started"], None]
 Held = Mapping[str, Sequence[socket.socket]]
 
@@ -123,7 +109,7 @@ def _start_driver(run_dir: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes
         stderr=log,
         pass_fds=(status_write,),
         start_new_session=True,
-        env={**os.environ, **_RAY_ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT},
     )
     os.close(status_write)
     return driver, status

@@ -29,7 +29,7 @@ REPLICAS = 2
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A gateway of its own, of two replicas: other tests must not meet one whose processes die."""
-    settings = {**QUICK, "hosts": {"gateway_replicas": REPLICAS}}
+    settings = {**QUICK, "hosts": {"gateway_replicas": REPLICAS, "replicas_max": 2}}
     with running_gateway(tmp_path_factory.mktemp("busy"), settings) as running:
         with ControlClient(running.control, "ada") as control:
             register(control, MODEL, models.regressor(BIAS))
