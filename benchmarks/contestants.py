@@ -87,6 +87,10 @@ class Weir:
     folder: Path
     recorder: bool = True
 
+    def settings(self) -> dict[str, object]:
+        """What else differs from the defaults."""
+        return {}
+
     def launch(self, cores: set[int] | None) -> Running:
         """Start it on free ports; the first start also registers and promotes the model."""
         http_port, control_port = free_ports(2)
@@ -100,6 +104,7 @@ class Weir:
                         "control_port": control_port,
                     },
                     "recorder": {"enabled": self.recorder},
+                    **self.settings(),
                 }
             ),
             encoding="utf-8",
