@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -85,11 +85,12 @@ def measure(
     for number in range(plan.rounds):
         turn = number * max(1, len(contestants) // plan.rounds) % len(contestants)
         for contestant in (*contestants[turn:], *contestants[:turn]):
-            taken, lost = _visit(contestant, questions, plan, rate, number)
+            taken, lost = _visit(contestant, questions, plan, rate, number, tell)
             for sample in taken:
                 tell(_line(sample, plan.rounds))
             for one in lost:
-                tell(f"{one.contestant}, {one.workload}: none: {one.reason}")
+                why = one.reason.splitlines()[0]
+                tell(f"{one.contestant}, {one.workload}: nothing measured: {why}")
             samples += taken
             missing += lost
     return samples, missing
@@ -104,7 +105,12 @@ def throughput(contestant: Contestant, questions: Questions, plan: Plan) -> floa
 
 
 def _visit(
-    contestant: Contestant, questions: Sequence[Questions], plan: Plan, rate: float, number: int
+    contestant: Contestant,
+    questions: Sequence[Questions],
+    plan: Plan,
+    rate: float,
+    number: int,
+    tell: Tell,
 ) -> tuple[list[Sample], list[Missing]]:
     """A fresh server: for each workload checked, warmed up, measured; then ended."""
     mine = [one for one in questions if one.name in contestant.answers]
@@ -113,9 +119,11 @@ def _visit(
     cores = None if plan.server_cores is None else set(plan.server_cores)
     try:
         with running(contestant, cores) as up, _load_cores(plan):
+            tell(f"round {number + 1}: {contestant.name} is ready after {up.ready_s:.1f} s")
             for one in mine:
                 try:
-                    samples += _workload(contestant.name, up, one, plan, rate, number)
+                    for sample in _workload(contestant.name, up, one, plan, rate, number):
+                        samples.append(sample)  # noqa: PERF402 - a later failure leaves it
                 except _FAILURES as failure:
                     missing.append(Missing(contestant.name, one.name, number, str(failure)))
     except _FAILURES as failure:
@@ -131,41 +139,27 @@ def _load_cores(plan: Plan) -> AbstractContextManager[None]:
 
 def _workload(
     name: str, up: Running, questions: Questions, plan: Plan, rate: float, number: int
-) -> list[Sample]:
+) -> Iterator[Sample]:
+    """Give each sample as it is taken: what fails later does not undo it."""
     address = up.grpc if questions.protocol == "grpc" else up.url(questions.model)
     answers.check_questions(address, questions)
     _closed(up, questions, plan, questions.connections, plan.warm_s)
 
     def sample(kind: Kind, load: Callable[[], Load]) -> Sample:
-        before = processor.used_s(up.server.pid)
+        before = processor.used(up.server.pid)
         met = load()
-        after = processor.used_s(up.server.pid)
-        spent = {part: 1e6 * (after[part] - before[part]) / met.requests for part in after}
-        parts = {part: us for part, us in spent.items() if us > 0.05}
-        total = sum(spent.values())
-        return Sample(
-            name,
-            questions.name,
-            kind,
-            number,
-            met.requests_per_s,
-            met.p50_us,
-            met.p99_us,
-            total,
-            parts,
-        )
+        parts = processor.between(before, processor.used(up.server.pid))
+        each = {part: 1e6 * seconds / met.requests for part, seconds in parts.items()}
+        figures = met.requests_per_s, met.p50_us, met.p99_us, sum(each.values())
+        return Sample(name, questions.name, kind, number, *figures, parts=each)
 
-    busy = sample(
-        "closed", lambda: _closed(up, questions, plan, questions.connections, plan.seconds)
-    )
-    if questions.name != LATENCY:
-        return [busy]
-    asked = min(rate, busy.requests_per_s / 2)
-    return [
-        busy,
-        sample("single", lambda: _closed(up, questions, plan, 1, plan.seconds)),
-        sample("open", lambda: _open(up, questions, plan, asked)),
-    ]
+    connections = questions.connections
+    busy = sample("closed", lambda: _closed(up, questions, plan, connections, plan.seconds))
+    yield busy
+    if questions.name == LATENCY:
+        yield sample("single", lambda: _closed(up, questions, plan, 1, plan.seconds))
+        asked = min(rate, busy.requests_per_s / 2)
+        yield sample("open", lambda: _open(up, questions, plan, asked))
 
 
 def _closed(up: Running, questions: Questions, plan: Plan, connections: int, seconds: int) -> Load:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,15 +88,16 @@ class Peer:
     def launch(self, cores: set[int] | None) -> Running:
         """Start it on free ports."""
         http_port, grpc_port, *spare = free_ports(4)
-        home = self.folder / self.name
+        home = self.folder / slug(self.name)
         home.mkdir(exist_ok=True)
         command = [str(environments.python(self.environment))]
         command += [str(environments.PEERS / self.script), "--models", str(self.folder / "models")]
         command += ["--port", str(http_port), "--grpc-port", str(grpc_port)]
         command += ["--spare-port", str(spare[0]), "--workers", str(self.workers)]
-        places = {"home": str(home), "port": str(spare[0]), "other_port": str(spare[1])}
+        places = {"folder": str(self.folder), "home": str(home)}
+        places |= {"port": str(spare[0]), "spare_port": str(spare[1])}
         variables = {name: value.format(**places) for name, value in self.variables.items()}
-        log = self.folder / f"{self.name}.log"
+        log = home / "log"
         with on_cores(cores):
             begin = time.monotonic()
             server = start(command, log, environments.variables(variables), home)
@@ -106,6 +108,11 @@ class Peer:
                     ask = _first_question(client, up, one)
                     until_ready(f"an answer to {one.name}", ask, server, log)
         return Running(server, http_port, None, time.monotonic() - begin, grpc_port, remove)
+
+
+def slug(name: str) -> str:
+    """A name for files: some servers write theirs into configurations that take no spaces."""
+    return re.sub("[^a-z]+", "-", name)
 
 
 def _first_question(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,19 +18,22 @@ from benchmarks.weir import Served, Weir
 WEIR, UNRECORDED, FLOOR, FASTAPI = "weir", "weir, recorder off", "floor", "fastapi"
 TRITON = "triton front end, python backend"
 ROW_S = 0.005
+WAIT_TARGET_S = 10.0
+"""No other contestant refuses anything; at its default of 20 ms, Weir refuses what must wait."""
 
 _JSON = frozenset({"row-json", "block-json", "slow-json"})
 _BINARY = frozenset({"block-binary", "image-binary"})
 _GRPC = frozenset({"row-grpc"})
 
-HAPROXY = {
+RAY = {"RAY_TMPDIR": "{folder}"}
+HAPROXY = RAY | {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "{home}/haproxy.cfg",
     "RAY_SERVE_HAPROXY_SOCKET_PATH": "{home}/admin.sock",
     "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "{home}",
     "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "{home}/server-state",
     "RAY_SERVE_HAPROXY_METRICS_PORT": "{port}",
-    "RAY_SERVE_HAPROXY_STATS_PORT": "{other_port}",
+    "RAY_SERVE_HAPROXY_STATS_PORT": "{spare_port}",
 }
 
 # Name, environment, script, workloads, and variables of its own.
@@ -41,7 +44,7 @@ PEERS: tuple[tuple[str, str, str, frozenset[str], dict[str, str]], ...] = (
     ("kserve", "kserve", "kserve_server.py", _JSON | _BINARY | _GRPC, {}),
     ("litserve", "litserve", "litserve_server.py", _JSON, {}),
     ("bentoml", "bentoml", "bentoml_server.py", _JSON, {}),
-    ("ray serve", "ray", "ray_server.py", _JSON | _BINARY, {}),
+    ("ray serve", "ray", "ray_server.py", _JSON | _BINARY, RAY),
     ("ray serve, haproxy", "ray", "ray_server.py", _JSON | _BINARY, HAPROXY),
     (TRITON, "triton", "triton_server.py", _JSON | _BINARY | _GRPC, {}),
 )
@@ -97,8 +100,8 @@ def contestants(
 ) -> list[Contestant]:
     """The wanted contestants, or all."""
     everyone: list[Contestant] = [
-        Weir(WEIR, field.served, folder, recorder=True, otlp=otlp, workers=workers),
-        Weir(UNRECORDED, field.served, folder, recorder=False, otlp=otlp, workers=workers),
+        Weir(name, field.served, folder, name == WEIR, otlp, workers, WAIT_TARGET_S)
+        for name in (WEIR, UNRECORDED)
     ]
     everyone += [
         Peer(name, environment, script, answers, folder, field.questions, workers, variables)
@@ -107,6 +110,6 @@ def contestants(
     return [one for one in everyone if not wanted or one.name in wanted]
 
 
-def _card(path: Path, card: dict[str, object]) -> Path:
+def _card(path: Path, card: Mapping[str, object]) -> Path:
     path.write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
     return path

@@ -28,6 +28,7 @@ from benchmarks import (
     tools,
 )
 from benchmarks.compare import LATENCY, Missing, Plan, Sample, Tell
+from benchmarks.contestants import running
 from benchmarks.field import Field
 from benchmarks.processes import BenchmarkError, on_cores
 from benchmarks.weir import Weir, alone
@@ -108,14 +109,17 @@ def _compare(
     asked = [one for one in who.questions if not args.only or one.name in args.only]
     load_cores = None if plan.load_cores is None else set(plan.load_cores)
     with on_cores(load_cores), otlp_sink.listening() as sink:
-        contestants = field.contestants(
-            who, folder, args.contestant or (), _workers(), sink.endpoint
-        )
+        wanted = args.contestant or ()
+        contestants = field.contestants(who, folder, wanted, _workers(), sink.endpoint)
         rate = 0.0
         for one in asked:
             if one.name == LATENCY:
                 everyone = field.contestants(who, folder, (field.FASTAPI,), _workers(), "")
                 rate = round(compare.throughput(everyone[0], one, plan) / 2, -2)
+        for contestant in contestants:
+            if isinstance(contestant, Weir):
+                with running(contestant):
+                    tell(f"{contestant.name}: its models are registered")
         samples, missing = compare.measure(contestants, asked, plan, rate, tell)
         if any(sample.contestant == field.WEIR for sample in samples) and not sink.traces:
             message = "Weir sent no spans: it was not measured with everything on"

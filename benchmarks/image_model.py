@@ -26,8 +26,10 @@ def build() -> bytes:
         kernel = draw.normal(0.0, (2 / (9 * before)) ** 0.5, (after, before, 3, 3))
         weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"kernel_{layer}"))
         given = [last, f"kernel_{layer}"]
-        strides = {"strides": [stride, stride], "pads": [1, 1, 1, 1]}
-        nodes.append(helper.make_node("Conv", given, [f"conv_{layer}"], **strides))
+        out = [f"conv_{layer}"]
+        nodes.append(
+            helper.make_node("Conv", given, out, strides=[stride, stride], pads=[1, 1, 1, 1])
+        )
         nodes.append(helper.make_node("Relu", [f"conv_{layer}"], [f"relu_{layer}"]))
         last = f"relu_{layer}"
     dense = draw.normal(0.0, 0.2, (CHANNELS[-1], CLASSES))

@@ -130,7 +130,7 @@ class Bench:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; `--json` also writes everything that was met."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=Pace.load_s, help="of each load")
+    parser.add_argument("--seconds", type=float, default=Pace().load_s, help="of each load")
     parser.add_argument("--only", choices=("slow", "quick"))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)

@@ -100,7 +100,7 @@ def start(
             start_new_session=True,
             env=environment,
             cwd=folder,
-            preexec_fn=_adopt,
+            preexec_fn=_adopt,  # noqa: PLW1509 - one system call, no lock
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
 from typing import Literal
 
@@ -51,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contestant under one load: what was measured, and Weir's ratio to it in the same round."""
+    """One contestant under one load, with the ratios of Weir to it within each round."""
 
     contestant: str
     workload: str
@@ -144,9 +145,7 @@ def of_ratios(samples: Sequence[Sample]) -> list[Figure]:
     """One contestant over another, round by round; only of what was measured."""
     figures = []
     for one in _ratios():
-        values = by_round(
-            samples, one.kind, one.above, one.below, lambda s, m=one.measure: getattr(s, m)
-        )
+        values = by_round(samples, one.kind, one.above, one.below, attrgetter(one.measure))
         if values:
             target = Target("median", one.bound, one.limit)
             figures.append(Figure(one.name, "ratio", values, target))

@@ -1,4 +1,4 @@
-"""Load generators: from the PATH, else from `.tools/`, where `benchmarks/install-tools` puts them."""
+"""Load generators: from the PATH, else from `.tools/` (`benchmarks/install-tools`)."""
 
 from __future__ import annotations
 

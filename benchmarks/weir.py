@@ -12,7 +12,7 @@ import httpx
 import yaml
 
 from benchmarks import questions
-from benchmarks.contestants import Running, until_ready
+from benchmarks.contestants import Running, slug, until_ready
 from benchmarks.model import NAME, Workload
 from benchmarks.processes import BenchmarkError, end, free_ports, on_cores, start
 
@@ -49,6 +49,7 @@ class Weir:
     recorder: bool = True
     otlp: str | None = None
     workers: int = 1
+    wait_target_s: float | None = None
 
     @property
     def answers(self) -> frozenset[str]:
@@ -58,17 +59,19 @@ class Weir:
     def launch(self, cores: set[int] | None) -> Running:
         """Start it on free ports; the first start also registers and routes the models."""
         http_port, grpc_port, control_port = free_ports(3)
-        config = self.folder / f"{self.name}.yaml"
+        config = self.folder / f"{slug(self.name)}.yaml"
         ports = {"http_port": http_port, "grpc_port": grpc_port, "control_port": control_port}
         telemetry = {"otlp_endpoint": self.otlp, "otlp_protocol": "http", "trace_share": 0.01}
+        limits = {} if self.wait_target_s is None else {"wait_target_s": self.wait_target_s}
         settings = {
             "listen": ports,
             "recorder": {"enabled": self.recorder},
+            "limits": limits,
             "hosts": {"gateway_replicas": max(1, self.workers // 2)},
             "telemetry": telemetry if self.otlp is not None else {},
         }
         config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-        data, log = self.folder / self.name, self.folder / f"{self.name}.log"
+        data, log = self.folder / slug(self.name), self.folder / f"{slug(self.name)}.log"
         first = not data.exists()
         with on_cores(cores):
             begin = time.monotonic()

@@ -8,7 +8,7 @@ With more cores it gets a worker process for each. Adaptive batching stays off, 
 from __future__ import annotations
 
 import asyncio
-import os
+import tempfile
 from pathlib import Path
 
 from common import Model, options
@@ -45,11 +45,10 @@ async def main() -> None:
         http_port=given.port,
         grpc_port=given.grpc_port,
         metrics_port=given.spare_port,
-        metrics_dir=str(given.models / "mlserver-metrics"),
+        metrics_dir=tempfile.gettempdir(),
         parallel_workers=given.workers if given.workers > 1 else 0,
         gzip_enabled=False,
     )
-    os.makedirs(settings.metrics_dir, exist_ok=True)
     served = [
         ModelSettings(
             name=path.stem,
