@@ -100,6 +100,7 @@ def throughput(contestant: Contestant, questions: Questions, plan: Plan) -> floa
     """What one contestant does in a start of its own, to set the rate of the open loop by."""
     cores = None if plan.server_cores is None else set(plan.server_cores)
     with running(contestant, cores) as up, _load_cores(plan):
+        processor.settle(up.server.pid)
         _closed(up, questions, plan, questions.connections, plan.warm_s)
         return _closed(up, questions, plan, questions.connections, plan.seconds).requests_per_s
 
@@ -119,6 +120,7 @@ def _visit(
     cores = None if plan.server_cores is None else set(plan.server_cores)
     try:
         with running(contestant, cores) as up, _load_cores(plan):
+            processor.settle(up.server.pid)
             tell(f"round {number + 1}: {contestant.name} is ready after {up.ready_s:.1f} s")
             for one in mine:
                 try:

@@ -19,7 +19,7 @@ from benchmarks.model import NAME
 from benchmarks.processes import BenchmarkError, end, free_ports, on_cores, start, tail, wait_until
 from benchmarks.questions import Questions
 
-START_LIMIT_S = 120.0
+START_LIMIT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)

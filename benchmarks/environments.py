@@ -20,6 +20,9 @@ PEERS = Path(__file__).parent / "peers"
 HOME = Path(__file__).parent.parent / ".tools" / "peers"
 # Triton's Python backend is linked to Debian's interpreter, and runs with no other's library.
 INTERPRETERS = {"triton": "/usr/bin/python3"}
+SERVERS = frozenset(
+    {"bentoml", "fastapi", "kserve", "litserve", "mlserver", "nvidia-pytriton", "ray", "uvicorn"}
+)
 _MADE_FROM = "made-from.txt"
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -49,6 +52,17 @@ def variables(extra: Mapping[str, str]) -> dict[str, str]:
     """What a server finds in its environment: nobody's usage reports, and none of our modules."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | QUIET | {"PYTHONPATH": str(PEERS), "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra)
+
+
+def versions() -> dict[str, str]:
+    """The pinned versions of the servers themselves."""
+    found: dict[str, str] = {}
+    for name in names():
+        for line in (PEERS / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+            package, _, version = line.partition("==")
+            if package in SERVERS:
+                found[package] = version
+    return found
 
 
 def make(name: str) -> bool:

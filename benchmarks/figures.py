@@ -17,6 +17,7 @@ from rich.console import Console
 
 from benchmarks import (
     compare,
+    environments,
     field,
     lifecycle,
     machine,
@@ -92,6 +93,7 @@ def _take(args: argparse.Namespace, folder: Path, console: Console) -> bool:
     rows = summary.rows(samples)
     table.show(console, facts, rows, figures)
     if args.json is not None:
+        facts |= environments.versions()
         measured = {"samples": samples, "missing": missing, "lives": lives, "outcomes": outcomes}
         summed = [asdict(one) | {"median": one.median, "reached": one.reached} for one in figures]
         titles = {one.name: one.title for one in who.questions}

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from benchmarks.processes import Process, family
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_LOOK_S = 0.5
+_QUIET = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ def used(pid: int) -> dict[Process, Used]:
         with suppress(FileNotFoundError, ProcessLookupError):
             text = Path(f"/proc/{member.pid}/stat").read_text(encoding="utf-8", errors="replace")
             ticks = sum(int(one) for one in text[text.rindex(")") + 2 :].split()[11:15])
-            found[member] = Used(ticks / _TICKS_A_SECOND, _name(member.command()))
+            found[member] = Used(ticks / _TICKS_A_SECOND, _name(member.pid))
     return found
 
 
@@ -51,9 +54,26 @@ def between(before: Mapping[Process, Used], after: Mapping[Process, Used]) -> di
     return {name: spent for name, spent in seconds.items() if spent}
 
 
-def _name(command: str) -> str:
-    """Ray's own title of a process, else its program with a telling argument."""
-    words = command.split()
-    if not words or command.startswith("ray::"):
-        return command
-    return " ".join(Path(word).name for word in words[:3] if not word.startswith("-"))
+def settle(pid: int, limit_s: float = 30.0) -> None:
+    """Wait until a server has done what it does after it is ready, or for so many seconds.
+
+    It has once all of its processes together use a tenth of a core at most.
+    """
+    last = monotonic() + limit_s
+    before = used(pid)
+    while monotonic() < last:
+        sleep(_LOOK_S)
+        now = used(pid)
+        if sum(between(before, now).values()) <= _QUIET * _LOOK_S:
+            return
+        before = now
+
+
+def _name(pid: int) -> str:
+    """Ray's own title of a process, else its program, and the script or module that it runs."""
+    line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    if line.startswith("ray::"):
+        return line.rstrip("\0 ")
+    program, *arguments = line.split("\0")
+    told = next((one for one in arguments if one and not one.startswith("-")), "")
+    return f"{Path(program).name} {Path(told).name}".rstrip()
