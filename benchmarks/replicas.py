@@ -14,7 +14,6 @@ import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -23,9 +22,10 @@ import httpx
 
 from benchmarks import answers, client
 from benchmarks.client import Tally
-from benchmarks.contestants import Running, Weir, running
+from benchmarks.contestants import Running, running
 from benchmarks.model import Workload, build
 from benchmarks.processes import BenchmarkError
+from benchmarks.weir import Weir, alone
 
 CONNECTIONS = 16
 LOAD_S = 1.5
@@ -33,15 +33,9 @@ LIMIT_S = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True, slots=True)
-class Replicated(Weir):
-    """Weir with so many gateway replicas."""
-
-    replicas: int = 2
-
-    def settings(self) -> dict[str, object]:
-        """What else differs from the defaults."""
-        return {"hosts": {"gateway_replicas": self.replicas}}
+def _weir(workload: Workload, folder: Path, replicas: int) -> Weir:
+    name = "weir-" + "i" * replicas
+    return Weir(name, alone(workload), folder, hosts={"gateway_replicas": replicas})
 
 
 class Bench:
@@ -147,7 +141,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         workload = build(Path(folder))
         for replicas in asked.replicas:
-            weir = Replicated(f"weir-{replicas}", workload, Path(folder), replicas=replicas)
+            weir = _weir(workload, Path(folder), replicas)
             with running(weir) as up:
                 answers.check(up.infer, workload)
                 _report(Bench(up, workload, replicas), asked.loads, asked.changes)

@@ -11,7 +11,6 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,10 +18,11 @@ import httpx
 
 from benchmarks import answers, client
 from benchmarks.client import Connection, Tally
-from benchmarks.contestants import Running, Weir, running
+from benchmarks.contestants import Running, running
 from benchmarks.model import NAME, Workload, build
 from benchmarks.processes import BenchmarkError
 from benchmarks.slow_model import slowed
+from benchmarks.weir import Weir, alone
 
 ROW_S = 0.005
 CONNECTIONS = 8
@@ -32,18 +32,10 @@ AFTER_S = 2.0
 LIMIT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling(Weir):
-    """Weir with one to two processes a version."""
-
-    scale_down_s: float = 5.0
-
-    def settings(self) -> dict[str, object]:
-        """What else differs from the defaults."""
-        return {
-            "hosts": {"replicas_max": 2, "scale_down_s": self.scale_down_s},
-            "limits": {"wait_target_s": 1.0},  # Nothing is refused: these clients can wait.
-        }
+def _weir(workload: Workload, folder: Path) -> Weir:
+    """Give Weir with one to two processes a version; nothing is refused: these clients can wait."""
+    hosts = {"replicas_max": 2, "scale_down_s": 5.0}
+    return Weir("weir", alone(workload), folder, wait_target_s=1.0, hosts=hosts)
 
 
 class Bench:
@@ -114,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         workload, _ = slowed(build(folder), ROW_S, folder / "slow.onnx")
-        with running(Scaling("weir", workload, folder)) as up:
+        with running(_weir(workload, folder)) as up:
             answers.check(up.infer, workload)
             bench = Bench(up, workload)
             for _ in range(times):

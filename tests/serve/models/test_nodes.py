@@ -27,7 +27,7 @@ from serve.models.frames import Tensors
 from serve.models.host import Host
 from serve.models.links import Links
 from serve.models.membership import Membership
-from serve.node.supervisor import ENVIRONMENT
+from serve.node.ray_environment import ENVIRONMENT
 from tests.serve.models.conftest import Started
 from tests.serve.models.fakes import HELLO
 from tests.serve.models.linked import Gateway, kill
