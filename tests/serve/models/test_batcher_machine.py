@@ -168,12 +168,15 @@ class Batching(RuleBasedStateMachine):
         self.batcher.answered(batch, answer)
 
     @precondition(lambda self: self.busy())
-    @rule(pick=st.randoms(use_true_random=False))
-    def fail(self, pick: Any) -> None:
-        """The model fails."""
+    @rule(pick=st.randoms(use_true_random=False), leaves=st.booleans())
+    def fail(self, pick: Any, leaves: bool) -> None:
+        """The model fails, of a replica that stays or of one that leaves."""
         replica, batch = self._take_out(pick)
         self.batcher.failed(batch, ModelFailed("it does not like this"))
-        self.batcher.free(replica)
+        if leaves:
+            self.replicas.remove(replica)
+        else:
+            self.batcher.free(replica)
 
     @precondition(lambda self: self.pending())
     @rule(pick=st.randoms(use_true_random=False), said=st.booleans())
