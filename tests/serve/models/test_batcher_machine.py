@@ -74,9 +74,9 @@ class Replica:
         self.dropped = False
 
     def carry(self, batch: Batch) -> None:
-        """Take a batch, if there is none."""
+        """Take a batch that somebody waits for, if there is none."""
         assert self.out is None
-        assert batch.jobs
+        assert not batch.forsaken
         self.out = batch
 
     def drop(self) -> None:
@@ -220,6 +220,7 @@ class Batching(RuleBasedStateMachine):
         self.loop.turn()
         if any(replica.out is None for replica in self.replicas):
             assert not [job for job in self.batcher._waiting if not job.answer.done()]
+            assert all(batch.forsaken for batch in self.batcher._away.again)
 
     @invariant()
     def batches_keep_their_bounds(self) -> None:
