@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from configs.errors import ModelFailed, NotReady, Unavailable, WeirError
-from serve.models import hang, health, retries
+from configs.errors import DeadlineExceeded, ModelFailed, NotReady, Unavailable, WeirError
+from serve.models import frames, hang, health, retries
 from serve.models.frames import Frame, Kind
 from serve.models.health import Reason
+from serve.models.links import Replica
+from tests.serve.models.conftest import Started
 from tests.serve.models.fakes import (
     HELLO,
     Behaviour,
@@ -25,7 +27,7 @@ from tests.serve.models.fakes import (
     leaves,
     lives,
 )
-from tests.serve.models.linked import Gateway
+from tests.serve.models.linked import Gate, Gateway
 from tests.serve.versions import socket_of
 from tests.serve.waiting import until
 
@@ -315,7 +317,9 @@ async def test_replicas_that_are_alike_take_turns(gateway: Gateway, fake: Faked)
     assert [replica.asked for replica in replicas] == [10, 10, 10, 10]
 
 
-@pytest.mark.parametrize("stage", ["greeting", "answer", "after", "twice", "other"])
+@pytest.mark.parametrize(
+    "stage", ["greeting", "answer", "after", "twice", "other", "sequence", "why"]
+)
 async def test_rubbish_at_any_stage_closes_that_link_alone(
     gateway: Gateway, fake: Faked, ejected: list[Reason], stage: str
 ) -> None:
@@ -325,6 +329,11 @@ async def test_rubbish_at_any_stage_closes_that_link_alone(
         if stage == "answer":
             babbles(link, frame)
             return
+        if stage == "why":
+            link.send(Frame(Kind.FAILURE, 1, frame.sequence))
+            return
+        if stage == "sequence":
+            frame = frame._replace(sequence=frame.sequence + 1)
         answers(link, frame)
         if stage == "after":
             babbles(link, frame)
@@ -344,3 +353,57 @@ async def test_rubbish_at_any_stage_closes_that_link_alone(
 
     assert ejected == [Reason.RUBBISH]
     assert len(good.links) == 1
+
+
+async def test_no_second_try_when_it_could_not_end_in_time(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """A batch whose deadline leaves less than the median run is not sent again."""
+    good, bad = await fake("a", answers_late(0.3)), await fake("b", answers_late(0.3))
+    await all_linked(gateway, good, bad)
+    assert await ask(gateway, 8) == []
+    good.behaviour = bad.behaviour = leaves
+
+    with pytest.raises(DeadlineExceeded, match="too late to ask another"):
+        await gateway.ask([1, 1, 1], seconds=0.2)
+
+    assert gateway.retries == 0
+
+
+async def test_a_host_answers_pings_while_its_model_runs(gateway: Gateway, start: Started) -> None:
+    """Its loop turns though a run holds its thread: that is how it is told from a hung one."""
+    gate = Gate()
+    slow = await start(run=gate)
+    slow._seconds_a_run = 1.0
+    asked = gateway.ask([1, 2, 3])
+    await until(gate.entered.is_set, "the batch is in")
+    (replica,) = gateway.links._replicas.values()
+    assert replica.link is not None
+
+    replica.link.ping()
+    await until(lambda: _silence(replica) is None, "the word of the host")
+
+    assert not asked.done()
+    gate.open.set()
+    assert float((await asked)[0][0, 0]) == 7.0
+
+
+def _silence(replica: Replica) -> float | None:
+    assert replica.link is not None
+    out = replica.link.out(0.0)
+    assert out is not None
+    return out.silent_s
+
+
+@pytest.mark.parametrize("kind", [Kind.ANSWER, Kind.HELLO, Kind.PONG, Kind.FAILURE, Kind.GOODBYE])
+async def test_a_host_takes_batches_and_pings_only(
+    gateway: Gateway, start: Started, tmp_path: Path, kind: Kind
+) -> None:
+    """Whoever sends it anything else is cut off, and the others go on."""
+    await start()
+    reader, writer = await asyncio.open_unix_connection(str(socket_of(tmp_path, 1)))
+    writer.writelines(frames.encode(Frame(kind, 1, 1)))
+
+    assert await asyncio.wait_for(reader.read(), 2.0) == HELLO
+    writer.close()
+    assert await gateway.sum_of([1, 1, 1]) == 4.0

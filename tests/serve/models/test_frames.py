@@ -182,3 +182,13 @@ def test_every_name_of_a_type_is_understood(character: str) -> None:
 
     assert found.dtype == tensor.dtype
     assert found.tolist() == tensor.tolist()
+
+
+@pytest.mark.parametrize("cut", [0, 2, 30])
+def test_tensors_that_arrived_cannot_be_written(cut: int) -> None:
+    """However a frame was read, nobody can change what others may still look at."""
+    stream, splitter = wire(Frame(Kind.RUN, 1, 1, (np.arange(9),))), Splitter()
+
+    (payload,) = [*splitter.feed(stream[:cut]), *splitter.feed(stream[cut:])]
+
+    assert not decode(payload).tensors[0].flags.writeable

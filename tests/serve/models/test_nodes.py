@@ -162,18 +162,24 @@ async def test_a_host_answers_members_only(tmp_path: Path, shown: Certificate, s
     end(replica)
 
 
-async def test_without_a_certificate_no_other_node_is_called(
-    tmp_path: Path, shown: Certificate
-) -> None:
-    """Tensors never travel in the clear."""
-    replica, _ = await away(tmp_path, shown)
+async def test_without_a_certificate_no_other_node_is_called(tmp_path: Path) -> None:
+    """Tensors never travel in the clear, even to one that would take them."""
+    called: list[asyncio.StreamWriter] = []
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.append(writer)
+        writer.write(HELLO)
+
+    server = await asyncio.start_server(greet, LOOPBACK, 0)
+    announce(folder(tmp_path, MODEL, 1), LOOPBACK, server.sockets[0].getsockname()[1])
     batcher = Batcher(batched=True, max_rows=16, queue_max_rows=16)
     blind = Links(1, folder(tmp_path, MODEL, 1), batcher)
     await until(lambda: any(known.health.not_before for known in blind._replicas.values()), "a try")
 
     assert not blind.connected
+    assert called == []
     await blind.close()
-    end(replica)
+    server.close()
 
 
 async def test_a_node_that_falls_silent_is_noticed(
