@@ -73,8 +73,9 @@ class ShelfHost:
         """Leave politely: every version says goodbye and answers what is in."""
         if self._following is not None:
             self._following.cancel()
-        drains = (host.drain(timeout_s) for host in self._hosts.values())
-        await asyncio.gather(*drains, *self._leaving)
+        await asyncio.gather(*(host.drain(timeout_s) for host in self._hosts.values()))
+        for task in self._leaving:
+            task.cancel()
         self._keeper.close()
         remove_report(self._shelf, os.getpid())
 

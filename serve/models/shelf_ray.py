@@ -61,14 +61,17 @@ class ShelfReplica:
     async def __del__(self) -> None:
         """Say goodbye; Ray Serve waits for this before it ends the process."""
         drain_s = self._settings.limits.drain_s
-        self._telling.cancel()
-        await self._thread.run(self._host.drain(drain_s))
+        await self._thread.run(self._close(drain_s))
         self._thread.stop(drain_s)
 
     async def _open(self, keeper: Keeper) -> None:
         await self._host.open()
         tell = self._tally.tell(keeper, self._settings.recorder.flush_s)
         self._telling = asyncio.get_running_loop().create_task(tell)
+
+    async def _close(self, drain_s: float) -> None:
+        self._telling.cancel()
+        await self._host.drain(drain_s)
 
     def _load(self, entry: Entry) -> Session:
         hosts = self._settings.hosts
