@@ -40,7 +40,8 @@ class Phase:
 class Plan:
     """Where to ask what, in which phases, over at most so many connections.
 
-    `calm_s` is the latency that counts as undisturbed, for `Met.restless_s`.
+    `calm_s` is the latency that counts as undisturbed, for `Met.restless_s`. With `each`, every
+    good answer is told of, not their quantiles only.
     """
 
     port: int
@@ -49,6 +50,7 @@ class Plan:
     phases: Sequence[Phase]
     connections: int = 3000
     calm_s: float = 1.0
+    each: bool = False
 
 
 @dataclass(slots=True)
@@ -57,7 +59,8 @@ class Met:
 
     `unsent` had no free connection, `unanswered` got nothing, `late_s` is how far behind its own
     schedule the client sent 1 % of the requests. `restless_s` is when the last request was due
-    that was not answered well and within `calm_s`, from the beginning of the phase.
+    that was not answered well and within `calm_s`, from the beginning of the phase. `ok_due` says
+    when each of `ok_s` was due, by the system's monotonic clock.
     """
 
     due: int = 0
@@ -66,6 +69,7 @@ class Met:
     ok_in_1s: int = 0
     other: Counter[str] = field(default_factory=Counter)
     ok_s: list[float] = field(default_factory=list)
+    ok_due: list[float] = field(default_factory=list)
     refused_s: list[float] = field(default_factory=list)
     without_retry_after: int = 0
     late: list[float] = field(default_factory=list)
@@ -74,7 +78,7 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is told of a phase; see `Met`."""
+    """What is told of a phase; see `Met`. `each` has when a request was due and its latency."""
 
     rate: float
     seconds: float
@@ -91,6 +95,7 @@ class Summary:
     refused_p99_s: float
     late_p99_s: float
     restless_s: float
+    each: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def failed(self) -> int:
@@ -141,6 +146,8 @@ class _Connection(asyncio.Protocol):
             return
         self._received = b""
         (met, due, began), self._out = self._out, None
+        if head[9:12] == b"200":
+            met.ok_due.append(due)
         _note(met, head, perf_counter() - due, due - began, self._load.calm_s)
         self._load.free(self)
 
@@ -247,10 +254,12 @@ async def _drive(plan: Plan, requests: Sequence[bytes]) -> list[Summary]:
     last = perf_counter() + _PATIENCE_S
     while load.outstanding and perf_counter() < last:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    return [_summary(phase, met) for phase, met in zip(plan.phases, mets, strict=True)]
+    return [
+        _summary(phase, met, each=plan.each) for phase, met in zip(plan.phases, mets, strict=True)
+    ]
 
 
-def _summary(phase: Phase, met: Met) -> Summary:
+def _summary(phase: Phase, met: Met, *, each: bool) -> Summary:
     answered = len(met.ok_s) + len(met.refused_s) + met.other.total() + met.unsent
     return Summary(
         rate=phase.rate,
@@ -263,15 +272,17 @@ def _summary(phase: Phase, met: Met) -> Summary:
         refused=len(met.refused_s),
         without_retry_after=met.without_retry_after,
         other=dict(met.other),
-        ok_p50_s=_quantile(met.ok_s, 0.5),
-        ok_p99_s=_quantile(met.ok_s, 0.99),
-        refused_p99_s=_quantile(met.refused_s, 0.99),
-        late_p99_s=_quantile(met.late, 0.99),
+        ok_p50_s=quantile(met.ok_s, 0.5),
+        ok_p99_s=quantile(met.ok_s, 0.99),
+        refused_p99_s=quantile(met.refused_s, 0.99),
+        late_p99_s=quantile(met.late, 0.99),
         restless_s=met.restless_s,
+        each=list(zip(met.ok_due, met.ok_s, strict=True)) if each else [],
     )
 
 
-def _quantile(values: list[float], share: float) -> float:
+def quantile(values: list[float], share: float) -> float:
+    """The value that so large a share of the values stays below; 0 if there are none."""
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else 0.0
 

@@ -79,12 +79,38 @@ class Hosts(Section):
 
     gateway_replicas: Annotated[int, Field(ge=1, le=64)] = 1
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
-    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
+    providers: Annotated[tuple[Literal["cpu", "cuda"], ...], Field(min_length=1)] = ("cpu",)
+    cuda_device: Annotated[int, Field(ge=0, le=1023)] = 0
     shared: Annotated[int, Field(ge=0, le=64)] = 1
     shared_max_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 32 * 2**20
     memory_max_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 2**30
     load_wait_s: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
+
+
+class Links(Section):
+    """What gateway replicas and version hosts on other nodes show each other.
+
+    All three files or none; without them, a certificate is made for as long as the gateway runs.
+    """
+
+    tls_authority: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Links:
+        files = (self.tls_authority, self.tls_certificate, self.tls_key)
+        if len({file is None for file in files}) > 1:
+            message = "links need all of tls_authority, tls_certificate and tls_key, or none"
+            raise ValueError(message)
+        return self
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a certificate that is not to be made."""
+        return self.tls_certificate is not None
 
 
 class Verify(Section):
@@ -122,11 +148,12 @@ class Telemetry(Section):
 
 
 class Monitors(Section):
-    """The false-alarm budget and the floors below which nobody is paged."""
+    """The false-alarm budget, the floors below which nobody is paged, and what it may all cost."""
 
     alarm_budget: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
+    fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
 
 
 class Settings(Section):
@@ -138,6 +165,7 @@ class Settings(Section):
     repository: Repository = Repository()
     limits: Limits = Limits()
     hosts: Hosts = Hosts()
+    links: Links = Links()
     verify: Verify = Verify()
     recorder: Recorder = Recorder()
     shadow: Shadow = Shadow()

@@ -40,6 +40,18 @@ class SampleBlock:
         return len(self.prediction_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the observer has folded since it started, as the answer to a shipment.
+
+    `seconds` is the processor time that `rows` took. Folds of a few rows are left out: they cost
+    what they cost whatever the sampling rate.
+    """
+
+    rows: int = 0
+    seconds: float = 0.0
+
+
 Series = tuple[str, tuple[str, ...]]
 """A signal's name and the values of its attributes, in the order that the signal declares them."""
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from configs.settings import Monitors
-from monitors.blocks import SampleBlock, Series, Snapshot
+from monitors.blocks import Folded, SampleBlock, Series, Snapshot
+from monitors.merging import FOLD_ROWS, alike, joined
 from monitors.panel import Panel
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, Verdict
@@ -22,13 +23,19 @@ Describe = Callable[[str, int], tuple[Version, bytes | None]]
 
 @dataclass(slots=True)
 class Watched:
-    """One version in one role: its panel, and what it said last."""
+    """One version in one role: its panel, and what it said last.
+
+    `rows` counts those that wait to be folded too; `looked` says that nothing came since the last
+    look.
+    """
 
     model: str
     version: int
     role: str
     panel: Panel
     rows: int = 0
+    waiting: list[SampleBlock] = field(default_factory=list)
+    looked: bool = False
     signals: tuple[Signal, ...] = ()
     in_alarm: set[tuple[str, str]] = field(default_factory=set)
 
@@ -40,26 +47,38 @@ class Observer:
     """
 
     def __init__(
-        self, settings: Monitors, describe: Describe, source: str, clock: Callable[[], float]
+        self,
+        settings: Monitors,
+        describe: Describe,
+        source: str,
+        clock: Callable[[], float],
+        processor_time: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._describe = describe
         self._source = source
         self._clock = clock
+        self._processor_time = processor_time
+        self.folded = Folded()
         self._lag_s = 0.0
         self._watched: dict[tuple[str, int, str], Watched] = {}
         self._counters: dict[Series, int] = {}
         self._sequence = 0
 
     def fold(self, block: SampleBlock) -> None:
-        """Take in a block."""
+        """Take in a block; a small one waits for others, or for the next look."""
         self._lag_s = max(0.0, self._clock() - block.made_at)
         self._count(names.MONITOR_BLOCKS.name, block.model, str(block.version))
         if block.role == Role.PINNED:
             return
         watched = self._watch(block)
-        watched.panel.update(block)
         watched.rows += block.rows
+        watched.looked = False
+        if watched.waiting and not alike(watched.waiting[-1], block):
+            self._fold_waiting(watched)
+        watched.waiting.append(block)
+        if sum(each.rows for each in watched.waiting) >= FOLD_ROWS:
+            self._fold_waiting(watched)
 
     def signals(self, model: str) -> tuple[Watched, ...]:
         """Give what there is to say of a model's versions, now."""
@@ -69,8 +88,12 @@ class Observer:
         )
 
     def look(self) -> None:
-        """Ask every panel for its signals and count those that went into alarm."""
+        """Ask every panel to which rows came for its signals; count those that went into alarm."""
         for watched in self._watched.values():
+            if watched.looked:
+                continue
+            self._fold_waiting(watched)
+            watched.looked = True
             watched.signals = watched.panel.signals()
             alarms = {
                 (signal.name, signal.subject)
@@ -103,6 +126,17 @@ class Observer:
             failures += watched.panel.failures
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         return Snapshot(self._source, self._sequence, counters, {}, gauges)
+
+    def _fold_waiting(self, watched: Watched) -> None:
+        waiting, watched.waiting = watched.waiting, []
+        if not waiting:
+            return
+        block = joined(waiting)
+        before = self._processor_time()
+        watched.panel.update(block)
+        if block.rows >= FOLD_ROWS:
+            seconds = self._processor_time() - before
+            self.folded = Folded(self.folded.rows + block.rows, self.folded.seconds + seconds)
 
     def _watch(self, block: SampleBlock) -> Watched:
         key = (block.model, block.version, block.role)

@@ -12,7 +12,7 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
-from onnxruntime import RunOptions
+from onnxruntime import IOBinding, RunOptions
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-__all__ = ["RunOptions", "errors", "onnxruntime"]
+__all__ = ["IOBinding", "RunOptions", "errors", "onnxruntime"]

@@ -13,6 +13,7 @@ from registry.artifacts import Artifacts
 from registry.audit import version_state
 from registry.card import Card
 from registry.cards import check_card, complete_card
+from registry.gently import gently
 from registry.keyring import Keyring
 from registry.ledger import Clock, Entropy
 from registry.naming import check_name
@@ -67,7 +68,8 @@ class Registry(Routes, Keyring):
 
     def put_artifact_stream(self, chunks: Iterable[bytes]) -> str:
         """Keep a file that arrives in pieces and return its digest; errors as `put_artifact`."""
-        return self._artifacts.put_stream(chunks, self._verify.model_max_bytes)
+        most = self._verify.model_max_bytes
+        return gently(lambda: self._artifacts.put_stream(chunks, most))
 
     def artifact_path(self, digest: str) -> Path:
         """Where the file of a digest is; `BadInput` if it is no digest."""
@@ -76,16 +78,6 @@ class Registry(Routes, Keyring):
     def read_artifact(self, digest: str) -> bytes:
         """The bytes of a digest, unchanged since they were put."""
         return self._artifacts.read(digest)
-
-    def verify(self, digest: str) -> Signature:
-        """What a stored model takes and gives, found out in a child process; `Refused` if nothing.
-
-        A digest stands for the same bytes for ever, so each is verified once per process.
-        """
-        if digest not in self._verified:
-            self._artifacts.check(digest)
-            self._verified[digest] = verify_model(self.artifact_path(digest), self._verify)
-        return self._verified[digest]
 
     def register(
         self, model: str, digest: str, card: Card | None, profile_digest: str | None, actor: str
@@ -96,10 +88,10 @@ class Registry(Routes, Keyring):
         version with this file and card, `BadInput` for a name that is not allowed.
         """
         check_name(model, "a model")
-        signature = self.verify(digest)
+        size = gently(lambda: self._artifacts.check(digest))
+        signature = self._signature(digest)
         card, said = complete_card(card, signature, None)
         check_card(card, signature)
-        size = self._artifacts.check(digest)
         if profile_digest is not None:
             self._artifacts.check(profile_digest)
         with self._lock:
@@ -123,3 +115,12 @@ class Registry(Routes, Keyring):
             states = (None, version_state(version))
             self._store.add_version(version, self._entry("register", resource, states, why))
         return version, said
+
+    def _signature(self, digest: str) -> Signature:
+        """What a stored model takes and gives, found out in a child process; `Refused` if nothing.
+
+        A digest stands for the same bytes for ever, so each is verified once per process.
+        """
+        if digest not in self._verified:
+            self._verified[digest] = verify_model(self.artifact_path(digest), self._verify)
+        return self._verified[digest]

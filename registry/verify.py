@@ -19,6 +19,8 @@ from registry.signature import Signature
 from registry.verify_child import OUTPUT_MAX_BYTES
 
 _ROOT = Path(__file__).parents[1]
+_PATIENCE = 4
+"""How many times as long as its processor time a check may take: its priority is low."""
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -44,8 +46,9 @@ def verify_model(path: Path, limits: Verify) -> Signature:
                 stderr=complaints,
                 cwd="/",
                 env=_ENVIRONMENT,
-                timeout=limits.time_max_s,
-                start_new_session=True,
+                timeout=_PATIENCE * limits.time_max_s,
+                # Not a session of its own: the system would give it as much as all of the gateway.
+                process_group=0,
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:

@@ -7,12 +7,14 @@ act is one line of JSON on standard output: `{"signature": ...}` or `{"refused":
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from pathlib import Path
 
 from configs.errors import Refused
 from registry.complaints import plain
+from registry.gently import NICE
 
 OUTPUT_MAX_BYTES = 2**20
 """The most that the child can write."""
@@ -21,7 +23,11 @@ _SENTENCE_MAX = 600
 
 
 def main(arguments: list[str]) -> None:
-    """Limit this process, check the file, say what was found."""
+    """Limit this process, check the file, say what was found.
+
+    It has a low priority: whoever registers can wait, those who are served cannot.
+    """
+    os.nice(NICE)
     path, memory, seconds, size_max = Path(arguments[0]), *(int(word) for word in arguments[1:])
     _limit(memory, seconds)
     try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from configs.errors import ClientGone, InternalError, WeirError
+from configs.errors import InternalError, WeirError
 from registry.records import Role
 from serve.models.frames import Tensors
 from serve.protocol.asked import Asked
@@ -23,16 +23,16 @@ class Exchange:
     __slots__ = (
         "_answer",
         "_arm",
+        "_done",
         "_draw",
-        "_gone",
-        "_outputs",
+        "_error",
         "_request",
         "_shadow",
         "_started",
+        "_tell",
         "_trace",
         "_version",
         "prediction_id",
-        "role",
     )
 
     def __init__(
@@ -45,7 +45,6 @@ class Exchange:
         trace: Trace | None,
     ) -> None:
         self.prediction_id = prediction_id
-        self.role = role
         self._started = perf_counter()
         self._version = version
         self._shadow = shadow
@@ -53,44 +52,88 @@ class Exchange:
         self._arm: ArmRecorder = version.arm(role)
         self._trace = trace.routed(self._arm.origin, prediction_id) if trace is not None else None
         self._request: InferRequest | None = None
-        self._outputs: Tensors = ()
-        self._answer: asyncio.Future[Tensors] | None = None
-        self._gone = False
+        self._answer: Tensors = ()
+        self._error: WeirError | None = None
+        self._done = False
+        self._tell: Callable[[Exchange], None]
 
     @property
-    def version(self) -> int:
+    def version(self) -> str:
         """The number of the version that answers."""
-        return self._version.version.number
+        return self._arm.version
+
+    @property
+    def arm(self) -> str:
+        """The role in which it does."""
+        return self._arm.role
 
     @property
     def model(self) -> str:
         """The name of the model."""
-        return self._version.version.model
+        return self._arm.origin.model
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that the client gave its request."""
+        return self._request.id if self._request is not None else None
 
     def said(self) -> dict[str, str]:
         """Give the parameters of the answer: for clients that cannot see its headers."""
-        return {"weir_prediction_id": self.prediction_id, "weir_arm": self.role.value}
+        return {"weir_prediction_id": self.prediction_id, "weir_arm": self._arm.role}
 
-    async def run(self, asked: Asked, deadline: float) -> Sequence[OutputTensor]:
-        """Give the outputs that are wanted; `deadline` is a reading of the loop's clock.
+    def start(self, asked: Asked, deadline: float, tell: Callable[[Exchange], None]) -> None:
+        """Send the request to its version; `tell` is called once, when there is an outcome.
 
-        Raises `ClientGone` when the request is given up while it waits.
+        `deadline` is a reading of the loop's clock. What is wrong with the request is raised here.
         """
-        if self._gone:
-            raise ClientGone("the client left before its request was read")
         version = self._version
         request = version.contract.fit(asked)
-        wire = self._trace.wire if self._trace is not None else None
-        self._answer = version.batcher.submit(request.inputs, request.rows, deadline, wire)
-        self._outputs = await self._answer
         self._request = request
-        return version.contract.outputs(request, self._outputs)
+        self._tell = tell
+        wire = self._trace.wire if self._trace is not None else None
+        version.batcher.enqueue(self, request.inputs, request.rows, deadline, wire)
+
+    async def run(self, asked: Asked, deadline: float) -> Sequence[OutputTensor]:
+        """Send the request to its version, and wait for the outputs that are wanted."""
+        finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(_exchange: Exchange) -> None:
+            if not finished.done():
+                finished.set_result(None)
+
+        self.start(asked, deadline, told)
+        await finished
+        return self.outputs()
+
+    def outputs(self) -> Sequence[OutputTensor]:
+        """Give the outputs that are wanted, or raise why there are none."""
+        if self._error is not None:
+            raise self._error
+        if self._request is None:
+            raise InternalError("an exchange was asked for its outputs before it began")
+        return self._version.contract.outputs(self._request, self._answer)
 
     def give_up(self) -> None:
         """Stop to work on the request: nobody waits for its answer any more."""
-        self._gone = True
-        if self._answer is not None:
-            self._version.batcher.give_up(self._answer)
+        self._version.batcher.give_up(self)
+
+    # What the batcher calls
+
+    def done(self) -> bool:
+        """Whether there is an outcome."""
+        return self._done
+
+    def set_result(self, answer: Tensors, /) -> None:
+        """Take the model's answer."""
+        self._done = True
+        self._answer = answer
+        self._tell(self)
+
+    def set_exception(self, error: WeirError, /) -> None:
+        """Take the reason why there is no answer."""
+        self._done = True
+        self._error = error
+        self._tell(self)
 
     def answered(self, shadows: ShadowQueue) -> None:
         """Record an answer that has left, and offer the request to the shadow version."""
@@ -102,7 +145,7 @@ class Exchange:
             self._draw,
             self.prediction_id,
             request.rows,
-            (request.inputs, self._outputs),
+            (request.inputs, self._answer),
             request.groups,
         )
         if self._shadow is not None:

@@ -13,9 +13,11 @@ from monitors.telemetry import names
 from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
+from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
-from serve.models.link import Links
+from serve.models.links import Links
+from serve.models.membership import Membership
 from serve.prediction import PredictionIds
 from serve.protocol.contract import Contract
 from serve.protocol.paths import Pin
@@ -37,6 +39,7 @@ class Gateway:
     def __init__(self, settings: Settings, run_dir: Path, tracer: Tracer) -> None:
         self._settings = settings
         self._run_dir = run_dir
+        self._membership = Membership(settings.links, run_dir)
         self._loop = asyncio.get_running_loop()
         self._models: dict[str, ServedModel] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -204,6 +207,8 @@ class Gateway:
             version.number,
             folder(self._run_dir, version.model, version.number),
             batcher,
+            frames.longest(self._settings.limits.body_max_bytes),
+            self._membership.client_context,
         )
         contract = Contract(version.model, version.signature, version.card)
         return ServedVersion(

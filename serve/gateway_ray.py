@@ -72,7 +72,10 @@ class GatewayReplica:
         self._thread.submit(self._open(run_dir)).result()
         self._shipper = Shipper(
             self._gateway.recorder,
-            RayTransport(settings.recorder.blocks_in_flight),
+            RayTransport(
+                settings.recorder.blocks_in_flight,
+                settings.monitors.fold_share / settings.hosts.gateway_replicas,
+            ),
             self._name,
             settings.recorder.flush_s,
             self._gauges,
@@ -112,12 +115,14 @@ class GatewayReplica:
         self._gateway = Gateway(settings, run_dir, self._tracer)
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
+        edge = Edge(self._reception, settings.limits)
         self._listener = Listener(
-            Edge(self._reception, settings.limits),
+            edge,
             borrow(run_dir, HTTP_SOCKET),
             settings.limits,
             self._gateway.count_closed,
             server_context(settings.listen),
+            edge.desk,
         )
         self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)
         self._listening = False

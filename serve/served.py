@@ -13,7 +13,8 @@ from registry.records import Role, RoutedModel, Version
 from serve.admission.gate import Gate
 from serve.admission.limit import Bounds
 from serve.models.batcher import Batcher
-from serve.models.link import Links
+from serve.models.health import Reason
+from serve.models.links import Links
 from serve.protocol.contract import Contract
 from serve.protocol.describe import Durations, Statistics
 from serve.recorder.recorder import ArmRecorder, Recorder
@@ -42,8 +43,11 @@ class ServedVersion:
         self._arms: dict[Role, ArmRecorder] = {}
         self._series = (version.model, str(version.number))
         recorder.counts.add(names.VERSION_RETRIES, *self._series, by=0)
+        for reason in Reason:
+            recorder.counts.add(names.VERSION_EJECTIONS, *self._series, reason, by=0)
         batcher.on_batch = recorder.counts.histogram(names.BATCH_SIZE, *self._series).record
         batcher.on_retry = self._retried
+        links.on_ejected = self._ejected
         bounds = Bounds(limits.wait_target_s, limits.in_flight_max)
         self.gate = Gate(version.model, batcher, bounds, self._refused)
 
@@ -73,6 +77,9 @@ class ServedVersion:
 
     def _retried(self) -> None:
         self._recorder.counts.add(names.VERSION_RETRIES, *self._series)
+
+    def _ejected(self, reason: Reason) -> None:
+        self._recorder.counts.add(names.VERSION_EJECTIONS, *self._series, reason)
 
     def _refused(self) -> None:
         self._recorder.refused(self.version.model)

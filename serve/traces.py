@@ -21,7 +21,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from configs.errors import InternalError, WeirError
 from monitors.telemetry import names
-from serve.recorder.samples import DRAWS, Origin
+from serve.recorder.dial import DRAWS
+from serve.recorder.samples import Origin
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _SAMPLED_FLAG = 0x01

@@ -6,13 +6,14 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayError
 
 from configs.settings import Settings
-from monitors.blocks import SampleBlock, Snapshot
+from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
 from serve.control.service import ArmSignals
 from serve.node.logs import log_to
@@ -20,6 +21,12 @@ from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 
 if TYPE_CHECKING:
     from monitors.push import Push
+
+_LOOK_SHARE = 0.05
+"""The part of a core that looks at all signals may take: many features are looked at less often."""
+
+_LOOK_MAX_S = 5.0
+"""However many they are, signals are told this often, lest the observer seem to have gone."""
 
 _log = logging.getLogger("weir.watchers")
 
@@ -67,15 +74,21 @@ class ObserverActor:
         log_to(settings.data)
         self._lock = threading.Lock()
         self._observer = Observer(
-            settings.monitors, _describe, f"observer-{os.getpid()}", time.time
+            settings.monitors,
+            _describe,
+            f"observer-{os.getpid()}",
+            clock=time.time,
+            processor_time=time.thread_time,
         )
         self._every_s = settings.monitors.signals_s
         threading.Thread(target=self._tell, name="weir-signals", daemon=True).start()
 
-    def fold(self, block: SampleBlock) -> None:
-        """Take in a block."""
+    def fold(self, blocks: Sequence[SampleBlock]) -> Folded:
+        """Take in a shipment of blocks, and give what all folds have cost so far."""
         with self._lock:
-            self._observer.fold(block)
+            for block in blocks:
+                self._observer.fold(block)
+            return self._observer.folded
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
@@ -91,9 +104,12 @@ class ObserverActor:
 
     def _tell(self) -> None:
         pause = threading.Event()
-        while not pause.wait(self._every_s):
+        took_s = 0.0
+        while not pause.wait(max(self._every_s, min(took_s / _LOOK_SHARE, _LOOK_MAX_S))):
+            before = time.thread_time()
             with self._lock:
                 snapshot = self._observer.snapshot()
+            took_s = time.thread_time() - before
             try:
                 exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
                 exporter.fold.remote(snapshot)

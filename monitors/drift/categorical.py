@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from monitors.profile.bins import CategoryBins
 from monitors.profile.reference import CategoricalProfile
 from monitors.signal import Signal
-from monitors.stats.conformal import SKIP
 from monitors.stats.effects import Effect, share_change
-from monitors.stats.streams import Streams
+from monitors.stats.named import NamedStreams
+from monitors.stats.running import SKIP
 from monitors.stats.tilts import share_tilts
-from monitors.stats.uniforms import row_uniforms, stream_keys
 from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, distances
 
 
@@ -40,26 +39,26 @@ class CategoricalStream:
         hits = np.array([*profile.counts, profile.other, profile.unseen], dtype=np.int64)
         choosing = np.array(profile.choosing, dtype=np.float64)
         shares = (choosing + 0.5) / (choosing.sum() + 1)
-        self._streams = Streams(np.stack([hits.sum() - hits, hits], axis=1), share_tilts(shares))
-        self._keys = stream_keys(
-            f"{monitor.name}/{subject}/{number}" for number in range(len(hits))
+        self._numbers = np.arange(len(hits), dtype=np.int16)[:, None]
+        self._streams = NamedStreams(
+            [f"{monitor.name}/{subject}/{number}" for number in range(len(hits))],
+            np.stack([hits.sum() - hits, hits], axis=1),
+            lambda part: share_tilts(shares[part]),
         )
 
     def update(self, keys: NDArray[np.uint64], values: NDArray[Any]) -> None:
         """Take in the values of rows, by their keys."""
-        if not len(keys):
-            return
-        codes = self._bins.encode(values)[:, None]
-        is_category = (codes == np.arange(len(self._keys))).astype(np.int16)
-        self._streams.update(
-            np.where(codes == SKIP, np.int16(SKIP), is_category), row_uniforms(keys, self._keys)
-        )
+        codes = self._bins.encode(values)
+        is_category = (self._numbers == codes).astype(np.int16)
+        is_category[:, codes == SKIP] = SKIP
+        self._streams.update(keys, is_category)
 
     def signal(self) -> Signal:
         """The signal of this feature: the largest change of a category's share."""
         wealth = self._streams.log_wealth()
         together = float(wealth.max()) - log(len(wealth))
-        rows = int(self._streams.counts[0].sum())
+        counts = self._streams.counts
+        rows = int(counts[0].sum())
         since = self._streams.counts_since_change()
         reference = self._streams.reference
         changes = [
@@ -74,6 +73,6 @@ class CategoricalStream:
         signal = self._monitor.signal(self._subject, rows, together, effect)
         if signal.value is None:
             return signal
-        shown = distances(reference[:, 1], self._streams.counts[:, 1])
+        shown = distances(reference[:, 1], counts[:, 1])
         message = f"category {self._bins.names[number]}: {signal.message} ({shown})"
         return replace(signal, message=message)

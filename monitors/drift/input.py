@@ -7,12 +7,13 @@ from monitors.blocks import SampleBlock
 from monitors.drift import categorical, numeric
 from monitors.drift.categorical import CategoricalStream
 from monitors.drift.numeric import NumericStreams
-from monitors.profile.reading import as_floats, feature_values, watched
+from monitors.profile.columns import NumberColumns
+from monitors.profile.reading import feature_values, watched
 from monitors.profile.reference import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitors.signal import Signal
 from monitors.stats.uniforms import row_keys
 from monitors.verdicts import NO_REFERENCE, Monitor
-from registry.card import Card
+from registry.card import Card, Feature
 
 SHIFT_FLOOR = 0.125
 """In standard deviations: what moves 5 % of a normal distribution (total variation 0.05)."""
@@ -31,12 +32,11 @@ class InputDrift:
     """
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
-        self._card = card
         by_shift = Monitor("drift", "input_drift", SHIFT_FLOOR, settings)
         by_share = Monitor("drift", "input_drift", SHARE_FLOOR, settings)
         known = profile.features if profile else {}
         numerics: dict[str, NumericProfile] = {}
-        self._categoricals: dict[str, CategoricalStream] = {}
+        self._categoricals: list[tuple[Feature, CategoricalStream]] = []
         self._silent: list[Signal] = []
         for feature in watched(card):
             reference = known.get(feature.name)
@@ -44,22 +44,21 @@ class InputDrift:
                 numerics[feature.name] = reference
             elif isinstance(reference, CategoricalProfile) and categorical.ready(reference):
                 stream = CategoricalStream(feature.name, reference, by_share)
-                self._categoricals[feature.name] = stream
+                self._categoricals.append((feature, stream))
             else:
                 why = NO_REFERENCE if reference is None else TOO_FEW
                 self._silent.append(by_shift.silent(feature.name, why))
+        self._columns = NumberColumns([each for each in card.features if each.name in numerics])
         self._numerics = NumericStreams(numerics, by_shift)
 
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
-        values = feature_values(self._card, block.inputs)
         keys = row_keys(block.prediction_ids, block.row_numbers)
-        columns = [as_floats(values[name]) for name in self._numerics.names]
-        self._numerics.update(keys, columns)
-        for name, stream in self._categoricals.items():
-            stream.update(keys, values[name])
+        self._numerics.update(keys, self._columns.read(block.inputs, block.rows))
+        for feature, stream in self._categoricals:
+            stream.update(keys, feature_values(feature, block.inputs))
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal per watched feature."""
-        of_categories = [stream.signal() for stream in self._categoricals.values()]
+        of_categories = [stream.signal() for _, stream in self._categoricals]
         return (*self._numerics.signals(), *of_categories, *self._silent)

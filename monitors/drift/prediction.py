@@ -41,7 +41,7 @@ class PredictionDrift:
             return
         score = scores(self._card, block.outputs)
         if score is not None:
-            self._streams.update(row_keys(block.prediction_ids, block.row_numbers), [score])
+            self._streams.update(row_keys(block.prediction_ids, block.row_numbers), score[None])
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal about the score."""

@@ -14,12 +14,19 @@ Codes = NDArray[np.int16]
 
 
 def numeric_bins(edges: NDArray[np.float64], values: NDArray[np.float64]) -> Codes:
-    """Bin numbers of values, shape (rows,); -1 for NaN and infinities.
+    """Bin numbers of columns of values, (columns, rows); -1 for NaN and infinities.
 
-    Bins: 0 below the first edge, 1 exactly on it, i between edges i-2 and i-1, last above all.
+    `edges` (columns, at most 21) rise; a column with fewer ends in infinities. Bins: 0 below the
+    first edge, 1 exactly on it, i between edges i-2 and i-1, last above all.
     """
-    codes = np.searchsorted(edges, values, side="left") + 1 - (values < edges[0])
-    return np.where(np.isfinite(values), codes, -1).astype(np.int16)
+    # Comparing with every edge is quicker than a search, as no branch waits for the data.
+    below = np.zeros(values.shape, dtype=np.int8)
+    for edge in edges.T[:, :, None]:
+        below += values > edge
+    codes = below.astype(np.int16)
+    codes += values >= edges[:, :1]
+    codes[~np.isfinite(values)] = -1
+    return codes
 
 
 class CategoryBins:

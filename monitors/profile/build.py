@@ -128,7 +128,7 @@ def numeric_profile(values: NDArray[np.float64], chooses: Mask) -> NumericProfil
         # Quantiles that are values themselves: no rounding between two equal ones.
         at = np.linspace(0, 1, BINS + 1)
         edges = np.unique(np.quantile(choosing, at, method="inverted_cdf"))
-        codes = numeric_bins(edges, counted)
+        codes = numeric_bins(edges[None], counted[None])[0]
         counts = np.bincount(codes[codes >= 0], minlength=len(edges) + 2)
     missing = int(np.isnan(counted).sum())
     in_bins = int(counts.sum())

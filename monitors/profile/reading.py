@@ -38,19 +38,17 @@ def column_of(tensors: Tensors, name: str, column: int | None, what: str) -> NDA
     return flat[:, column or 0]
 
 
-def feature_values(card: Card, inputs: Tensors) -> dict[str, NDArray[Any]]:
-    """The watched features' values by name, each of shape (rows,), out of the model's inputs."""
-    return {
-        feature.name: column_of(inputs, feature.input, feature.column, f"feature '{feature.name}'")
-        for feature in watched(card)
-    }
+def feature_values(feature: Feature, inputs: Tensors) -> NDArray[Any]:
+    """The values of a feature, shape (rows,), out of the model's inputs."""
+    return column_of(inputs, feature.input, feature.column, f"feature '{feature.name}'")
 
 
 def as_floats(values: NDArray[Any]) -> Floats:
     """Numbers as 64-bit floats; what is not a number becomes NaN, which counts as missing."""
     if values.dtype.kind in "biuf":
         return values.astype(np.float64)
-    return np.array([_as_float(value) for value in values.tolist()], dtype=np.float64)
+    floats = [_as_float(value) for value in values.reshape(-1).tolist()]
+    return np.array(floats, dtype=np.float64).reshape(values.shape)
 
 
 def _as_float(value: object) -> float:

@@ -22,9 +22,12 @@ class Checkpoints:
         self._counts = {0: start}
 
     def add(self, block: int, counts: NDArray[np.int64]) -> None:
-        """Remember the counts at the end of `block` blocks, and forget what is not kept."""
+        """Remember the counts at the end of `block` blocks."""
         self._counts[block] = counts
-        for old in [old for old in self._counts if not kept(old, block)]:
+
+    def forget(self, now: int) -> None:
+        """Let go of what is no longer `kept` at block `now`."""
+        for old in [old for old in self._counts if not kept(old, now)]:
             del self._counts[old]
 
     def nearest(self, block: int) -> NDArray[np.int64]:

@@ -16,18 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Codes = NDArray[np.int16]
-"""Bin numbers, shape (rows, streams); -1 where a row has nothing to say about a stream."""
-
-SKIP = -1
-
-
-def counted(codes: Codes, bins: int) -> NDArray[np.int64]:
-    """How many rows fall into each bin of each stream, shape (streams, bins)."""
-    streams = codes.shape[1]
-    cells = codes.astype(np.int64) + 1 + np.arange(streams) * (bins + 1)
-    flat = np.bincount(cells.ravel(), minlength=streams * (bins + 1))
-    return flat.reshape(streams, bins + 1)[:, 1:]
+from monitors.stats.running import SKIP, Running
 
 
 class BinRanks:
@@ -39,22 +28,21 @@ class BinRanks:
     def __init__(self, reference: NDArray[np.int64]) -> None:
         self.counts = reference.astype(np.int64)
 
-    def p_values(self, codes: Codes, uniforms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The p-values of the rows, shape (rows, streams), NaN where skipped; takes the rows in.
-
-        Time and memory grow with rows squared: hand over a few dozen rows at a time.
-        """
+    def p_values(self, rows: Running, uniforms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The p-values of the rows, shape (streams, rows), NaN where skipped; takes the rows in."""
         streams, bins = self.counts.shape
-        present = codes != SKIP
-        lower = np.cumsum(self.counts, axis=1) - self.counts
-        at = (np.arange(streams), np.where(present, codes, 0))
-        # A skipped row gets a bin above all others, where it is below and equal to none.
-        mine = np.where(present, codes, bins).astype(np.int16)
-        earlier = np.tri(len(codes), k=-1, dtype=np.bool_)[:, :, None]
-        below = (lower[at] + ((mine[None] < mine[:, None]) & earlier).sum(axis=1)).astype(
-            np.float64
-        )
-        equal = self.counts[at] + ((mine[None] == mine[:, None]) & earlier).sum(axis=1) + 1
-        rows = self.counts.sum(axis=1) + np.cumsum(present, axis=0)
-        self.counts += counted(codes, bins)
-        return np.where(present, (below + uniforms * equal) / np.maximum(rows, 1), np.nan)
+        lower = np.zeros((streams, bins + 1))
+        np.cumsum(self.counts, axis=1, out=lower[:, 1:])
+        # Skipped rows look up a neighbour's count; their p-values are thrown away.
+        own = rows.codes + np.arange(0, lower.size, bins + 1)[:, None]
+        below = lower.reshape(-1).take(own)
+        below += rows.below()
+        equal = lower.reshape(-1).take(own + 1)
+        equal += rows.up_to()
+        equal -= below
+        p_values = uniforms * equal
+        p_values += below
+        p_values /= np.maximum(lower[:, -1:] + rows.present(), 1)
+        p_values[rows.codes == SKIP] = np.nan
+        self.counts += rows.counts([rows.codes.shape[1]])[0]
+        return p_values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,43 +65,52 @@ def bin_scores(reference: Counts) -> Floats:
     return scores
 
 
-def _moments(scores: Floats, counts: Counts) -> tuple[int, float, float, float]:
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Rows in scored bins: their number, and the mean, variance and fourth moment of the scores."""
+
+    rows: int
+    mean: float
+    variance: float
+    fourth: float
+
+
+def moments(scores: Floats, counts: Counts) -> Moments:
+    """The moments of counts in bins of the given scores; there must be rows."""
     rows = int(counts.sum())
     shares = counts / rows
     mean = float(shares @ scores)
-    centred = scores - mean
-    return rows, mean, float(shares @ centred**2), float(shares @ centred**4)
+    squares = (scores - mean) ** 2
+    return Moments(rows, mean, float(shares @ squares), float(shares @ squares**2))
 
 
-def location_shift(reference: Counts, live: Counts) -> Effect:
-    """Shift of the mean normal score in reference standard deviations; both need rows.
+def location_shift(reference: Moments, live: Moments) -> Effect:
+    """Shift of the mean normal score in reference standard deviations.
 
     Measured on bins, so that no single value can dominate. The variance of the live mean is
     taken as no smaller than the reference's, lest a few equal rows look certain.
     """
-    scores = bin_scores(reference)
-    m, mean0, var0, _ = _moments(scores, reference)
-    n, mean1, var1, _ = _moments(scores, live)
-    unit = np.sqrt(var0) if var0 > 0 else 1.0
-    half = float(Z95_ONE_SIDED * np.sqrt(max(var0, var1) / n + var0 / m) / unit)
-    value = float((mean1 - mean0) / unit)
+    unit = sqrt(reference.variance) if reference.variance > 0 else 1.0
+    variance = max(reference.variance, live.variance) / live.rows
+    half = Z95_ONE_SIDED * sqrt(variance + reference.variance / reference.rows) / unit
+    value = (live.mean - reference.mean) / unit
     return Effect("shift in standard deviations", value, value - half, value + half)
 
 
-def scale_change(reference: Counts, live: Counts) -> Effect:
+def scale_change(reference: Moments, live: Moments) -> Effect:
     """Relative change of the standard deviation of normal scores; 0 for a constant reference.
 
     Bounds by the delta method: var(s) = (fourth moment - s^4) / (4 n s^2).
     """
-    scores = bin_scores(reference)
-    m, _, var0, fourth0 = _moments(scores, reference)
-    n, _, var1, fourth1 = _moments(scores, live)
+    var0, var1 = reference.variance, live.variance
     if var0 <= 0:
         return Effect("relative change of spread", 0.0, 0.0, 0.0)
-    noise0 = (fourth0 - var0**2) / (4 * m * var0)
-    noise1 = max(fourth1 - var1**2, fourth0 - var0**2) / (4 * n * max(var1, var0))
-    half = float(Z95_ONE_SIDED * np.sqrt((noise0 + noise1) / var0))
-    value = float(np.sqrt(var1 / var0)) - 1
+    # Never below 0 but by rounding, where all rows lie equally far from the mean.
+    excess0, excess1 = max(reference.fourth - var0**2, 0.0), max(live.fourth - var1**2, 0.0)
+    noise0 = excess0 / (4 * reference.rows * var0)
+    noise1 = max(excess1, excess0) / (4 * live.rows * max(var1, var0))
+    half = Z95_ONE_SIDED * sqrt((noise0 + noise1) / var0)
+    value = sqrt(var1 / var0) - 1
     return Effect("relative change of spread", value, value - half, value + half)
 
 

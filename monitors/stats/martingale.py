@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 Floats = NDArray[np.float64]
 
@@ -42,26 +41,35 @@ class StartMixture:
         self._start = np.zeros(shape, dtype=np.int64)
         self._unspent = 1.0
 
-    def update(self, log_e: Floats) -> None:
-        """Take in the log e-values of some blocks, shape (blocks, streams, bets)."""
-        weights = start_weights(self.blocks, len(log_e))
-        total = log_e.sum(axis=0)
-        before = np.cumsum(log_e, axis=0) - log_e
-        entries = np.log(weights)[:, None, None] - before
-        joined = np.logaddexp(self._log_wealth, logsumexp(entries, axis=0))
-        self._log_wealth = total + joined
-        newest = entries.argmax(axis=0)
-        best_entry = np.take_along_axis(entries, newest[None], axis=0)[0]
+    def update(self, won: Floats) -> None:
+        """Take in some blocks: the logarithm of what each bet has won by the end of each of them.
+
+        Shape (streams, bets, blocks): the running sums, from the first of these blocks on, of the
+        logarithms of the blocks' e-values.
+        """
+        weights = start_weights(self.blocks, won.shape[2])
+        log_starts = np.log(weights)
+        total = won[:, :, -1]
+        # A bet that begins at a block has yet to win `total` less what was won before it.
+        entries = np.empty_like(won)
+        entries[:, :, 0] = log_starts[0]
+        np.subtract(log_starts[1:], won[:, :, :-1], out=entries[:, :, 1:])
+        newest = entries.argmax(axis=2)
+        best_entry = np.take_along_axis(entries, newest[:, :, None], axis=2)[:, :, 0]
+        highest = np.maximum(best_entry, self._log_wealth)
+        entries -= highest[:, :, None]
+        joined = np.exp(entries, out=entries).sum(axis=2) + np.exp(self._log_wealth - highest)
+        self._log_wealth = total + highest + np.log(joined)
         better = best_entry > self._best
         self._start = np.where(better, self.blocks + newest, self._start)
         self._best = total + np.where(better, best_entry, self._best)
         self._unspent -= float(weights.sum())
-        self.blocks += len(log_e)
+        self.blocks += won.shape[2]
 
     def log_wealth(self) -> Floats:
         """The natural logarithm of each stream's e-value, shape (streams,); 0 at the beginning."""
-        spent = logsumexp(self._log_wealth + self._log_weights, axis=1)
-        return np.logaddexp(spent, np.log(max(self._unspent, 1e-300)))
+        spent = np.logaddexp.reduce(self._log_wealth + self._log_weights, axis=1)
+        return np.asarray(np.logaddexp(spent, np.log(max(self._unspent, 1e-300))))
 
     def likely_starts(self) -> NDArray[np.int64]:
         """The block at which the most successful bet of each stream began, shape (streams,)."""

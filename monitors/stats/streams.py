@@ -6,15 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.stats.checkpoints import Checkpoints, kept
-from monitors.stats.conformal import BinRanks, Codes, counted
+from monitors.stats.conformal import BinRanks
 from monitors.stats.martingale import StartMixture
+from monitors.stats.running import ROWS_MAX, Codes, Running
 from monitors.stats.tilts import Tilts
 
 BLOCK_ROWS = 10
 """Rows of one betting block. Rows are cut by their place in the stream, not by how they came,
 so that the result does not depend on how the stream was split on its way."""
 
+_ROWS_AT_ONCE = 250
+_CELLS_AT_ONCE = 32_000
+"""So many rows of so many streams are worked on together: few calls, and all in the cache."""
+
 _CHANGE_EVIDENCE = np.log(10.0)
+
+
+def rows_at_once(streams: int) -> int:
+    """How many rows of so many streams to work on together; any other number gives the same."""
+    return min(max(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(streams, 1)), ROWS_MAX)
 
 
 class Streams:
@@ -27,36 +37,45 @@ class Streams:
     def __init__(self, reference: NDArray[np.int64], tilts: Tilts) -> None:
         streams = len(reference)
         self.reference = reference.astype(np.int64)
-        self.counts = np.zeros_like(self.reference)
         self._ranks = BinRanks(reference)
         self._tilts = tilts
         self._mixture = StartMixture(streams, tilts.weights)
-        self._history = Checkpoints(self.counts)
-        self._partial = np.zeros((streams, tilts.coefficients.shape[1]))
+        self._history = Checkpoints(np.zeros_like(self.reference))
+        self._partial = np.zeros((streams, tilts.coefficients.shape[2]))
         self._filled = 0
-        # Any size gives the same result; this one keeps the pairwise comparisons cheap.
-        self._step = BLOCK_ROWS * max(6, min(20, 200 // max(streams, 1)))
 
     def update(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
-        """Take in rows, both arguments of shape (rows, streams)."""
-        for at in range(0, len(codes), self._step):
-            self._take(codes[at : at + self._step], uniforms[at : at + self._step])
+        """Take in rows, both arguments of shape (streams, rows)."""
+        step = rows_at_once(len(codes))
+        for at in range(0, codes.shape[1], step):
+            self._take(codes[:, at : at + step], uniforms[:, at : at + step])
 
     def _take(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
-        statistics = self._tilts.statistics(self._ranks.p_values(codes, uniforms))
-        ends = np.arange(BLOCK_ROWS - self._filled, len(codes) + 1, BLOCK_ROWS)
-        sums = np.add.reduceat(statistics, np.r_[0, ends[ends < len(codes)]], axis=0)
-        sums[0] += self._partial
-        self._filled = (self._filled + len(codes)) % BLOCK_ROWS
-        self._partial = sums[-1] if self._filled else np.zeros_like(self._partial)
-        first = self._mixture.blocks
-        if len(ends):
-            self._mixture.update(self._tilts.log_e_values(sums[: len(ends)]))
-        bins = self.counts.shape[1]
-        for number, end in enumerate(ends, start=first + 1):
-            if kept(number, self._mixture.blocks):
-                self._history.add(number, self.counts + counted(codes[:end], bins))
-        self.counts = self.counts + counted(codes, bins)
+        before = self.counts
+        running = Running(codes, before.shape[1])
+        p_values = self._ranks.p_values(running, uniforms)
+        rows = codes.shape[1]
+        ends = range(BLOCK_ROWS - self._filled, rows + 1, BLOCK_ROWS)
+        starts = [0, *(end for end in ends if end < rows)]
+        sums = self._tilts.sums(p_values, np.array(starts))
+        sums[:, :, 0] += self._partial
+        self._filled = (self._filled + rows) % BLOCK_ROWS
+        self._partial = sums[:, :, -1].copy() if self._filled else np.zeros_like(self._partial)
+        first = self._mixture.blocks + 1
+        if ends:
+            # Linear in the sums: what running sums give is what each bet has won by then.
+            won = self._tilts.log_e_values(np.cumsum(sums[:, :, : len(ends)], axis=2))
+            self._mixture.update(won)
+        now = self._mixture.blocks
+        self._history.forget(now)
+        held = {block: end for block, end in enumerate(ends, start=first) if kept(block, now)}
+        for block, counts in zip(held, running.counts(list(held.values())), strict=True):
+            self._history.add(block, before + counts)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Counts of live rows, shape (streams, bins)."""
+        return self._ranks.counts - self.reference
 
     def log_wealth(self) -> NDArray[np.float64]:
         """The natural logarithm of each stream's e-value, shape (streams,)."""
@@ -69,5 +88,8 @@ class Streams:
         """
         changed = self.log_wealth() >= _CHANGE_EVIDENCE
         starts = np.where(changed, self._mixture.likely_starts(), 0)
-        before = [self._history.nearest(int(start))[at] for at, start in enumerate(starts)]
-        return np.asarray(self.counts - np.array(before), dtype=np.int64)
+        since = self.counts
+        for start in np.unique(starts).tolist():
+            here = starts == start
+            since[here] -= self._history.nearest(start)[here]
+        return since

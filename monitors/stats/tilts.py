@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
+Starts = NDArray[np.intp]
 
 LOCATIONS = np.array([-1.4, -0.7, -0.35, -0.18, 0.18, 0.35, 0.7, 1.4])
 SCALES = np.array([0.6, 1.6])
@@ -26,17 +28,18 @@ WIDTHS = np.array([0.001, 0.003, 0.01, 0.03])
 class Tilts:
     """A family of bets on streams of p-values.
 
-    `statistics` maps p-values (rows, streams) to what is summed, (rows, streams, sums), zero for
-    NaN; `coefficients` has shape (streams or 1, sums, bets); `weights` (bets,) sum to one.
+    `sums` adds up p-values (streams, rows) over the blocks that begin at the given rows, into
+    shape (streams, sums, blocks); NaN adds nothing, and a block has 255 rows at most.
+    `coefficients` has shape (streams or 1, bets, sums); `weights` (bets,) sum to one.
     """
 
-    statistics: Callable[[Floats], Floats]
+    sums: Callable[[Floats, Starts], Floats]
     coefficients: Floats
     weights: Floats
 
     def log_e_values(self, sums: Floats) -> Floats:
-        """Natural logarithms of the e-values of sums (..., streams, sums): (..., streams, bets)."""
-        return np.asarray((sums[..., None, :] @ self.coefficients)[..., 0, :], dtype=np.float64)
+        """Natural logarithms of the e-values of sums, shape (streams, bets, blocks)."""
+        return np.asarray(self.coefficients @ sums, dtype=np.float64)
 
 
 def normal_tilts() -> Tilts:
@@ -46,19 +49,24 @@ def normal_tilts() -> Tilts:
     Each has mean one when the p-value is uniform, as both are ratios of densities.
     """
     zero_l, zero_s = np.zeros_like(LOCATIONS), np.zeros_like(SCALES)
-    location = np.stack([-(LOCATIONS**2) / 2, LOCATIONS, zero_l])
-    scale = np.stack([-np.log(SCALES), zero_s, (1 - SCALES**-2) / 2])
+    location = np.stack([-(LOCATIONS**2) / 2, LOCATIONS, zero_l], axis=1)
+    scale = np.stack([-np.log(SCALES), zero_s, (1 - SCALES**-2) / 2], axis=1)
     weights = np.r_[
         np.full(len(LOCATIONS), 0.8 / len(LOCATIONS)), np.full(len(SCALES), 0.2 / len(SCALES))
     ]
-    return Tilts(_normal_scores, np.hstack([location, scale])[None], weights)
+    return Tilts(_score_sums, np.vstack([location, scale])[None], weights)
 
 
-def _normal_scores(p: Floats) -> Floats:
+def _score_sums(p: Floats, starts: Starts) -> Floats:
+    """Rows, their normal scores, and the squares of these."""
     seen = ~np.isnan(p)
     # Ranks among many rows may round to 0 or 1, whose scores would be infinite.
-    z = ndtri(np.clip(np.where(seen, p, 0.5), 1e-15, 1 - 1e-15))
-    return np.stack([seen.astype(np.float64), z, z * z], axis=-1)
+    z = ndtri(p.clip(1e-15, 1 - 1e-15))
+    z[~seen] = 0.0
+    sums = np.empty((len(p), 3, len(starts)))
+    for at, each in enumerate((seen.astype(np.float64), z, z * z)):
+        np.add.reduceat(each, starts, axis=1, out=sums[:, at])
+    return sums
 
 
 def share_tilts(shares: Floats) -> Tilts:
@@ -70,16 +78,25 @@ def share_tilts(shares: Floats) -> Tilts:
     top, one for each of `WIDTHS`.
     """
     tops = np.maximum(shares[:, None], np.r_[0.0, WIDTHS])
-
-    def statistics(p: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):
-            hits = p[..., None] > 1 - tops
-        return np.concatenate([~np.isnan(p)[..., None], hits], axis=-1).astype(np.float64)
-
     top = np.r_[np.zeros(len(RATIOS), dtype=int), np.repeat(np.arange(len(WIDTHS)) + 1, 2)]
     ratio = np.r_[RATIOS, np.tile(WIDE_RATIOS, len(WIDTHS))]
     bets = len(ratio)
-    coefficients = np.zeros((len(shares), 1 + tops.shape[1], bets))
-    coefficients[:, 0] = -np.log1p((ratio - 1) * tops[:, top])
-    coefficients[:, 1 + top, np.arange(bets)] = np.log(ratio)
-    return Tilts(statistics, coefficients, np.full(bets, 1 / bets))
+    coefficients = np.zeros((len(shares), bets, 1 + tops.shape[1]))
+    coefficients[:, :, 0] = -np.log1p((ratio - 1) * tops[:, top])
+    coefficients[:, np.arange(bets), 1 + top] = np.log(ratio)
+    return Tilts(partial(_hit_sums, 1 - tops), coefficients, np.full(bets, 1 / bets))
+
+
+def _hit_sums(floors: Floats, p: Floats, starts: Starts) -> Floats:
+    """Rows, and those of them that lie in each of the tops, above `floors` (streams, tops).
+
+    The hits of a row stand side by side in a 64-bit word, so that one addition counts them all.
+    """
+    sums = 1 + floors.shape[1]
+    hits = np.zeros((*p.shape, 8), dtype=np.bool_)
+    np.greater_equal(p, 0, out=hits[:, :, 0])
+    for at in range(1, sums):
+        np.greater(p, floors[:, at - 1, None], out=hits[:, :, at])
+    words = np.add.reduceat(hits.view(np.uint64)[:, :, 0], starts, axis=1)
+    counts = words.view(np.uint8).reshape(*words.shape, 8)[:, :, :sums]
+    return np.asarray(counts.swapaxes(1, 2), dtype=np.float64)

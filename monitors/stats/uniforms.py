@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 def mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Scatter 64-bit words so that near ones end up unrelated (SplitMix64, Steele et al. 2014)."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    words ^= words >> np.uint64(30)
+    words *= np.uint64(0xBF58476D1CE4E5B9)
+    words ^= words >> np.uint64(27)
+    words *= np.uint64(0x94D049BB133111EB)
+    words ^= words >> np.uint64(31)
+    return words
 
 
 def unit_interval(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Turn scattered words into numbers strictly between 0 and 1."""
-    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    numbers = (words >> np.uint64(12)).astype(np.float64)
+    numbers += 0.5
+    numbers *= 2.0**-52
+    return numbers
 
 
 def row_keys(
@@ -40,5 +46,5 @@ def stream_keys(names: Iterable[str]) -> NDArray[np.uint64]:
 
 
 def row_uniforms(keys: NDArray[np.uint64], streams: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Independent uniform numbers, shape (rows, streams), for the rows' keys."""
-    return unit_interval(mixed(keys[:, None] ^ mixed(streams)[None, :]))
+    """Independent uniform numbers, shape (streams, rows), for the rows' keys."""
+    return unit_interval(mixed(keys[None, :] ^ mixed(streams)[:, None]))

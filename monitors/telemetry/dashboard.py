@@ -214,6 +214,7 @@ def _versions() -> tuple[Panel, ...]:
             (Query(f"{rows} / {batches}", legend(*_VERSIONS)),),
         ),
         _rate("Retries", names.VERSION_RETRIES, _VERSIONS, "ops", _MODEL),
+        _rate("Ejections", names.VERSION_EJECTIONS, (*_VERSIONS, names.REASON), "ops", _MODEL),
     )
 
 

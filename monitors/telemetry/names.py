@@ -219,6 +219,13 @@ VERSION_RETRIES = Metric(
     _VERSION_OF,
     "Batches that were sent once more because the link to the version was lost.",
 )
+VERSION_EJECTIONS = Metric(
+    "weir.version.ejections",
+    Kind.COUNTER,
+    "{ejection}",
+    (*_VERSION_OF, REASON),
+    "Times that a replica of the version was made to rest: hung, lost, rubbish, failing or slow.",
+)
 VERSION_READY = Metric(
     "weir.version.ready",
     Kind.GAUGE,
@@ -364,6 +371,7 @@ METRICS: dict[str, Metric] = {
         REQUESTS_SHED,
         REQUESTS_LIMIT,
         VERSION_RETRIES,
+        VERSION_EJECTIONS,
         VERSION_READY,
         SHELF_MODELS,
         SHELF_MEMORY,

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from configs.errors import StartError
 from configs.settings import Settings
+from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.replicas import Replicas, VersionKey
+from serve.models.addresses import announce, folder
+from serve.models.certificates import Certificate
+from serve.models.membership import Membership
+from serve.models.providers import chosen
 from serve.node.holder import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
@@ -55,13 +60,17 @@ class ControlActor:
             tls=server_context(settings.listen),
         )
         self._data = settings.data
+        self._run_dir = run_dir
+        self._membership = Membership(settings.links, run_dir)
+        self._hosts = settings.hosts
         self._opening: asyncio.Task[None] | None = None
         self._rehousing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen on the control port and bring up everything that routes name, once.
 
-        `StartError` when callers must show keys and nobody could make any.
+        `StartError` when callers must show keys and nobody could make any, `Refused` when models
+        are to run where this machine has no means to.
         """
         # Asked here only: an actor that comes back must serve, whoever's key has expired meanwhile.
         if self._door.required and not has_admin(self._registry.keys(), time.time()):
@@ -69,6 +78,8 @@ class ControlActor:
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
             )
+        if self._hosts.providers != ("cpu",):
+            await asyncio.to_thread(chosen, self._hosts)
         await asyncio.shield(self._opened())
 
     async def ask(
@@ -89,6 +100,18 @@ class ControlActor:
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
+
+    async def announced(self, model: str, version: int, host: str, port: int) -> None:
+        """Hear from a host on another node where it listens; gateway replicas find it from now."""
+        announce(folder(self._run_dir, model, version), host, port)
+
+    async def certificate(self) -> Certificate:
+        """Give what a host on another node shows gateway replicas, and they it."""
+        return await asyncio.to_thread(self._membership.certificate)
+
+    async def artifact(self, digest: str) -> bytes:
+        """Give a model's bytes to a host on another node."""
+        return await asyncio.to_thread(Artifacts(self._data / "artifacts").read, digest)
 
     async def load(self, model: str, actor: str) -> Route:
         """Serve a model for a client of the inference port."""

@@ -22,7 +22,8 @@ from serve.control.replicas import VersionKey
 from serve.control.service import Process, VersionStatus
 from serve.control.shelves import Shelves
 from serve.models import host_ray, shelf_ray
-from serve.models.addresses import addresses, folder, host_pid
+from serve.models.addresses import folder, host_pid, sockets
+from serve.models.away_ray import node
 from serve.node.names import (
     EXPORTER,
     NAMESPACE,
@@ -145,7 +146,7 @@ class RayFleet:
     async def _start_own(self, version: Version) -> None:
         """Put new replicas of a version in a host of its own, also in the place of present ones."""
         async with self._configuring:
-            application = host_ray.application(self._settings, self._run_dir, version)
+            application = host_ray.application(self._settings, self._run_dir, version, node())
         name = version_app(version.model, version.number)
         await self._run_or_refuse(application, name, f"{version.model} {version.number}")
 
@@ -171,8 +172,8 @@ class RayFleet:
             except (RayError, ValueError):  # It starts only now, or anew: it is not running.
                 continue
         for key in await self.places():
-            sockets = addresses(folder(self._run_dir, *key))
-            found += [Process("version", host_pid(socket), *key) for socket in sockets]
+            local = sockets(folder(self._run_dir, *key))
+            found += [Process("version", host_pid(socket), *key) for socket in local]
         return tuple(found)
 
     async def _run_or_refuse(

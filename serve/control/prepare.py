@@ -95,7 +95,7 @@ def _npz_names(path: Path) -> tuple[str, ...]:
 
 def _model(path: Path, signature: Signature) -> Model:
     """The model as a function of its input tensors by name."""
-    session = Session(path.read_bytes(), signature, threads=1)
+    session = Session(path, signature, threads=1)
     outputs = [spec.name for spec in signature.outputs]
 
     def score(tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,9 +1,9 @@
-"""Reads the bodies of requests, never more of them than is allowed."""
+"""The bodies of requests, never more of them than is allowed."""
 
 from __future__ import annotations
 
 from configs.errors import ClientGone, Overloaded, TooLarge
-from serve.edge.asgi import Message, Receive
+from serve.edge.asgi import Receive
 from serve.edge.compression import Inflater
 
 
@@ -11,54 +11,75 @@ class Bodies:
     """All bodies that are being read: each of at most `each_max`, of at most `all_max` together."""
 
     def __init__(self, each_max: int, all_max: int) -> None:
-        self._each_max = each_max
-        self._left = all_max
+        self.each_max = each_max
+        self.left = all_max
+
+    def check(self, length: int | None) -> None:
+        """Refuse a body that announces a `length` above the limit: `TooLarge`."""
+        if length is not None and length > self.each_max:
+            raise TooLarge(f"the body has {length} bytes, {self.each_max} are allowed")
 
     async def read(self, receive: Receive, length: int | None, encoding: bytes | None) -> bytes:
-        """Give a whole body, inflated if it is encoded; its bytes count before and after.
-
-        Raises `TooLarge`, `Overloaded` when there is no room for it among the others, and
-        `ClientGone`.
-        """
-        limit = self._each_max
-        if length is not None and length > limit:
-            raise TooLarge(f"the body has {length} bytes, {limit} are allowed")
-        message = await receive()
-        part = _part(message)
-        if encoding is None and not message.get("more_body", False) and len(part) <= limit:
-            return part
-        return await self._read_on(receive, message, encoding)
-
-    async def _read_on(self, receive: Receive, message: Message, encoding: bytes | None) -> bytes:
-        """Read what does not come in one piece, or has to be inflated."""
-        inflater = Inflater(encoding, self._each_max) if encoding is not None else None
-        body = bytearray()
-        size = taken = 0
+        """Give a whole body of an ASGI request; `ClientGone` if it is cut off."""
+        self.check(length)
+        body = Body(self, encoding)
         try:
             while True:
-                part = _part(message)
-                size += len(part)
-                if size > self._each_max:
-                    raise TooLarge(
-                        f"the body is larger than the {self._each_max} bytes that are allowed"
-                    )
-                body += part if inflater is None else inflater.feed(part)
-                self._left -= len(body) - taken
-                taken = len(body)
-                if self._left < 0:
-                    raise Overloaded("too many large bodies are being read already; try again")
-                if not message.get("more_body", False):
-                    break
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone("the client left before its request was complete")
+                body.take(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return body.whole()
         finally:
-            self._left += taken
-        if inflater is not None:
-            inflater.close()
-        return bytes(body)
+            body.release()
 
 
-def _part(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ClientGone("the client left before its request was complete")
-    part: bytes = message.get("body", b"")
-    return part
+class Body:
+    """One body that arrives in parts, inflated if it is encoded.
+
+    Its bytes count before and after. `TooLarge`, or `Overloaded` when there is no room for it
+    among the others; `release` makes its room free.
+    """
+
+    __slots__ = ("_all", "_buffer", "_first", "_inflater", "_size", "_taken")
+
+    def __init__(self, bodies: Bodies, encoding: bytes | None) -> None:
+        self._all = bodies
+        self._inflater = Inflater(encoding, bodies.each_max) if encoding is not None else None
+        self._first: bytes | None = None
+        self._buffer: bytearray | None = None
+        self._size = self._taken = 0
+
+    def take(self, part: bytes) -> None:
+        """Take in a part."""
+        bodies = self._all
+        self._size += len(part)
+        if self._size > bodies.each_max:
+            raise TooLarge(f"the body is larger than the {bodies.each_max} bytes that are allowed")
+        if self._inflater is not None:
+            part = self._inflater.feed(part)
+        self._taken += len(part)
+        bodies.left -= len(part)
+        if bodies.left < 0:
+            raise Overloaded("too many large bodies are being read already; try again")
+        if self._buffer is not None:
+            self._buffer += part
+        elif self._first is None:
+            self._first = part
+        else:
+            self._buffer = bytearray(self._first)
+            self._buffer += part
+
+    def whole(self) -> bytes:
+        """Give all that was taken in."""
+        if self._inflater is not None:
+            self._inflater.close()
+        if self._buffer is not None:
+            return bytes(self._buffer)
+        return self._first or b""
+
+    def release(self) -> None:
+        """Let others have the room."""
+        self._all.left += self._taken
+        self._taken = 0

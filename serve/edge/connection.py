@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from typing import Any, Protocol, cast
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from configs.errors import BadInput, Overloaded, TooLarge, WeirError
-from serve.edge.errors import render
-from serve.edge.gone import CONNECTION
+from serve.edge.cycle import Cycle, Desk
+from serve.edge.errors import fields, render
 from serve.edge.one_write import OneWriteTransport
 from serve.edge.pace import Taking
 
@@ -27,6 +27,10 @@ PIPELINE_MAX = 128
 _FIELD_BYTES = 32
 """What each header field counts besides its name and value, for the room it takes here."""
 _DISCARD_MAX_BYTES = 2**20
+_COPIED_BYTES = 2**16
+"""Up to here, head and body are joined for one write."""
+_HEAD_END = b"\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n\r\n"
 
 
@@ -38,6 +42,9 @@ class Keeper(Protocol):
 
     def gone(self, connection: Connection) -> None:
         """Forget a connection."""
+
+    def common(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Give the header fields that all answers have."""
 
     def count(self, reason: str) -> None:
         """Count a connection that is broken off."""
@@ -57,9 +64,10 @@ class Connection(HttpToolsProtocol):
 
     transport: OneWriteTransport  # type: ignore[assignment]
 
-    def __init__(self, keeper: Keeper, **uvicorn: Any) -> None:
+    def __init__(self, keeper: Keeper, desk: Desk | None, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._keeper = keeper
+        self._desk = desk
         self._now = self.loop.time
         self.arriving_since: float | None = None
         self.idle_since: float | None = None
@@ -75,7 +83,7 @@ class Connection(HttpToolsProtocol):
         self._refusal: WeirError = BadInput("this is not valid HTTP/1.1")
         self._last_words: bytes | None = None
         self._left = False
-        self._gone: Callable[[], object] | None = None
+        self._current: Cycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or answer `503` at once when there are too many connections."""
@@ -87,27 +95,33 @@ class Connection(HttpToolsProtocol):
         self._arrives()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits for an answer to a client that has left."""
+        """Give up what is asked here: nobody waits for it any more."""
         self._left = True
         self._keeper.gone(self)
+        current, self._current = self._current, None
+        if isinstance(self.cycle, Cycle):
+            self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
-        if self._gone is not None:
-            call, self._gone = self._gone, None
-            call()
+        for cycle in (current, *(cycle for cycle, _ in self.pipeline)):
+            if isinstance(cycle, Cycle):
+                cycle.left()
+        self.pipeline.clear()
 
-    def when_gone(self, call: Callable[[], object]) -> None:
-        """Call once if the client leaves before its answer is complete."""
-        if self._left:
-            call()
-        else:
-            self._gone = call
+    def resume_writing(self) -> None:
+        """Go on with what waited until the client took an answer."""
+        super().resume_writing()
+        if self._current is not None and self._current.response_started:
+            self._complete(self._current)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or drop it when it comes too late."""
         if self.transport.lingering or self._last_words is not None:
             self._discard(data)
             return
-        if self.arriving_since is None:
+        begins = self.arriving_since is None
+        if begins:
+            if self._desk is not None and self._serve_known(self._desk, data):
+                return
             self._arrives()
         self.received += len(data)
         try:
@@ -118,6 +132,9 @@ class Connection(HttpToolsProtocol):
             self._stay_with_http(data[upgrade.args[0] :])
         except (httptools.HttpParserError, _Refused):
             self.refuse(self._refusal, "malformed")
+        else:
+            if begins and self.arriving_since is None:
+                self._learn(data)
 
     def refuse(self, error: WeirError, reason: str) -> None:
         """End the connection with an error, after the answers to the requests before this one."""
@@ -128,9 +145,14 @@ class Connection(HttpToolsProtocol):
         if not self.in_head and self.pipeline:
             self.pipeline.popleft()  # The request at fault has not begun.
         elif not self.in_head:
-            cycle.disconnected = True
-            cycle.message_event.set()
-            if cycle.response_started:
+            started = cycle.response_started
+            if isinstance(cycle, Cycle):
+                self._current = None
+                cycle.left()
+            else:
+                cycle.disconnected = True
+                cycle.message_event.set()
+            if started:
                 self.transport.abort()
             else:
                 self._say(words)
@@ -147,7 +169,6 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         if self.arriving_since is None:
             self._arrives()
-        self.scope[CONNECTION] = self  # type: ignore[literal-required]
         self._head_bytes = self._hosts = self._chunks = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -174,12 +195,29 @@ class Connection(HttpToolsProtocol):
             self._stop(Overloaded(f"more than {PIPELINE_MAX} requests wait on one connection"))
         if self.parser.should_upgrade():
             return
-        super().on_headers_complete()
         self.in_head = False
-        self.headers = []  # Trailers must not become headers.
-        # Until the whole request has arrived, an answer ends the connection.
-        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
-        self.transport.unread = True
+        cycle = self._desk_cycle() if self._desk is not None else None
+        if cycle is None:
+            super().on_headers_complete()
+            self._hold()
+            return
+        before: Any = self.cycle
+        self.cycle = cycle  # type: ignore[assignment]
+        self._hold()
+        if before is None or before.response_complete:
+            self._current = cycle
+            cycle.begin()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of a body."""
+        cycle: Any = self.cycle
+        if isinstance(cycle, Cycle):
+            cycle.take(body)
+        else:
+            super().on_body(body)
 
     def on_chunk_header(self) -> None:
         """Count a chunk: many small ones cost more than the bytes that they bring."""
@@ -191,28 +229,112 @@ class Connection(HttpToolsProtocol):
         """Note that the whole request has arrived."""
         if self.in_head:
             return  # It wants another protocol; it is parsed anew.
-        super().on_message_complete()
         if not self.cycle.response_started:
             self.cycle.keep_alive = self._keep_alive
             self.transport.unread = False
         self.arriving_since = None
         self.in_head = True
+        cycle: Any = self.cycle
+        if isinstance(cycle, Cycle):
+            cycle.arrived()
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""
         self.server_state.total_requests += 1
-        self._gone = None
         if self.transport.is_closing():
             if self.transport.lingering:
                 self.flow.resume_reading()
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start(*self.pipeline.pop())
         elif self._last_words is not None:
             self._say(self._last_words)
         else:
             self.idle_since = self._now()
+
+    # What a cycle of the desk calls
+
+    def ask_to_continue(self) -> None:
+        """Tell the client to send its body (RFC 9110, section 10.1.1)."""
+        self.transport.write(_CONTINUE)
+
+    def write_answer(self, cycle: Cycle, status: int, head: bytes, body: bytes) -> None:
+        """Write an answer, unless nobody waits for it, and go on with the next request."""
+        if cycle is not self._current:
+            return
+        words = [STATUS_LINE[status], self._keeper.common(self.server_state.default_headers), head]
+        words.append(b"\r\n" if cycle.keep_alive else _CLOSE)
+        if len(body) <= _COPIED_BYTES:
+            words.append(body)
+            self.transport.write_whole(b"".join(words))
+        else:
+            self.transport.write_whole(b"".join(words))
+            self.transport.write_whole(body)
+        if not self.flow.write_paused:
+            self._complete(cycle)
+
+    def _complete(self, cycle: Cycle) -> None:
+        cycle.response_complete = True
+        self._current = None
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _start(self, cycle: Any, app: Any) -> None:
+        """Begin with a request that waited for the one before it."""
+        if isinstance(cycle, Cycle):
+            self._current = cycle
+            self.loop.call_soon(cycle.begin)  # Not from within: they may be many.
+        else:
+            self._start_asgi_task(cycle, app)
+
+    def _desk_cycle(self) -> Cycle | None:
+        """Give a cycle for a request that the desk answers, None for one of the application."""
+        desk = self._desk
+        if desk is None:
+            return None
+        path = httptools.parse_url(self.url).path.decode("ascii")
+        head = desk.read(self.parser.get_method(), unquote(path), self.headers)
+        if head is None:
+            return None
+        cycle = Cycle(self, desk, head)
+        cycle.keep_alive = self.parser.get_http_version() != "1.0" and (
+            self.parser.should_keep_alive()
+        )
+        return cycle
+
+    def _hold(self) -> None:
+        """Have an answer end the connection, until the whole request has arrived."""
+        self.headers = []  # Trailers must not become headers.
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
+        self.transport.unread = True
+
+    def _serve_known(self, desk: Desk, data: bytes) -> bool:
+        """Answer without a parser a whole request whose head is known byte for byte."""
+        before: Any = self.cycle
+        if before is not None and not before.response_complete:
+            return False
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        head = desk.known(data[:end])
+        if head is None or head.length != len(data) - end:
+            return False
+        self.idle_since = None
+        cycle = self._current = Cycle(self, desk, head)
+        self.cycle = cycle  # type: ignore[assignment]
+        cycle.serve(data[end:])
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """Remember the head of what was one whole request, and nothing else, in one piece."""
+        cycle: Any = self.cycle
+        if self._desk is None or not isinstance(cycle, Cycle) or not self._keep_alive:
+            return
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        if cycle.head.length == len(data) - end and not cycle.head.expects:
+            self._desk.learn(data[:end], cycle.head)
 
     def _arrives(self) -> None:
         self.arriving_since = self._now()
@@ -263,5 +385,4 @@ class Connection(HttpToolsProtocol):
 
 def _answer(error: WeirError, more: list[tuple[bytes, bytes]] | None = None) -> bytes:
     status, headers, body = render(error, secrets.token_hex(16))
-    fields = [b"%s: %s\r\n" % field for field in (*(more or ()), *headers)]
-    return b"".join((STATUS_LINE[status], *fields, _CLOSE, body))
+    return b"".join((STATUS_LINE[status], fields([*(more or ()), *headers]), _CLOSE, body))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from configs.errors import TooSlow
 from configs.settings import Limits
 from serve.edge.connection import Connection
+from serve.edge.errors import fields
 from serve.edge.pace import Pace
 
 _LOOK_S = 1.0
@@ -32,6 +33,8 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
         self._open: set[Connection] = set()
         self._turned_away: set[Connection] = set()
+        self._common: list[tuple[bytes, bytes]] = []
+        self._common_fields = b""
         self.count = on_closed
 
     def __len__(self) -> int:
@@ -59,6 +62,12 @@ class Connections:
         else:
             connection.transport.abort()
         return False
+
+    def common(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Give the header fields that all answers have; the list is another one every second."""
+        if headers is not self._common:
+            self._common, self._common_fields = headers, fields(headers)
+        return self._common_fields
 
     def gone(self, connection: Connection) -> None:
         """Forget a connection."""

@@ -34,3 +34,8 @@ def render(error: WeirError, request_id: str) -> tuple[int, Headers, bytes]:
     headers = [JSON, (b"content-length", b"%d" % len(body))]
     headers += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
     return error.status, headers, body
+
+
+def fields(headers: Headers) -> bytes:
+    """Give header fields as they stand in the head of an answer."""
+    return b"".join([b"%b: %b\r\n" % field for field in headers])

@@ -180,12 +180,12 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         asked = grpc_request.read(message)
         exchange = self._reception.begin(visit, caller, asked, _CALL)
         outputs = await exchange.run(asked, visit.deadline)
-        version = str(exchange.version)
+        version = exchange.version
         context.set_trailing_metadata(
             (
                 ("weir-prediction-id", exchange.prediction_id),
                 ("weir-version", version),
-                ("weir-arm", exchange.role.value),
+                ("weir-arm", exchange.arm),
             )
         )
         return grpc_answer.write(exchange.model, version, asked.id, exchange.said(), outputs)

@@ -14,6 +14,7 @@ import uvicorn
 from configs.settings import Limits
 from serve.edge.connection import Connection
 from serve.edge.connections import Connections
+from serve.edge.cycle import Desk
 
 _KEEP_ALIVE_S = 75
 _CHECK_S = 0.02
@@ -22,7 +23,8 @@ _CHECK_S = 0.02
 class Listener:
     """Serves an ASGI application on a listening socket that somebody else holds, maybe by TLS.
 
-    `on_closed` is told why a connection was broken off, in the words of `Connections`.
+    What the `desk` takes does not come to the application. `on_closed` is told why a connection
+    was broken off, in the words of `Connections`.
     """
 
     def __init__(
@@ -32,11 +34,12 @@ class Listener:
         limits: Limits,
         on_closed: Callable[[str], None] = lambda _reason: None,
         tls: ssl.SSLContext | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self._connections = Connections(limits, _KEEP_ALIVE_S, on_closed)
         config = uvicorn.Config(
             application,
-            http=cast("type[asyncio.Protocol]", partial(Connection, self._connections)),
+            http=cast("type[asyncio.Protocol]", partial(Connection, self._connections, desk)),
             ws="none",
             lifespan="off",
             interface="asgi3",

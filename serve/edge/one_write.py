@@ -52,6 +52,11 @@ class OneWriteTransport:
         else:
             self._write(data)
 
+    def write_whole(self, data: bytes) -> None:
+        """Write what needs nothing behind it."""
+        self.written += len(data)
+        self._write(data)
+
     def close(self) -> None:
         """Write a head that still waits, and close when all is written."""
         if self._head:

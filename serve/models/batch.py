@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from time import perf_counter
-from typing import Protocol
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from configs.errors import WeirError
 from serve.models.frames import Tensors
@@ -15,7 +17,8 @@ from serve.models.frames import Tensors
 class Answer(Protocol):
     """**Protocol:** where the answer to a job goes, once; an `asyncio.Future` is one.
 
-    It is told from within the loop, and must neither raise nor wait.
+    It is told from within the loop, and must neither raise nor wait. If it raises all the same, the
+    loop's exception handler hears of it and the others of its batch are told.
     """
 
     def done(self) -> bool:
@@ -33,16 +36,15 @@ class Job:
     """One request's tensors on their way to a version, and where its answer goes.
 
     `deadline` is a reading of the loop's clock, `trace` the trace context of a request that is
-    traced, in the words of `serve.traces`, `size` about how many bytes the tensors have.
+    traced, in the words of `serve.traces`, `queued_at` a reading of the performance counter.
     """
 
     tensors: Tensors
     rows: int
     deadline: float
     answer: Answer
-    trace: str | None = None
-    size: int = 0
-    queued_at: float = field(default_factory=perf_counter)
+    trace: str | None
+    queued_at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -55,11 +57,11 @@ class Batch:
     left_at: float = 0.0
 
     def tensors(self) -> Tensors:
-        """Give the jobs' tensors, row under row."""
+        """Give the jobs' tensors, row under row; they have the same datatypes and inner shapes."""
         if len(self.jobs) == 1:
             return self.jobs[0].tensors
-        columns = zip(*(job.tensors for job in self.jobs), strict=True)
-        return tuple(np.concatenate(column) for column in columns)
+        columns = zip(*[job.tensors for job in self.jobs], strict=True)
+        return tuple([_stacked(column) for column in columns])
 
     @property
     def forsaken(self) -> bool:
@@ -68,24 +70,28 @@ class Batch:
 
     def traces(self) -> tuple[str, ...]:
         """Give the trace contexts of the jobs that are traced."""
-        return tuple(job.trace for job in self.jobs if job.trace is not None)
+        return tuple([job.trace for job in self.jobs if job.trace is not None])
 
     def resolve(self, answer: Tensors) -> None:
-        """Hand every job its own rows."""
+        """Hand every job its own rows: all there are if it is alone."""
         if len(self.jobs) == 1:
-            _settle(self.jobs[0], answer)
+            _give(self.jobs[0], answer)
             return
-        start = 0
-        for job in self.jobs:
-            end = start + job.rows
-            _settle(job, tuple(tensor[start:end] for tensor in answer))
-            start = end
+        for job, own in zip(self.jobs, self._parts(answer), strict=True):
+            _give(job, own)
 
     def reject(self, error: WeirError) -> None:
         """Tell every job why there is no answer."""
         for job in self.jobs:
-            if not job.answer.done():
-                job.answer.set_exception(error)
+            tell(job, error)
+
+    def _parts(self, answer: Tensors) -> Iterable[Tensors]:
+        """Cut an answer of `rows` rows; numpy makes the views quicker when all are of one size."""
+        jobs = self.jobs
+        each = jobs[0].rows
+        if answer and [job.rows for job in jobs].count(each) == len(jobs):
+            return zip(*[t.reshape(len(jobs), each, *t.shape[1:]) for t in answer], strict=True)
+        return _slices(jobs, answer)
 
 
 class Carrier(Protocol):
@@ -98,6 +104,44 @@ class Carrier(Protocol):
         """Give up the batch that is out: nobody waits for it any more."""
 
 
-def _settle(job: Job, answer: Tensors) -> None:
-    if not job.answer.done():
-        job.answer.set_result(answer)
+def _give(job: Job, own: Tensors) -> None:
+    try:
+        if not job.answer.done():
+            job.answer.set_result(own)
+    except Exception as mistake:  # noqa: BLE001 - a caller's mistake must not cost the others
+        _report(mistake)
+
+
+def tell(job: Job, error: WeirError) -> None:
+    """Tell a job why there is no answer, unless nobody waits for one."""
+    try:
+        if not job.answer.done():
+            job.answer.set_exception(error)
+    except Exception as mistake:  # noqa: BLE001 - a caller's mistake must not cost the others
+        _report(mistake)
+
+
+def _stacked(column: tuple[NDArray[Any], ...]) -> NDArray[Any]:
+    """Put tensors under one another; joining their bytes is two to four times as quick."""
+    first = column[0]
+    if first.dtype.kind == "O":  # Pointers are not to be copied like numbers.
+        return np.concatenate(column)
+    try:
+        joined = b"".join(cast("tuple[memoryview, ...]", column))
+    except TypeError:  # One of them is not packed.
+        return np.concatenate(column)
+    rows = sum([len(tensor) for tensor in column])
+    return np.frombuffer(joined, first.dtype).reshape(rows, *first.shape[1:])
+
+
+def _slices(jobs: list[Job], answer: Tensors) -> Iterable[Tensors]:
+    start = 0
+    for job in jobs:
+        end = start + job.rows
+        yield tuple([tensor[start:end] for tensor in answer])
+        start = end
+
+
+def _report(error: Exception) -> None:
+    context = {"message": "an answer could not be delivered", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -9,27 +9,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
-from numpy.typing import NDArray
-
-from configs.errors import (
-    ClientGone,
-    DeadlineExceeded,
-    ModelFailed,
-    Overloaded,
-    Unavailable,
-    WeirError,
-)
-from serve.models.batch import Answer, Batch, Carrier, Job
+from configs.errors import ClientGone, ModelFailed, Overloaded, Unavailable, WeirError
+from serve.models.away import Away
+from serve.models.batch import Answer, Batch, Carrier, Job, tell
+from serve.models.caps import Caps, Room
+from serve.models.curve import Curve
+from serve.models.expiry import Expiry
 from serve.models.frames import Tensors
-
-_GRACE_S = 0.5
-"""How long a batch may be out though nobody waits for it."""
+from serve.models.waiting import MAX_BYTES, Bucket, Waiting
 
 _MANY = 1 << 31
-_MAX_BYTES = 64 * 2**20
-"""How many bytes of tensors run together at most; copying them holds up everybody."""
 
 
 class Batcher:
@@ -44,26 +34,20 @@ class Batcher:
         self, *, batched: bool, max_rows: int, queue_max_rows: int, jobs_max: int = _MANY
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._batched = batched
-        self._max_rows = max_rows
         self._queue_max_rows = queue_max_rows
         self._jobs_max = jobs_max
-        self._waiting: deque[Job] = deque()
-        self._again: deque[Batch] = deque()
+        self._waiting = Waiting(batched=batched)
+        self._away = Away()
+        self._caps = Caps(max_rows)
+        self._expiry = Expiry(self._waiting, self._away)
         self._free: deque[Carrier] = deque()
-        self._out: dict[Batch, Carrier] = {}
         self._pumping = False
-        self._sweep: asyncio.TimerHandle | None = None
-        self._tidying = False
-        self._forsaking: asyncio.TimerHandle | None = None
-        self._rows_waiting = 0
-        self._jobs_out = 0
+        self._closed: WeirError | None = None
         self.jobs_ran = 0
         self.rows_ran = 0
         self.batches_ran = 0
         self.seconds_queued = 0.0
         self.seconds_ran = 0.0
-        self._closed: WeirError | None = None
         self.on_batch: Callable[[int], None] = _ignore
         self.on_retry: Callable[[], None] = _nothing
         self.on_ran: Callable[[int, float], None] = _disregard
@@ -71,17 +55,21 @@ class Batcher:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is out."""
-        return not (self._waiting or self._again or self._out)
+        return not (self._waiting.jobs or self._away)
 
     @property
     def in_flight(self) -> int:
         """How many jobs wait or are out."""
-        return len(self._waiting) + len(self._again) + self._jobs_out
+        return self._waiting.jobs + self._away.jobs
 
     @property
     def carriers(self) -> int:
         """How many batches can be out at once."""
-        return len(self._free) + len(self._out)
+        return len(self._free) + len(self._away.out)
+
+    def learn(self, curve: Curve) -> None:
+        """Take in how long the version's runs take, as a replica of it has measured."""
+        self._caps.learn(curve)
 
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
@@ -97,18 +85,16 @@ class Batcher:
         """Queue a request; `Unavailable` at once when too much waits or is out already."""
         if self._closed is not None:
             raise type(self._closed)(self._closed.message)
-        if self._rows_waiting and self._rows_waiting + rows > self._queue_max_rows:
-            raise Unavailable(f"{self._rows_waiting} rows are waiting already; try again")
-        size = sum(map(_size, tensors))
-        if self.in_flight >= self._jobs_max:
+        waiting = self._waiting
+        if waiting.rows and waiting.rows + rows > self._queue_max_rows:
+            raise Unavailable(f"{waiting.rows} rows are waiting already; try again")
+        if waiting.jobs + self._away.jobs >= self._jobs_max:
             raise Overloaded(f"{self.in_flight} requests are in flight already; try again")
-        job = Job(tensors, rows, deadline, answer, trace, size)
-        self._waiting.append(job)
-        self._rows_waiting += rows
-        if self._free:
+        waiting.add(Job(tensors, rows, deadline, answer, trace, perf_counter()))
+        if self._free and not self._pumping:
             self._pump_soon()
-        if self._sweep is None or deadline < self._sweep.when():
-            self._sweep_at(deadline)
+        if deadline < self._expiry.earliest:
+            self._expiry.watch(deadline)
 
     def give_up(self, answer: Answer) -> None:
         """Let go of a request whose client has left: it gets `ClientGone`, and never starts.
@@ -118,14 +104,12 @@ class Batcher:
         """
         if not answer.done():
             answer.set_exception(ClientGone("the client left before it got its answer"))
-        if not self._tidying:
-            self._tidying = True
-            self._loop.call_soon(self._tidy)
+        self._expiry.forget_soon()
 
     def free(self, carrier: Carrier) -> None:
         """Offer a carrier that can take a batch."""
         self._free.append(carrier)
-        if self._waiting or self._again:
+        if self._waiting.jobs or self._away.again:
             self._pump()
 
     def withdraw(self, carrier: Carrier) -> None:
@@ -138,13 +122,15 @@ class Batcher:
 
         A `carrier` that is free again leaves with what waits before answers are written.
         """
-        self._came_back(batch, ran=True)
-        if carrier is not None:
+        if self._came_back(batch, ran=True):
+            if carrier is not None:
+                self.free(carrier)
+            if _row_for_row(batch, answer):
+                batch.resolve(answer)
+            else:
+                self._refuse(batch, ModelFailed("the model does not answer row by row"))
+        elif carrier is not None:
             self.free(carrier)
-        if len(batch.jobs) > 1 and any(tensor.shape[:1] != (batch.rows,) for tensor in answer):
-            self.failed(batch, ModelFailed("the model does not answer row by row"))
-        else:
-            batch.resolve(answer)
 
     def failed(self, batch: Batch, error: WeirError) -> None:
         """Reject a job that the model cannot run; jobs of a batch are tried alone first.
@@ -152,37 +138,43 @@ class Batcher:
         One caller's rows must not cost the others their answer. A model that is not there now is
         so for all of them: what waited for it once does not wait again.
         """
-        self._came_back(batch, ran=len(batch.jobs) == 1)
-        if len(batch.jobs) == 1 or isinstance(error, Unavailable):
-            batch.reject(error)
-        else:
-            self._again += [Batch([job], job.rows) for job in batch.jobs]
-            self._pump_soon()
+        if self._came_back(batch, ran=len(batch.jobs) == 1):
+            self._refuse(batch, error)
 
-    def lost(self, batch: Batch) -> None:
-        """Send a batch whose link broke once more: inference is pure; a second loss is final."""
-        self._came_back(batch, ran=False)
-        if batch.forsaken:
+    def lost(self, batch: Batch, error: WeirError | None = None) -> None:
+        """Send a batch whose link broke once more: inference is pure; a second loss is final.
+
+        An `error` says why it is not to be sent again.
+        """
+        if not self._came_back(batch, ran=False) or batch.forsaken:
             return
-        if batch.tries > 1:
-            batch.reject(Unavailable("the version's replica was lost twice; try again"))
+        if error is None and batch.tries > 1:
+            error = Unavailable("the version's replica was lost twice; try again")
+        if error is not None:
+            batch.reject(error)
             return
         self.on_retry()
-        self._again.append(batch)
+        self._away.go_again(batch)
         self._pump()
 
     def close(self, error: WeirError) -> None:
         """Reject everything that still waits, and whatever comes later."""
         self._closed = error
-        for batch in (*self._again, *self._out):
+        for batch in [*self._away]:
             batch.reject(error)
-        Batch(list(self._waiting), 0).reject(error)
-        self._again.clear()
+        for job in [*self._waiting]:
+            tell(job, error)
+        self._away.forget()
         self._waiting.clear()
-        self._rows_waiting = 0
-        for timer in (self._sweep, self._forsaking):
-            if timer is not None:
-                timer.cancel()
+        self._expiry.close()
+
+    def _refuse(self, batch: Batch, error: WeirError) -> None:
+        if len(batch.jobs) == 1 or isinstance(error, Unavailable):
+            batch.reject(error)
+            return
+        for job in batch.jobs:
+            self._away.go_again(Batch([job], job.rows))
+        self._pump_soon()
 
     def _pump_soon(self) -> None:
         """Let the requests that were read together leave together."""
@@ -192,115 +184,73 @@ class Batcher:
 
     def _pump(self) -> None:
         self._pumping = False
+        away = self._away
+        carriers = len(self._free) + len(away.out)
         while self._free:
-            batch = self._next()
+            batch = (away.next_again() if away.again else None) or self._gathered(carriers)
             if batch is None:
                 return
+            carriers -= 1
             batch.tries += 1
             self.on_batch(batch.rows)
-            carrier = self._free.popleft()
-            self._out[batch] = carrier
-            self._jobs_out += len(batch.jobs)
+            carrier = self._next_carrier()
+            away.leaves(batch, carrier)
             batch.left_at = perf_counter()
             carrier.carry(batch)
 
-    def _came_back(self, batch: Batch, *, ran: bool) -> None:
-        if batch not in self._out:
-            return
+    def _next_carrier(self) -> Carrier:
+        """Take the carrier that has been free for longest, so that all are used alike."""
+        return self._free.popleft()
+
+    def _gathered(self, carriers: int) -> Batch | None:
+        """Make a batch of the oldest job that waits and of what fits to it; None if nothing does.
+
+        What waits is shared by so many carriers.
+        """
+        waiting = self._waiting
+        while (bucket := waiting.oldest()) is not None:
+            if len(bucket.jobs) > 1:
+                batch = self._gathered_of(bucket, carriers)
+            else:
+                job = waiting.take_first(bucket)
+                batch = Batch([job] if not job.answer.done() else [], job.rows)
+            if batch.jobs:
+                return batch
+        return None
+
+    def _gathered_of(self, bucket: Bucket, carriers: int) -> Batch:
+        """Make a batch of the oldest jobs of a bucket; mostly all go, and unseen."""
+        waiting, caps = self._waiting, self._caps
+        rows = caps.rows(waiting.rows, carriers)
+        now = self._loop.time()
+        batch = None
+        if now + caps.longest_s <= self._expiry.earliest:
+            batch = waiting.take_all(bucket, rows)
+        return batch or waiting.take(bucket, Room(rows, MAX_BYTES, caps, now).takes)
+
+    def _came_back(self, batch: Batch, *, ran: bool) -> bool:
+        """Take a batch off the list of what is out; whether it was there."""
+        if batch not in self._away.out:
+            return False
         if ran:
-            seconds = perf_counter() - batch.left_at
-            self.jobs_ran += len(batch.jobs)
+            jobs, left_at = batch.jobs, batch.left_at
+            count = len(jobs)
+            seconds = perf_counter() - left_at
+            self.jobs_ran += count
             self.rows_ran += batch.rows
             self.batches_ran += 1
-            self.seconds_ran += seconds * len(batch.jobs)
-            self.seconds_queued += sum(batch.left_at - job.queued_at for job in batch.jobs)
-            self.on_ran(len(batch.jobs), seconds)
-        del self._out[batch]
-        self._jobs_out -= len(batch.jobs)
-
-    def _next(self) -> Batch | None:
-        while self._again:
-            batch = self._again.popleft()
-            if not batch.forsaken:
-                return batch
-        jobs: list[Job] = []
-        rows = size = 0
-        while self._waiting:
-            job = self._waiting[0]
-            if job.answer.done():
-                self._take()
-                continue
-            if jobs and not self._fits(jobs[0], job, rows, size):
-                break
-            jobs.append(self._take())
-            rows += job.rows
-            size += job.size
-        return Batch(jobs, rows) if jobs else None
-
-    def _take(self) -> Job:
-        job = self._waiting.popleft()
-        self._rows_waiting -= job.rows
-        return job
-
-    def _fits(self, first: Job, job: Job, rows: int, size: int) -> bool:
-        if not self._batched or rows + job.rows > self._max_rows or size + job.size > _MAX_BYTES:
-            return False
-        return all(
-            ours.shape[1:] == theirs.shape[1:]
-            for ours, theirs in zip(first.tensors, job.tensors, strict=True)
-        )
-
-    def _sweep_at(self, deadline: float) -> None:
-        if self._sweep is not None:
-            self._sweep.cancel()
-        self._sweep = self._loop.call_at(deadline, self._expire)
-
-    def _expire(self) -> None:
-        """Tell the jobs whose deadline has passed, and wake again for the next one."""
-        self._sweep = None
-        now = self._loop.time()
-        waiting = [*self._waiting]
-        for batch in (*self._again, *self._out):
-            waiting += batch.jobs
-        for job in waiting:
-            if job.deadline <= now and not job.answer.done():
-                job.answer.set_exception(DeadlineExceeded("no answer within the deadline"))
-        self._tidy()
-        deadlines = [job.deadline for job in waiting if not job.answer.done()]
-        if deadlines:
-            self._sweep_at(min(deadlines))
-
-    def _tidy(self) -> None:
-        """Forget, once for all clients that left together, what nobody waits for."""
-        self._tidying = False
-        self._forget_done()
-        if self._forsaking is None:
-            self._drop_forsaken()
-
-    def _forget_done(self) -> None:
-        self._waiting = deque(job for job in self._waiting if not job.answer.done())
-        self._rows_waiting = sum(job.rows for job in self._waiting)
-
-    def _drop_forsaken(self) -> None:
-        """Drop what nobody waits for and has been out for long; look at the rest again later.
-
-        Deadlines are the clients' to choose: a link must not break for each that is short.
-        """
-        self._forsaking = None
-        left_before = perf_counter() - _GRACE_S
-        forsaken = [(batch, carrier) for batch, carrier in self._out.items() if batch.forsaken]
-        for batch, carrier in forsaken:
-            if batch.left_at <= left_before:
-                carrier.drop()
-            elif self._forsaking is None:
-                self._forsaking = self._loop.call_later(_GRACE_S, self._drop_forsaken)
+            self.seconds_ran += seconds * count
+            self.seconds_queued += count * left_at - sum([job.queued_at for job in jobs])
+            self._caps.ran(batch.rows, seconds)
+            self.on_ran(count, seconds)
+        self._away.came_back(batch)
+        return True
 
 
-def _size(tensor: NDArray[Any]) -> int:
-    """About how many bytes the elements of a tensor have."""
-    if tensor.dtype.kind == "O":
-        return sum(map(len, tensor.ravel()))
-    return tensor.nbytes
+def _row_for_row(batch: Batch, answer: Tensors) -> bool:
+    if len(batch.jobs) == 1:
+        return True
+    return all(tensor.shape[:1] == (batch.rows,) for tensor in answer)
 
 
 def _ignore(rows: int) -> None:

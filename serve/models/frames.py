@@ -33,6 +33,11 @@ _TENSOR = Struct("<BBHIQ")
 _LENGTH = Struct("<I")
 
 MAX_FRAME = 2**31 - 1
+"""No frame is longer, in bytes, whatever a link allows."""
+_GROWTH = 8
+"""A number of one byte on its way in may be one of eight in its tensor."""
+_TOGETHER_BYTES = 65 * 2**20
+"""For what runs together, and for the headers."""
 
 _DTYPES = tuple(DTYPES[datatype] for datatype in Datatype)
 _CODES = {
@@ -45,7 +50,7 @@ _BYTES = _CODES[DTYPES[Datatype.BYTES].num]
 _SHAPES = tuple(Struct(f"<{ndim}q") for ndim in range(65))
 """How the sizes of 0 to 64 dimensions are packed; numpy knows no more."""
 
-_COPIED_BYTES = 2**16
+COPIED_BYTES = 2**16
 """Up to here, copying a tensor costs less than lending its memory."""
 
 
@@ -57,6 +62,8 @@ class Kind(IntEnum):
     FAILURE = 3
     GOODBYE = 4
     HELLO = 5
+    PING = 6
+    PONG = 7
 
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -67,7 +74,10 @@ class BrokenFrame(Exception):
 
 
 class Frame(NamedTuple):
-    """One message: a batch to run, its answer, a failure (one string tensor), or a goodbye."""
+    """One message: a batch to run, its answer, a failure (one string tensor), or a goodbye.
+
+    A hello may carry the curve of the version's runs (`serve.models.curve`).
+    """
 
     kind: Kind
     version: int
@@ -76,8 +86,17 @@ class Frame(NamedTuple):
     traces: tuple[str, ...] = ()
 
 
-def encode(frame: Frame) -> list[bytes | memoryview]:
-    """The frame as a list of buffers, to be written without joining large tensors."""
+def longest(body_max_bytes: int) -> int:
+    """Give how long a frame may be where a request's body has so many bytes at most."""
+    return min(MAX_FRAME, _GROWTH * body_max_bytes + _TOGETHER_BYTES)
+
+
+def encode(frame: Frame, most: int = MAX_FRAME) -> list[bytes | memoryview]:
+    """The frame as a list of buffers, to be written without joining large tensors.
+
+    Tensors of more than 64 KiB are lent, not copied: they must not change until they are written.
+    A frame of more than `most` bytes is a `BrokenFrame`.
+    """
     heads: list[bytes] = []
     bodies: list[bytes | memoryview] = []
     length = _PAYLOAD.size
@@ -87,7 +106,7 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
         heads.append(head)
         bodies.append(body)
         length += len(head) + len(body)
-    if length > MAX_FRAME:
+    if length > most:
         raise BrokenFrame(f"a frame of {length} bytes is too long")
     header = _HEADER.pack(
         length, frame.kind, bool(traces), len(heads), frame.version, frame.sequence
@@ -114,40 +133,11 @@ def failure(version: int, sequence: int, code: str, message: str) -> Frame:
     return Frame(Kind.FAILURE, version, sequence, (_strings((code, message)),))
 
 
-class Splitter:
-    """Cuts a byte stream into the payloads of frames."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[memoryview]:
-        """Take in bytes; gives the payloads that are complete, each in memory of its own."""
-        if not self._buffer and len(data) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(data)
-            if len(data) == _LENGTH.size + length:  # Mostly: one whole frame, not to be copied.
-                return [memoryview(data)[_LENGTH.size :]]
-        self._buffer += data
-        payloads = []
-        start = 0
-        while len(self._buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
-            if length > MAX_FRAME:
-                raise BrokenFrame(f"a frame of {length} bytes is too long")
-            end = start + _LENGTH.size + length
-            if len(self._buffer) < end:
-                break
-            payloads.append(memoryview(bytes(self._buffer[start + _LENGTH.size : end])))
-            start = end
-        if start:
-            del self._buffer[:start]
-        return payloads
-
-
 def _encode_tensor(tensor: NDArray[Any]) -> tuple[bytes, bytes | memoryview]:
     code = _CODES[tensor.dtype.num]
     if code == _BYTES:
         body: bytes | memoryview = encode_strings(tensor.ravel().tolist())
-    elif tensor.nbytes <= _COPIED_BYTES:
+    elif tensor.nbytes <= COPIED_BYTES:
         body = tensor.tobytes()
     else:
         body = np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,16 +15,16 @@ from typing import Protocol
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
 from serve.models import frames
-from serve.models.frames import Frame, Kind, Tensors
+from serve.models.curve import Curve
+from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
+from serve.models.run_times import RunTimes
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
 """Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
 Traced = Callable[[tuple[str, ...], float], None]
 """Told of the trace contexts of a batch that ran, and for how many seconds."""
 
-_INLINE_S = 0.000_15
-"""Runs shorter than this stay on the loop: a thread would cost more than it frees."""
 _COMPLAIN_EVERY_S = 1.0
 _log = logging.getLogger("weir.host")
 
@@ -50,21 +51,33 @@ class Always:
 
 
 class Host:
-    """Listens for batches of one version and answers them one by one."""
+    """Listens for batches of one version and answers them one by one.
+
+    Gateway replicas that connect are told its `curve`.
+    """
 
     def __init__(
-        self, version: int, run: Run, path: Path, traced: Traced, memory: Memory | None = None
+        self,
+        version: int,
+        run: Run,
+        path: Path,
+        traced: Traced,
+        longest: int = MAX_FRAME,
+        memory: Memory | None = None,
     ) -> None:
         self._version = version
         self._run = run
         self._memory = memory or Always()
         self._path = path
         self._traced = traced
+        self._longest = longest
         self._server: asyncio.Server | None = None
+        self._for_nodes: asyncio.Server | None = None
         self._links: set[HostLink] = set()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._seconds_a_run = 0.0
+        self.curve: Curve | None = None
+        self._times = RunTimes()
         self._complain_after = 0.0
 
     async def open(self) -> None:
@@ -72,19 +85,26 @@ class Host:
 
         The socket gets its name only when it accepts, so that one that refuses is a dead one.
         """
+        self._times = RunTimes(self.curve)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
-        self._server = await loop.create_unix_server(
-            lambda: HostLink(self, self._links, self._empty), str(unnamed)
-        )
+        self._server = await loop.create_unix_server(self._link, str(unnamed))
         unnamed.rename(self._path)
+
+    async def open_to_nodes(self, host: str, tls: ssl.SSLContext) -> int:
+        """Start to listen for gateway replicas on other nodes as well; gives the port."""
+        loop = asyncio.get_running_loop()
+        self._for_nodes = await loop.create_server(self._link, host, 0, ssl=tls)
+        port: int = self._for_nodes.sockets[0].getsockname()[1]
+        return port
 
     async def drain(self, timeout_s: float) -> None:
         """Leave politely: no new links, a goodbye on every link, an answer to what is in."""
         self._path.unlink(missing_ok=True)
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._for_nodes):
+            if server is not None:
+                server.close()
         for link in [*self._links]:
             link.send(Frame(Kind.GOODBYE, self._version, 0))
         with contextlib.suppress(TimeoutError):
@@ -93,10 +113,9 @@ class Host:
         for link in [*self._links]:
             link.abort()
 
-    @property
-    def quick(self) -> bool:
-        """Whether runs are so short that a thread would cost more than it frees."""
-        return self._seconds_a_run < _INLINE_S and self._memory.present
+    def quick(self, frame: Frame) -> bool:
+        """Whether a batch runs so shortly that a thread would cost more than it frees."""
+        return self._memory.present and self._times.inline(_rows(frame))
 
     def use(self) -> AbstractAsyncContextManager[None]:
         """Have the model in memory while the block runs."""
@@ -116,13 +135,19 @@ class Host:
             _log.exception("a run failed in a way that no model should")
             return failed(frame)
 
+    def _link(self) -> HostLink:
+        return HostLink(self, self._links, self._empty, self._longest)
+
     def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:
             raise NotReady(f"version {frame.version} does not live here")
-        started = time.perf_counter()
-        answer = self._run(frame.tensors, options)
-        took = time.perf_counter() - started
-        self._seconds_a_run += 0.1 * (took - self._seconds_a_run)
+        started, answered = time.perf_counter(), False
+        try:
+            answer = self._run(frame.tensors, options)
+            answered = True
+        finally:
+            took = time.perf_counter() - started
+            self._times.ran(_rows(frame), took, answered=answered)
         if frame.traces:
             self._traced(frame.traces, took)
         return answer
@@ -133,3 +158,9 @@ class Host:
         if now >= self._complain_after:
             self._complain_after = now + _COMPLAIN_EVERY_S
             _log.warning("%s", error.message)
+
+
+def _rows(frame: Frame) -> int:
+    """How many rows a batch has; one if its tensors have none."""
+    shape = frame.tensors[0].shape if frame.tensors else ()
+    return shape[0] if shape else 1

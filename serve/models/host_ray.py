@@ -9,11 +9,11 @@ from pathlib import Path
 from ray import serve as ray_serve
 
 from configs.settings import Settings
-from registry.artifacts import Artifacts
 from registry.records import Version
+from serve.models import away_ray, frames
 from serve.models.addresses import folder, socket_path
 from serve.models.host import Host
-from serve.models.session import Session, warm_up
+from serve.models.loading import Loader
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
@@ -26,13 +26,15 @@ _HEALTH_S = 5.0
 class VersionHost:
     """Loads one version, listens for its batches, and leaves without losing one."""
 
-    def __init__(self, settings: Settings, run_dir: Path, version: Version) -> None:
+    def __init__(self, settings: Settings, run_dir: Path, version: Version, home: str) -> None:
         keep_replica_on_loopback()
         log_to(settings.data)
         self._settings = settings
-        model = Artifacts(settings.data / "artifacts").read(version.digest)
-        session = Session(model, version.signature, settings.hosts.threads)
-        warm_up(session, version.signature, (1, settings.hosts.batch_max_rows))
+        away = home != away_ray.node()
+        data = away_ray.data_with(version) if away else settings.data
+        loader = Loader(data, settings.hosts)
+        name = f"{version.model} {version.number}"
+        loaded = loader.load(version.digest, version.signature, name)
         provider = None
         instance = f"version-{version.model}-{version.number}-{os.getpid()}"
         if settings.telemetry.otlp_endpoint is not None:
@@ -41,10 +43,15 @@ class VersionHost:
             provider = tracer_provider(settings.telemetry, instance)
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
-        self._host = Host(version.number, session.run, socket, tracer.ran)
+        longest = frames.longest(settings.limits.body_max_bytes)
+        self._host = Host(version.number, loaded.session.run_brief, socket, tracer.ran, longest)
+        self._host.curve = loaded.curve
         collect_seldom()
         self._thread = LoopThread("weir-host")
-        self._thread.submit(self._host.open()).result()
+        if away:
+            away_ray.open_away(self._thread, self._host, version)
+        else:
+            self._thread.submit(self._host.open()).result()
 
     async def check_health(self) -> None:
         """Fail when the host's loop does not answer."""
@@ -58,8 +65,10 @@ class VersionHost:
         self._thread.stop(drain_s)
 
 
-def application(settings: Settings, run_dir: Path, version: Version) -> ray_serve.Application:
-    """Give the Ray Serve application of a version's host."""
+def application(
+    settings: Settings, run_dir: Path, version: Version, home: str
+) -> ray_serve.Application:
+    """Give the Ray Serve application of a version's host; `home` is the gateway's node."""
     deploy = ray_serve.deployment(
         name="host",
         num_replicas=settings.hosts.replicas,
@@ -69,4 +78,4 @@ def application(settings: Settings, run_dir: Path, version: Version) -> ray_serv
         graceful_shutdown_timeout_s=settings.limits.drain_s + 1,
         graceful_shutdown_wait_loop_s=0.05,
     )
-    return deploy(VersionHost).bind(settings, run_dir, version)
+    return deploy(VersionHost).bind(settings, run_dir, version, home)

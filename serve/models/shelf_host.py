@@ -115,7 +115,7 @@ class ShelfHost:
                 self._refused[key] = error.message
                 return
         socket = socket_path(folder(self._run_dir, *key), os.getpid())
-        host = Host(entry.number, kept.run, socket, self._traced_of(key), kept)
+        host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
         self._hosts[key] = host
         await host.open()
 

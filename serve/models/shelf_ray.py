@@ -9,11 +9,11 @@ from pathlib import Path
 from ray import serve as ray_serve
 
 from configs.settings import Settings
-from registry.artifacts import Artifacts
 from serve.models.host import Traced
 from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
-from serve.models.session import Session, warm_up
+from serve.models.loading import Loader
+from serve.models.session import Session
 from serve.models.shelf_files import Entry, VersionKey, hand, shelf_folder
 from serve.models.shelf_host import ShelfHost
 from serve.models.shelf_tally import ShelfTally
@@ -34,7 +34,7 @@ class ShelfReplica:
         keep_replica_on_loopback()
         log_to(settings.data)
         self._settings = settings
-        self._artifacts = Artifacts(settings.data / "artifacts")
+        self._loader = Loader(settings.data, settings.hosts)
         self._provider = None
         instance = f"shelf-{number}-{os.getpid()}"
         if settings.telemetry.otlp_endpoint is not None:
@@ -74,11 +74,8 @@ class ShelfReplica:
         await self._host.drain(drain_s)
 
     def _load(self, entry: Entry) -> Session:
-        hosts = self._settings.hosts
-        model = self._artifacts.read(entry.digest)
-        session = Session(model, entry.signature, hosts.threads)
-        warm_up(session, entry.signature, (1, hosts.batch_max_rows))
-        return session
+        name = f"{entry.model} {entry.number}"
+        return self._loader.load(entry.digest, entry.signature, name).session
 
     def _traced_of(self, key: VersionKey) -> Traced:
         return RunTracer(self._provider, *key).ran

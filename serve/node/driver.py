@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 
 from configs.errors import WeirError
 from configs.settings import Settings
@@ -137,7 +138,8 @@ def _quietly(work: Callable[[], None]) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    cause: BaseException | None = error
+    # Ray puts what an actor raised into an error of both kinds, whose message is a whole trace.
+    cause: BaseException | None = error.cause if isinstance(error, RayTaskError) else error
     while cause is not None:
         if isinstance(cause, WeirError):
             return cause.message

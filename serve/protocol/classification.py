@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ def highest(values: NDArray[Any], classes: int, *, batched: bool) -> NDArray[np.
     Shape [rows, k] of strings, or [k] for a model without rows; k is at most a row's elements.
     """
     count = len(values) if batched else 1
-    rows = values.reshape(count, values.size // max(count, 1))
+    rows = values.reshape(count, prod(values.shape[1:]) if batched else values.size)
     kept = min(classes, rows.shape[1])
     # Whole numbers are not made negative, nor floating: either would lose some of them.
     downward = -rows if values.dtype.kind == "f" else ~rows

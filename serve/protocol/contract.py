@@ -64,8 +64,10 @@ class Contract:
         self._model = model
         self._signature = signature
         self._batched = signature.batched
+        self._specs = signature.inputs
         self._inputs = {spec.name: place for place, spec in enumerate(signature.inputs)}
         self._outputs = {spec.name: place for place, spec in enumerate(signature.outputs)}
+        self._said = [(spec.name, spec.datatype.value) for spec in signature.outputs]
         self._all = {
             binary: tuple(Wanted(place, binary, 0) for place in range(len(signature.outputs)))
             for binary in (False, True)
@@ -81,7 +83,7 @@ class Contract:
         """Give the request in the model's terms; `BadInput` or `BadTensor` says what is wrong."""
         if asked.raw:
             asked = asked._replace(inputs=(self._whole_input(asked.inputs[0]),))
-        found: list[NDArray[Any] | None] = [None] * len(self._signature.inputs)
+        found: list[NDArray[Any] | None] = [None] * len(self._specs)
         groups: dict[str, NDArray[np.object_]] = {}
         for tensor in asked.inputs:
             name = tensor.name
@@ -89,7 +91,7 @@ class Contract:
             if place is not None:
                 if found[place] is not None:
                     raise BadTensor(f"input {name!r} is given twice")
-                found[place] = self._read(tensor, self._signature.inputs[place])
+                found[place] = self._read(tensor, self._specs[place])
             elif name in self._extra:
                 if name in groups:
                     raise BadTensor(f"input {name!r} is given twice")
@@ -108,11 +110,12 @@ class Contract:
         return [self._output(wanted, answer[wanted.place]) for wanted in request.outputs]
 
     def _output(self, wanted: Wanted, values: NDArray[Any]) -> OutputTensor:
-        spec = self._signature.outputs[wanted.place]
-        if wanted.classes:
-            values = highest(values, wanted.classes, batched=self._batched)
-            return OutputTensor(spec.name, Datatype.BYTES.value, values, wanted.binary)
-        return OutputTensor(spec.name, spec.datatype.value, values, wanted.binary)
+        place, binary, classes = wanted
+        name, datatype = self._said[place]
+        if classes:
+            values = highest(values, classes, batched=self._batched)
+            datatype = Datatype.BYTES.value
+        return OutputTensor(name, datatype, values, binary)
 
     def _read(self, tensor: GivenTensor, spec: TensorSpec) -> NDArray[Any]:
         nullable = spec.name in self._nullable
@@ -156,17 +159,23 @@ class Contract:
         return ", ".join([*self._inputs, *sorted(self._extra)])
 
     def _complete(self, found: Sequence[NDArray[Any] | None]) -> Tensors:
+        for tensor in found:
+            if tensor is None:
+                raise self._missing(found)
+        return cast("Tensors", tuple(found))
+
+    def _missing(self, found: Sequence[NDArray[Any] | None]) -> BadTensor:
         missing = [
             spec.name
             for spec, tensor in zip(self._signature.inputs, found, strict=True)
             if tensor is None
         ]
-        if missing:
-            raise BadTensor(f"missing input {', '.join(map(repr, missing))}")
-        return cast("Tensors", tuple(found))
+        return BadTensor(f"missing input {', '.join(map(repr, missing))}")
 
     def _rows(self, inputs: Tensors, groups: Mapping[str, NDArray[np.object_]]) -> int:
         rows = inputs[0].shape[0] if self._batched else 1
+        if len(inputs) == 1 and not groups:
+            return rows
         for spec, tensor in zip(self._signature.inputs, inputs, strict=True):
             if self._batched and tensor.shape[0] != rows:
                 raise BadTensor(

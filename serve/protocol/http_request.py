@@ -67,9 +67,8 @@ def _object(body: bytes | memoryview, known: frozenset[str] = _KNOWN) -> dict[st
         raise BadInput(f"the body is not JSON: {error}") from None
     if not isinstance(request, dict):
         raise BadInput("the body must be a JSON object")
-    unknown = request.keys() - known
-    if unknown:
-        raise BadInput(f"unknown key {min(unknown)[:64]!r} in the request")
+    if not request.keys() <= known:
+        raise BadInput(f"unknown key {min(request.keys() - known)[:64]!r} in the request")
     return request
 
 
@@ -88,9 +87,8 @@ def _tensors(request: Mapping[str, Any], key: str, known: frozenset[str]) -> lis
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise BadInput(f"every tensor in '{key}' must be an object with a 'name'")
         check_name(tensor["name"], key[:-1])
-        unknown = tensor.keys() - known
-        if unknown:
-            name, key_ = tensor["name"], min(unknown)
+        if not tensor.keys() <= known:
+            name, key_ = tensor["name"], min(tensor.keys() - known)
             raise BadTensor(f"{key[:-1]} {name[:64]!r} has an unknown key {key_[:64]!r}")
     return tensors
 
@@ -100,7 +98,7 @@ def _inputs(tensors: Sequence[Mapping[str, Any]], packed: memoryview) -> list[Gi
     offset = 0
     for tensor in tensors:
         name = tensor["name"]
-        size = parameters.packed_size(tensor)
+        size = parameters.packed_size(tensor) if "parameters" in tensor else None
         data: Given | None = tensor.get("data")
         if size is not None:
             if data is not None:

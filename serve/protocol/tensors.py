@@ -16,6 +16,7 @@ from serve.protocol.packed import unpack
 
 _MOST_SIZES = 64
 """The dimensions that an array can have at most."""
+_SIZES = 2**31
 _LONGEST_NAME = 512
 
 
@@ -30,10 +31,11 @@ def check_name(name: str, what: str) -> None:
 
 def shape_of(sizes: object, name: str) -> tuple[int, ...]:
     """Give the shape that a client names for an input: at most 64 sizes from 0 to 2147483647."""
-    if not isinstance(sizes, list) or not all(
-        type(size) is int and 0 <= size < 2**31 for size in sizes
-    ):
-        raise BadTensor(f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647")
+    if not isinstance(sizes, list):
+        raise _no_shape(name)
+    for size in sizes:
+        if type(size) is not int or not 0 <= size < _SIZES:
+            raise _no_shape(name)
     if len(sizes) > _MOST_SIZES:
         raise BadTensor(
             f"input {name!r} has a shape of {len(sizes)} sizes, {_MOST_SIZES} are allowed"
@@ -48,9 +50,7 @@ def read_tensor(tensor: GivenTensor, spec: TensorSpec, *, nullable: bool = False
     """
     name, shape = tensor.name, tensor.shape
     _check_datatype(tensor, spec.datatype)
-    if len(shape) != len(spec.shape) or any(
-        want not in (-1, got) for got, want in zip(shape, spec.shape, strict=True)
-    ):
+    if not _fits(shape, spec.shape):
         raise BadTensor(f"input {name!r} must have shape {list(spec.shape)}, not {list(shape)}")
     count = math.prod(shape)
     if isinstance(tensor.data, memoryview):
@@ -76,6 +76,20 @@ def read_strings(tensor: GivenTensor) -> NDArray[np.object_]:
     if isinstance(tensor.data, memoryview):
         return unpack(tensor.data, Datatype.BYTES, count, name)
     return convert(_leaves(tensor.data, tensor, count), Datatype.BYTES, name)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape is the one that is wanted, in which -1 stands for any size."""
+    if len(shape) != len(wanted):
+        return False
+    for got, want in zip(shape, wanted, strict=True):  # noqa: SIM110 - on every request's way
+        if want not in (got, -1):
+            return False
+    return True
+
+
+def _no_shape(name: str) -> BadTensor:
+    return BadTensor(f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647")
 
 
 def _leaves(data: list[Any], tensor: GivenTensor, count: int) -> list[Any]:

@@ -15,7 +15,8 @@ from monitors.telemetry import names
 from registry.records import Role
 from registry.signature import Signature
 from serve.recorder.counts import Counts, Histogram
-from serve.recorder.samples import Dial, Origin, Sample
+from serve.recorder.dial import Dial
+from serve.recorder.samples import Origin, Sample
 
 
 class Lost(StrEnum):
@@ -32,8 +33,10 @@ class ArmRecorder:
 
     def __init__(self, recorder: Recorder, origin: Origin) -> None:
         self.origin = origin
+        self.version = str(origin.version)
+        self.role = origin.role.value
         self._recorder = recorder
-        self._attributes = (origin.model, str(origin.version), origin.role.value)
+        self._attributes = (origin.model, self.version, self.role)
         self._answered = recorder.counts.histogram(names.INFERENCE_DURATION, *self._attributes, "")
         self._failed: dict[str, Histogram] = {}
         self._before: list[tuple[int, float]] = [_total(self._answered)]

@@ -14,11 +14,6 @@ from monitors.blocks import SampleBlock
 from registry.records import Role
 from registry.signature import Signature
 
-DRAWS = 1 << 32
-"""How many values the draw of a prediction can take; see `Dial`."""
-
-_LEAST_SHED = 1 / 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -41,41 +36,17 @@ class Sample(NamedTuple):
     groups: Mapping[str, NDArray[np.object_]]
 
 
-class Dial:
-    """The sampling rate, set so that about `target` rows a second are kept.
-
-    A prediction is kept when the last 32 bits of its id are below `limit`: the id alone decides,
-    so that a prediction, its shadow answers and its label are kept together. The rate moves in
-    halves, so that what is kept at a lower rate is part of what is kept at a higher one. While
-    requests are refused it only falls, to no less than 1/1024.
-    """
-
-    def __init__(self, target: float) -> None:
-        self._target = target
-        self.rate = 1.0 if target > 0 else 0.0
-        self.limit = int(self.rate * DRAWS)
-
-    def turn(self, kept_rows: int, seconds: float, *, refusing: bool = False) -> None:
-        """Set the rate by the rows that were kept in the last `seconds`."""
-        if self.rate == 0.0 or seconds <= 0.0:
-            return
-        per_second = kept_rows / seconds
-        while per_second > self._target:
-            self.rate, per_second = self.rate / 2, per_second / 2
-        if refusing:
-            self.rate = max(self.rate / 2, min(self.rate, _LEAST_SHED))
-        elif self.rate < 1.0 and per_second < 0.45 * self._target:
-            self.rate *= 2
-        self.limit = int(self.rate * DRAWS)
-
-
 def blocks(
     samples: Iterable[Sample], source: str, rate: float, now: float
 ) -> tuple[list[SampleBlock], int]:
     """Give the samples as blocks made `now`, one an origin, and how many rows did not fit."""
-    by_origin: defaultdict[Origin, list[Sample]] = defaultdict(list)
+    # By identity first: a comparison of origins goes through the whole signature.
+    together: dict[int, list[Sample]] = {}
     for sample in samples:
-        by_origin[sample.origin].append(sample)
+        together.setdefault(id(sample.origin), []).append(sample)
+    by_origin: defaultdict[Origin, list[Sample]] = defaultdict(list)
+    for members in together.values():
+        by_origin[members[0].origin] += members
     made = []
     lost = 0
     for origin, members in by_origin.items():
@@ -88,10 +59,8 @@ def blocks(
 
 def _block(origin: Origin, samples: list[Sample], source: str, rate: float) -> SampleBlock:
     signature = origin.signature
-    ids = np.repeat(
-        np.array([sample.prediction_id.encode() for sample in samples], dtype="S32"),
-        [sample.rows for sample in samples],
-    )
+    rows = np.array([sample.rows for sample in samples])
+    ids = np.array([sample.prediction_id for sample in samples], dtype="S32")
     names = sorted({name for sample in samples for name in sample.groups})
     return SampleBlock(
         model=origin.model,
@@ -99,8 +68,8 @@ def _block(origin: Origin, samples: list[Sample], source: str, rate: float) -> S
         role=origin.role.value,
         source=source,
         rate=rate,
-        prediction_ids=ids,
-        row_numbers=np.concatenate([np.arange(sample.rows) for sample in samples]),
+        prediction_ids=ids.repeat(rows),
+        row_numbers=np.arange(rows.sum()) - (rows.cumsum() - rows).repeat(rows),
         inputs={
             spec.name: _column([sample.inputs[place] for sample in samples], signature)
             for place, spec in enumerate(signature.inputs)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from monitors.blocks import SampleBlock, Series, Snapshot
 from monitors.telemetry import names
+from serve.recorder.dial import Capacity
 from serve.recorder.recorder import Lost, Recorder
 from serve.recorder.samples import blocks
 
@@ -19,14 +20,17 @@ _log = logging.getLogger("weir.recorder")
 class Transport(Protocol):
     """**Protocol:** the way to the monitors; False means that it did not get through."""
 
-    def send_block(self, block: SampleBlock) -> bool:
-        """Send rows, unless too many blocks are unacknowledged."""
+    def send_blocks(self, blocks: Sequence[SampleBlock]) -> bool:
+        """Send the rows of one shipment, unless too many shipments are unacknowledged."""
 
     def send_snapshot(self, snapshot: Snapshot) -> bool:
         """Send counts."""
 
     def lost_rows(self) -> int:
         """Give how many rows were sent and lost after all, since this was asked last."""
+
+    def capacity(self) -> Capacity:
+        """Give what the monitors can take, as far as their answers tell."""
 
 
 class Shipper:
@@ -79,12 +83,14 @@ class Shipper:
         recorder = self._recorder
         rate = recorder.dial.rate
         samples, rows = recorder.take()
+        recorder.dial.capacity = self._transport.capacity()
         recorder.turn(rows, seconds)
         made, lost = blocks(samples, self._source, rate, time.time())
         if lost:
             recorder.dropped(lost, Lost.SHAPES_DIFFER)
+        sent = bool(made) and self._transport.send_blocks(made)
         for block in made:
-            if self._transport.send_block(block):
+            if sent:
                 recorder.counts.add(names.SAMPLES, block.model, str(block.version), by=block.rows)
             else:
                 recorder.dropped(block.rows, Lost.MONITOR_BEHIND)

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
-from monitors.blocks import SampleBlock, Snapshot
+from monitors.blocks import Folded, SampleBlock, Snapshot
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER
+from serve.recorder.dial import Capacity, FoldCost
 
 
 class RayTransport:
-    """Sends to the observer and the exporter; keeps count of what they have not acknowledged."""
+    """Sends to the observer and the exporter; keeps count of what they have not acknowledged.
 
-    def __init__(self, blocks_in_flight: int) -> None:
-        self._blocks_in_flight = blocks_in_flight
-        self._blocks: dict[ray.ObjectRef[None], int] = {}
-        self._snapshot: ray.ObjectRef[None] | None = None
+    `share` is the part of a core that the folds of what this process sends may take.
+    """
+
+    def __init__(self, blocks_in_flight: int, share: float) -> None:
+        self._in_flight_max = blocks_in_flight
+        self._share = share
+        self._cost = FoldCost()
+        self._shipments: dict[ray.ObjectRef[Any], int] = {}
+        self._snapshot: ray.ObjectRef[Any] | None = None
         self._lost_rows = 0
 
-    def send_block(self, block: SampleBlock) -> bool:
-        """Send rows, unless too many blocks are unacknowledged or nobody is there."""
+    def send_blocks(self, blocks: Sequence[SampleBlock]) -> bool:
+        """Send rows, unless too many shipments are unacknowledged or nobody is there."""
         self._settle()
-        if len(self._blocks) >= self._blocks_in_flight:
+        if len(self._shipments) >= self._in_flight_max:
             return False
-        sent = _send(OBSERVER, block)
+        sent = _send(OBSERVER, tuple(blocks))
         if sent is not None:
-            self._blocks[sent] = block.rows
+            self._shipments[sent] = sum(block.rows for block in blocks)
         return sent is not None
+
+    def capacity(self) -> Capacity:
+        """Give what the monitors can take, as far as their answers tell.
+
+        They are behind when half of the shipments that may be on their way are: there is still
+        room then, and time to send less before any is lost.
+        """
+        self._settle()
+        behind = len(self._shipments) >= max(1, self._in_flight_max // 2)
+        return Capacity(self._cost.rows_per_s(self._share), behind=behind)
 
     def send_snapshot(self, snapshot: Snapshot) -> bool:
         """Send counts, unless the last ones are unacknowledged still or nobody is there."""
@@ -44,25 +61,27 @@ class RayTransport:
         return lost
 
     def _settle(self) -> None:
-        """Look which blocks were taken in, and which were lost with the actor or by its fault."""
-        for sent in _done(list(self._blocks)):
-            rows = self._blocks.pop(sent)
+        """Look which shipments were taken in, and which were lost with the actor or by a fault."""
+        for sent in _done(list(self._shipments)):
+            rows = self._shipments.pop(sent)
             try:
-                ray.get(sent)
+                folded: Folded = ray.get(sent)
             except RayError:
                 self._lost_rows += rows
+            else:
+                self._cost.learn(folded)
 
 
-def _send(actor: str, what: object) -> ray.ObjectRef[None] | None:
+def _send(actor: str, what: object) -> ray.ObjectRef[Any] | None:
     try:
         handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
-        sent: ray.ObjectRef[None] = handle.fold.remote(what)
+        sent: ray.ObjectRef[Any] = handle.fold.remote(what)
     except (RayError, ValueError):  # ValueError: no actor of that name lives.
         return None
     return sent
 
 
-def _done(sent: list[ray.ObjectRef[None]]) -> list[ray.ObjectRef[None]]:
+def _done(sent: list[ray.ObjectRef[Any]]) -> list[ray.ObjectRef[Any]]:
     if not sent:
         return []
     done, _ = ray.wait(sent, num_returns=len(sent), timeout=0, fetch_local=False)

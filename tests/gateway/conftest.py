@@ -10,7 +10,7 @@ from serve.control.client import ControlClient
 from tests.gateway.running import Running, running_gateway
 
 QUICK = {
-    "monitors": {"signals_s": 0.2},
+    "monitors": {"signals_s": 0.2, "fold_share": 1.0},
     # Neither a busy machine nor a very quick one must make the monitors miss a row.
     "recorder": {"flush_s": 0.1, "blocks_in_flight": 64, "sample_rows_per_s": 1e6},
     # Room for one model: whoever asks another one has it loaded.

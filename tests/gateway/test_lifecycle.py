@@ -118,6 +118,17 @@ def test_an_unknown_setting_is_refused_by_name(tmp_path: Path) -> None:
         assert "limits.deadline_s" in line
 
 
+def test_a_provider_that_is_missing_is_named(tmp_path: Path) -> None:
+    """On a machine without the GPU package it does not start, and says in one line why."""
+    settings = {"hosts": {"providers": ["cuda"]}}
+    with launched(tmp_path, settings) as started:
+        assert started.process.wait(30.0) == 1
+        (line,) = started.complained().strip().splitlines()
+        assert line.startswith("weir: hosts.providers names 'cuda'")
+        assert "onnxruntime-gpu" in line
+        assert started.family.leftovers() == []
+
+
 def test_nothing_listens_beyond_loopback(gateway: Running) -> None:
     """No process of the gateway can be reached from another machine."""
     listening = gateway.launched.family.listening()

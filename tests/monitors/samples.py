@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Signal
 from registry.card import Card, Decision, Feature, FeatureType, Group, Score, Task
 from registry.signature import Datatype, Signature, TensorSpec
 
@@ -89,4 +91,22 @@ def part(whole: SampleBlock, start: int, stop: int) -> SampleBlock:
         inputs={name: tensor[cut] for name, tensor in whole.inputs.items()},
         outputs={name: tensor[cut] for name, tensor in whole.outputs.items()},
         groups={name: values[cut] for name, values in whole.groups.items()},
+    )
+
+
+def numbers(signal: Signal) -> tuple[float | None, ...]:
+    """What a signal measured."""
+    return signal.value, signal.lower, signal.upper, signal.log10_evidence
+
+
+def close(first: tuple[Signal, ...], second: tuple[Signal, ...]) -> bool:
+    """Equal but for rounding in the ninth digit."""
+    return len(first) == len(second) and all(
+        (a.family, a.name, a.subject, a.verdict, a.rows, a.message)
+        == (b.family, b.name, b.subject, b.verdict, b.rows, b.message)
+        and all(
+            x == y or x == pytest.approx(y, rel=1e-9, abs=1e-12)
+            for x, y in zip(numbers(a), numbers(b), strict=True)
+        )
+        for a, b in zip(first, second, strict=True)
     )

@@ -11,7 +11,7 @@ from configs.settings import Monitors
 from monitors.panel import DETECTORS, DetectorFactory
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, Verdict
-from tests.monitors.samples import CARD, block, columns, part, profile
+from tests.monitors.samples import CARD, block, close, columns, part, profile
 
 SETTINGS = Monitors()
 
@@ -43,24 +43,6 @@ def after(
         detector.update(part(whole, at, at + size))
         at, turn = at + size, turn + 1
     return detector.signals()
-
-
-def numbers(signal: Signal) -> tuple[float | None, ...]:
-    """What a signal measured."""
-    return signal.value, signal.lower, signal.upper, signal.log10_evidence
-
-
-def close(first: tuple[Signal, ...], second: tuple[Signal, ...]) -> bool:
-    """Equal but for rounding in the ninth digit."""
-    return len(first) == len(second) and all(
-        (a.family, a.name, a.subject, a.verdict, a.rows, a.message)
-        == (b.family, b.name, b.subject, b.verdict, b.rows, b.message)
-        and all(
-            x == y or x == pytest.approx(y, rel=1e-9, abs=1e-12)
-            for x, y in zip(numbers(a), numbers(b), strict=True)
-        )
-        for a, b in zip(first, second, strict=True)
-    )
 
 
 @pytest.mark.parametrize("with_reference", [True, False])

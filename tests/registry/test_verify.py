@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from configs.errors import Refused
 from configs.settings import Verify
+from registry.gently import NICE
 from registry.signature import Datatype, Signature, TensorSpec
 from registry.verify import verify_model
 from tests.registry import models
@@ -166,3 +169,37 @@ def test_the_parent_never_loads_the_libraries_that_parse_models() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_the_check_takes_what_nobody_else_wants(tmp_path: Path) -> None:
+    """The child has a low priority, in this process's session: another has its own share."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(models.counting().SerializeToString())
+    seen: set[tuple[int, int]] = set()
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(verify_model, path, Verify(time_max_s=1.5))
+        while not checked.done():
+            seen |= {_priority_and_session(pid) for pid in _checking(path)}
+
+    assert isinstance(checked.exception(), Refused)
+    assert (NICE, os.getsid(0)) in seen
+
+
+def _checking(path: Path) -> list[int]:
+    """The children of this process that check a file."""
+    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    children = [int(pid) for task in tasks for pid in task.read_text().split()]
+    return [pid for pid in children if str(path) in _read(pid, "cmdline")]
+
+
+def _priority_and_session(pid: int) -> tuple[int, int]:
+    """The nice value and the session of a process; zeros when it has gone."""
+    fields = _read(pid, "stat").rpartition(")")[2].split()
+    return (int(fields[16]), int(fields[3])) if fields else (0, 0)
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""

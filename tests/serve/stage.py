@@ -155,7 +155,11 @@ class Stage:
         self.reception = reception(self.gateway, self._settings, self._door, self._repository)
         self.edge = Edge(self.reception, self._settings.limits)
         self._listener = Listener(
-            self.edge, self._listening, self._settings.limits, self.gateway.count_closed
+            self.edge,
+            self._listening,
+            self._settings.limits,
+            self.gateway.count_closed,
+            desk=self.edge.desk,
         )
         if self._settings.listen.grpc_port == 0:
             self._grpc = GrpcListener(self.reception, self._settings.listen, self._settings.limits)

@@ -63,7 +63,7 @@ async def test_ready_when_every_stable_version_is_reached(gateway: Gateway, firs
 
     assert gateway.ready()
     assert gateway.connected() == {(MODEL, 1)}
-    assert gateway.begin(MODEL, None, None, untraced).role is Role.STABLE
+    assert gateway.begin(MODEL, None, None, untraced).arm == Role.STABLE
     assert gateway.gauges() == {
         (names.ROUTER_GENERATION.name, ()): 7.0,
         (names.VERSION_READY.name, (MODEL, "1")): 1.0,

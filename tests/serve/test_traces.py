@@ -13,7 +13,8 @@ from configs.errors import BadInput, NotReady, Unavailable, WeirError
 from configs.settings import Shadow as ShadowSettings
 from monitors.telemetry import names
 from registry.records import Role
-from serve.recorder.samples import DRAWS, Origin
+from serve.recorder.dial import DRAWS
+from serve.recorder.samples import Origin
 from serve.shadow import Copy, ShadowQueue, Target
 from serve.traces import Call, RunTracer, Trace, Tracer
 from tests.serve.models.carriers import Answering, batcher

@@ -9,6 +9,7 @@ from registry.card import Card, Group, Task
 from registry.records import FULL, Arm, Route, RoutedModel, RouteTable, ShadowArm, Version
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.models.addresses import folder
+from serve.models.curve import Curve
 from serve.models.frames import Tensors
 from serve.models.host import Host, Traced
 from serve.models.session import Session
@@ -78,10 +79,12 @@ async def host(
     run: Run | None = None,
     replica: str = "a",
     traced: Traced = lambda _wires, _seconds: None,
+    curve: Curve | None = None,
 ) -> Host:
     """A host of a version that listens; by default one that runs the regressor."""
     runs = run or run_of(number)
     path = socket_of(run_dir, number, replica)
     opened = Host(number, lambda tensors, _options: runs(tensors), path, traced)
+    opened.curve = curve
     await opened.open()
     return opened

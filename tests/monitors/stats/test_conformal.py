@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitors.stats.conformal import SKIP, BinRanks, counted
+from monitors.stats.conformal import BinRanks
+from monitors.stats.running import SKIP, Running, counted
 
 
 def one_by_one(reference: list[int], codes: list[int], u: list[float]) -> list[float]:
@@ -24,17 +25,19 @@ def one_by_one(reference: list[int], codes: list[int], u: list[float]) -> list[f
 def test_ranks_agree_with_their_definition_however_the_rows_are_split() -> None:
     """Vectors, split anywhere, give what counting one row at a time gives; skipped rows do not."""
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 4, (57, 3)).astype(np.int16)
-    codes[5:9, 1] = SKIP
-    u = rng.random((57, 3))
+    codes = rng.integers(0, 4, (3, 57)).astype(np.int16)
+    codes[1, 5:9] = SKIP
+    u = rng.random((3, 57))
     reference = np.array([[5, 0, 2, 1], [0, 0, 0, 0], [1, 1, 1, 1]])
     ranks = BinRanks(reference)
-    p = np.vstack([ranks.p_values(codes[a:b], u[a:b]) for a, b in ((0, 1), (1, 30), (30, 57))])
+    cuts = ((0, 1), (1, 30), (30, 57))
+    p = np.hstack([ranks.p_values(Running(codes[:, a:b], 4), u[:, a:b]) for a, b in cuts])
     for s in range(3):
-        seen = codes[:, s] != SKIP
-        expected = one_by_one(reference[s].tolist(), codes[seen, s].tolist(), u[seen, s].tolist())
-        np.testing.assert_allclose(p[seen, s], expected)
-        assert np.isnan(p[~seen, s]).all()
+        seen = codes[s] != SKIP
+        expected = one_by_one(reference[s].tolist(), codes[s, seen].tolist(), u[s, seen].tolist())
+        np.testing.assert_allclose(p[s, seen], expected)
+        assert np.isnan(p[s, ~seen]).all()
+    np.testing.assert_array_equal(ranks.counts, reference + counted(codes, 4))
 
 
 def test_p_values_are_uniform_over_all_orders_of_the_rows() -> None:
@@ -56,12 +59,12 @@ def test_p_values_of_live_rows_are_uniform_and_independent() -> None:
     rng = np.random.default_rng(1)
     streams = 20_000
     weights = [0.6, 0.3, 0.1]
-    reference = counted(rng.choice(3, (5, streams), p=weights).astype(np.int16), 3)
-    codes = rng.choice(3, (4, streams), p=weights).astype(np.int16)
-    p = BinRanks(reference).p_values(codes, rng.random((4, streams)))
-    for row in p:
+    reference = counted(rng.choice(3, (streams, 5), p=weights).astype(np.int16), 3)
+    codes = rng.choice(3, (streams, 4), p=weights).astype(np.int16)
+    p = BinRanks(reference).p_values(Running(codes, 3), rng.random((streams, 4)))
+    for row in p.T:
         assert stats.kstest(row, "uniform").pvalue > 1e-4
-    assert np.abs(np.corrcoef(p) - np.eye(4)).max() < 0.03
+    assert np.abs(np.corrcoef(p.T) - np.eye(4)).max() < 0.03
 
 
 @pytest.mark.parametrize("shown", [True, False])

@@ -8,9 +8,11 @@ from scipy import stats
 from scipy.spatial import distance
 
 from monitors.stats.effects import (
+    Effect,
     bin_scores,
     jensen_shannon,
     location_shift,
+    moments,
     psi,
     scale_change,
     share_change,
@@ -47,11 +49,18 @@ def binned(values: np.ndarray) -> np.ndarray:
     return np.bincount(np.searchsorted(edges, values), minlength=20)
 
 
+def effects(reference: np.ndarray, live: np.ndarray) -> tuple[Effect, Effect]:
+    """The shift and the change of spread from one set of counts to another."""
+    scores = bin_scores(reference)
+    before, now = moments(scores, reference), moments(scores, live)
+    return location_shift(before, now), scale_change(before, now)
+
+
 @pytest.mark.parametrize("shift", [-0.5, 0.0, 0.25, 1.0])
 def test_a_shift_is_measured_in_standard_deviations(shift: float) -> None:
     """The shift of a normal is found, within its bounds or within the coarseness of the bins."""
     rng = np.random.default_rng(3)
-    effect = location_shift(
+    effect, _ = effects(
         binned(rng.standard_normal(50_000)), binned(rng.standard_normal(20_000) + shift)
     )
     assert effect.value == pytest.approx(shift, abs=0.05 + 0.15 * abs(shift))
@@ -65,7 +74,7 @@ def test_bounds_of_shift_and_scale_cover_at_their_level() -> None:
     for _ in range(400):
         reference = binned(rng.standard_normal(2000))
         live = binned(rng.standard_normal(300))
-        shift, scale = location_shift(reference, live), scale_change(reference, live)
+        shift, scale = effects(reference, live)
         crossed += [shift.lower > 0, shift.upper < 0, scale.lower > 0, scale.upper < 0]
     assert np.all(crossed <= stats.binom.ppf(0.9999, 400, 0.05))
     assert np.all(crossed >= 1)
@@ -74,8 +83,18 @@ def test_bounds_of_shift_and_scale_cover_at_their_level() -> None:
 def test_a_constant_reference_breaks_nothing() -> None:
     """A reference in one bin gives a finite shift and no change of spread."""
     reference, live = np.array([0, 500, 0]), np.array([0, 10, 490])
-    assert location_shift(reference, live).lower > 1
-    assert scale_change(reference, live).value == 0
+    shift, scale = effects(reference, live)
+    assert shift.lower > 1
+    assert scale.value == 0
+
+
+@pytest.mark.parametrize("rows", [3, 10, 700, 12_345])
+def test_rows_that_all_lie_equally_far_from_the_mean_break_nothing(rows: int) -> None:
+    """Two bins with as many rows each: the fourth moment is the variance squared, to rounding."""
+    reference = np.array([rows, rows])
+    _, scale = effects(reference, reference)
+    assert scale.value == 0
+    assert scale.lower <= 0 <= scale.upper
 
 
 def test_share_change_is_live_minus_reference() -> None:

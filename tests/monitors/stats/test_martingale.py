@@ -9,6 +9,11 @@ from monitors.stats.checkpoints import Checkpoints
 from monitors.stats.martingale import StartMixture, start_weights
 
 
+def won(log_e: np.ndarray) -> np.ndarray:
+    """What bets have won by the end of each block, from log e-values (blocks, streams, bets)."""
+    return np.moveaxis(np.cumsum(log_e, axis=0), 0, 2)
+
+
 def test_start_weights_sum_to_at_most_one() -> None:
     """The first ten million weights and a bound on the rest stay below one, and near it."""
     first = start_weights(0, 10**7).sum()
@@ -26,7 +31,7 @@ def test_wealth_is_the_sum_over_all_starts() -> None:
     for cuts in ([0, 12], [0, 1, 5, 12]):
         mixture = StartMixture(2, bets)
         for a, b in pairwise(cuts):
-            mixture.update(log_e[a:b])
+            mixture.update(won(log_e[a:b]))
         np.testing.assert_allclose(np.exp(mixture.log_wealth()), expected)
 
 
@@ -34,9 +39,9 @@ def test_it_begins_at_one_and_survives_extremes() -> None:
     """No data is an e-value of one; thousands of nats either way stay finite."""
     mixture = StartMixture(1, np.array([1.0]))
     assert mixture.log_wealth()[0] == pytest.approx(0)
-    mixture.update(np.full((50, 1, 1), 900.0))
+    mixture.update(won(np.full((50, 1, 1), 900.0)))
     assert mixture.log_wealth()[0] > 40_000
-    mixture.update(np.full((100, 1, 1), -900.0))
+    mixture.update(won(np.full((100, 1, 1), -900.0)))
     assert np.isfinite(mixture.log_wealth()).all()
 
 
@@ -45,7 +50,7 @@ def test_the_start_of_a_run_of_wins_is_found() -> None:
     mixture = StartMixture(1, np.array([1.0]))
     log_e = np.where(np.arange(60) < 30, -1.0, 1.0)[:, None, None]
     for a in range(0, 60, 7):
-        mixture.update(log_e[a : a + 7])
+        mixture.update(won(log_e[a : a + 7]))
     assert mixture.likely_starts()[0] == 30
 
 
@@ -54,6 +59,7 @@ def test_checkpoints_are_few_and_near() -> None:
     history = Checkpoints(np.array([0]))
     for block in range(1, 10_001):
         history.add(block, np.array([block]))
+        history.forget(block)
     assert len(history._counts) < 40
     for age in (1, 5, 40, 700, 9_000):
         assert abs(int(history.nearest(10_000 - age)[0]) - (10_000 - age)) <= age / 2

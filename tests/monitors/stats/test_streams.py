@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitors.stats.conformal import counted
+from monitors.stats.running import counted
 from monitors.stats.streams import Streams
 from monitors.stats.tilts import Tilts, normal_tilts, share_tilts
 from tests.monitors.stats.fair import assert_alarms_within
@@ -15,7 +15,7 @@ CUTS = stats.norm.ppf(np.arange(1, 20) / 20)
 
 def normal_codes(rng: np.random.Generator, rows: int, shift: float = 0.0) -> np.ndarray:
     """Bins of normal numbers, 50 streams at a time."""
-    return np.searchsorted(CUTS, rng.standard_normal((rows, 50)) + shift).astype(np.int16)
+    return np.searchsorted(CUTS, rng.standard_normal((50, rows)) + shift).astype(np.int16)
 
 
 def ever(
@@ -23,9 +23,9 @@ def ever(
 ) -> np.ndarray:
     """Which streams' e-values reached 1/BUDGET at some look, one look every 50 rows."""
     streams = Streams(reference, tilts)
-    reached = np.zeros(codes.shape[1], dtype=bool)
-    for at in range(0, len(codes), 50):
-        part = codes[at : at + 50]
+    reached = np.zeros(len(codes), dtype=bool)
+    for at in range(0, codes.shape[1], 50):
+        part = codes[:, at : at + 50]
         streams.update(part, rng.random(part.shape))
         reached |= streams.log_wealth() >= -np.log(BUDGET)
     return reached
@@ -46,9 +46,9 @@ def test_normal_bets_alarm_falsely_within_the_budget(reference_rows: int) -> Non
 def test_share_bets_alarm_falsely_within_the_budget(share: float) -> None:
     """400 streams of rare or common events, with a small reference."""
     rng = np.random.default_rng(6)
-    events = (rng.random((1800, 400)) < share).astype(np.int16)
+    events = (rng.random((400, 1800)) < share).astype(np.int16)
     chosen = (rng.binomial(300, share, 400) + 0.5) / 301
-    reached = ever(events[300:], counted(events[:300], 2), share_tilts(chosen), rng)
+    reached = ever(events[:, 300:], counted(events[:, :300], 2), share_tilts(chosen), rng)
     assert_alarms_within(BUDGET, 400, lambda run: bool(reached[run]))
 
 
@@ -56,7 +56,7 @@ def test_a_bet_that_is_not_paid_for_alarms_falsely() -> None:
     """The same check refuses bets that forget to divide by their mean."""
     rng = np.random.default_rng(7)
     fair = normal_tilts()
-    broken = Tilts(fair.statistics, fair.coefficients * [[[0.0], [1.0], [1.0]]], fair.weights)
+    broken = Tilts(fair.sums, fair.coefficients * [0.0, 1.0, 1.0], fair.weights)
     reached = ever(normal_codes(rng, 500), counted(normal_codes(rng, 1000), 20), broken, rng)
     with pytest.raises(AssertionError):
         assert_alarms_within(BUDGET, len(reached), lambda run: bool(reached[run]))
@@ -67,7 +67,7 @@ def test_a_shift_is_found_in_time(shift: float, within: int) -> None:
     """At the threshold for 30 features and 1 %, half the streams alarm within so many rows."""
     rng = np.random.default_rng(8)
     streams = Streams(counted(normal_codes(rng, 10_000), 20), normal_tilts())
-    codes = np.vstack([normal_codes(rng, 1000), normal_codes(rng, within, shift)])
+    codes = np.hstack([normal_codes(rng, 1000), normal_codes(rng, within, shift)])
     streams.update(codes, rng.random(codes.shape))
     assert np.mean(streams.log_wealth() >= np.log(3000)) >= 0.5
 
@@ -86,13 +86,13 @@ def test_counts_since_the_change_leave_out_what_was_before() -> None:
 def test_any_split_gives_the_same_state() -> None:
     """One block, blocks of 1, and blocks of 7 end alike."""
     rng = np.random.default_rng(10)
-    codes, u = normal_codes(rng, 333, 0.5), rng.random((333, 50))
+    codes, u = normal_codes(rng, 333, 0.5), rng.random((50, 333))
     reference = counted(normal_codes(rng, 500), 20)
     ends = []
     for size in (333, 1, 7):
         streams = Streams(reference, normal_tilts())
         for at in range(0, 333, size):
-            streams.update(codes[at : at + size], u[at : at + size])
+            streams.update(codes[:, at : at + size], u[:, at : at + size])
         ends.append((streams.log_wealth(), streams.counts_since_change()))
     for wealth, since in ends[1:]:
         np.testing.assert_allclose(wealth, ends[0][0], rtol=1e-9)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from serve.admission.limit import Limit
+from serve.models.caps import Caps
 
 Run = Callable[[float, int], float]
 """The seconds that a batch of so many jobs takes when it begins at a moment."""
@@ -54,7 +55,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class Simulation:
-    """Poisson arrivals at `rate(now)` to `replicas` that run batches, behind a limit."""
+    """Poisson arrivals at `rate(now)` to `replicas` that run batches, behind a limit.
+
+    A batch takes all that waits up to `batch_max`, or what `caps` allow.
+    """
 
     limit: Limit
     run: Run
@@ -62,6 +66,7 @@ class Simulation:
     batch_max: int = 256
     replicas: int = 1
     seed: int = 0
+    caps: Caps | None = None
 
     def until(self, end: float) -> Outcome:
         """Let time pass; everything that came before the end is answered."""
@@ -86,8 +91,11 @@ class Simulation:
                     waiting.append(now)
                 else:
                     outcome.refused.append(now)
+            carriers = self.replicas
             while waiting and len(done) < self.replicas:
-                size = min(len(waiting), self.batch_max)
+                most = self.caps.rows(len(waiting), carriers) if self.caps else self.batch_max
+                size = min(len(waiting), most)
+                carriers -= 1
                 jobs = [waiting.popleft() for _ in range(size)]
                 outcome.limits.append((now, self.limit.value))
                 number += 1

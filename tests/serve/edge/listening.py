@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from configs.errors import ClientGone, WeirError
 from configs.settings import Limits
-from serve.edge.gone import when_gone
+from serve.edge.bodies import Bodies, Body
+from serve.edge.cycle import Cycle
+from serve.edge.errors import fields, render
+from serve.edge.head import Head, Heads
 from serve.edge.listener import Listener
+from serve.edge.visit import Visit
 from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
+from serve.protocol.paths import Ask, Endpoint
 
 SLOW_S = 0.2
 PATIENCE_S = 5.0
@@ -23,14 +29,13 @@ TINY = Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000, connections_max=4)
 class Application:
     """Answers by path: `/echo` the body, `/early` at once, `/large` much, `/wait` when told.
 
-    `seen` are the requests that began, `left` counts the clients that left while they waited.
+    `seen` are the requests that began.
     """
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
         self.headers: list[dict[bytes, bytes]] = []
-        self.left = 0
         self.go = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -40,7 +45,6 @@ class Application:
         if scope["path"] != "/early":
             answer = await self._read(receive)
         if scope["path"] == "/wait":
-            when_gone(scope, self._leave)
             await self.go.wait()
         if scope["path"] == "/large":
             answer = bytes(2**23)
@@ -60,15 +64,70 @@ class Application:
         self.bodies.append(body)
         return body
 
-    def _leave(self) -> None:
-        self.left += 1
-        self.go.set()
+
+class Echo:
+    """A desk that answers every request as the application would; `left` counts who left."""
+
+    def __init__(self, application: Application, limits: Limits) -> None:
+        self._application = application
+        self._bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
+        self._waiting: list[Cycle] = []
+        self._fields: dict[Head, dict[bytes, bytes]] = {}
+        heads = Heads()
+        self.known, self.learn = heads.known, heads.learn
+        self.left = 0
+
+    def read(self, method: bytes, path: str, fields: list[tuple[bytes, bytes]]) -> Head | None:
+        """Take everything."""
+        head = Head(Endpoint(Ask.INFER, path, method.decode()), fields)
+        self._fields[head] = dict(fields)
+        return head
+
+    def judge(self, cycle: Cycle) -> Visit:
+        """Let everybody in, and answer at once who asks for it."""
+        _, path, method = cycle.head.endpoint
+        self._application.seen.append((str(method), path))
+        cycle.visit = Visit(0.0, 0.0)
+        if path == "/early":
+            self._answer(cycle, b"early")
+        return cycle.visit
+
+    def body(self, head: Head) -> Body:
+        """Read the body."""
+        return Body(self._bodies, head.encoding)
+
+    def serve(self, cycle: Cycle, body: bytes) -> None:
+        """Answer by path."""
+        self._application.bodies.append(body)
+        path = cycle.head.endpoint.model
+        if path == "/wait" and not self._application.go.is_set():
+            self._waiting.append(cycle)
+        else:
+            self._answer(cycle, bytes(2**23) if path == "/large" else body)
+
+    def refuse(self, cycle: Cycle, error: WeirError) -> None:
+        """Count who left, and tell others what is wrong."""
+        if cycle in self._waiting:
+            self._waiting.remove(cycle)
+        self.left += isinstance(error, ClientGone)
+        status, headers, body = render(error, "0")
+        cycle.answer(status, fields(headers), body)
+
+    def go(self) -> None:
+        """Answer those who wait."""
+        while self._waiting:
+            self._answer(self._waiting.pop(0), b"")
+
+    def _answer(self, cycle: Cycle, body: bytes) -> None:
+        self._application.headers.append(self._fields[cycle.head])
+        cycle.answer(200, b"content-length: %d\r\n" % len(body), body)
 
 
 class Listening:
     """A listener on a loop of its own, and what it counted."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, desk: bool) -> None:
+        self._has_desk = desk
         self._loop = LoopThread("listener")
         self._sock = listen("127.0.0.1", 0, "a test")
         self.port: int = self._sock.getsockname()[1]
@@ -77,7 +136,14 @@ class Listening:
 
     async def _open(self, limits: Limits) -> None:
         self.application = Application()
-        self._listener = Listener(self.application, self._sock, limits, self._count)
+        self.desk = Echo(self.application, limits)
+        self._listener = Listener(
+            self.application,
+            self._sock,
+            limits,
+            self._count,
+            desk=self.desk if self._has_desk else None,
+        )
         await self._listener.open()
 
     def _count(self, reason: str) -> None:
@@ -93,6 +159,7 @@ class Listening:
 
         async def gone() -> None:
             self.application.go.set()
+            self.desk.go()
 
         self._loop.submit(gone()).result(PATIENCE_S)
 
@@ -109,9 +176,9 @@ class Listening:
 
 
 @contextmanager
-def listening(limits: Limits = TINY) -> Iterator[Listening]:
-    """A listener while the block runs."""
-    opened = Listening(limits)
+def listening(limits: Limits = TINY, *, desk: bool = False) -> Iterator[Listening]:
+    """A listener while the block runs; its requests are answered by the application or the desk."""
+    opened = Listening(limits, desk=desk)
     try:
         yield opened
     finally:

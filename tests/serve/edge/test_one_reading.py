@@ -18,10 +18,10 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 NEXT = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def listener() -> Iterator[Listening]:
-    """A listener with usual limits."""
-    with listening(Limits()) as opened:
+@pytest.fixture(scope="module", params=[False, True], ids=["application", "desk"])
+def listener(request: pytest.FixtureRequest) -> Iterator[Listening]:
+    """A listener with usual limits, whose requests the application or the desk answers."""
+    with listening(Limits(), desk=request.param) as opened:
         yield opened
 
 
@@ -165,7 +165,11 @@ def test_chunks_have_a_limit(served: Listening) -> None:
 
 def test_pipelining_has_a_limit(served: Listening) -> None:
     """Requests that were sent ahead are answered in order up to a number, then comes the end."""
-    received = said(served, GET * (PIPELINE_MAX + 500))
+    with served.connect() as connection:
+        connection.sendall(GET.replace(b"echo", b"wait") + GET * (PIPELINE_MAX + 500))
+        wait_until(lambda: served.closed["malformed"] == 1, "one too many")
+        served.go()
+        received = everything(connection)
 
     *good, last = received.split(b"HTTP/1.1 ")[1:]
     assert len(good) == PIPELINE_MAX + 1
@@ -206,18 +210,26 @@ def test_a_body_that_nobody_takes_is_not_read(served: Listening) -> None:
     served.go()
 
 
-def test_a_client_that_leaves_is_told_of(served: Listening) -> None:
-    """Whoever waits on a client's behalf hears that it has left, once."""
+@pytest.fixture
+def at_desk() -> Iterator[Listening]:
+    """A listener whose requests the desk answers."""
+    with listening(Limits(), desk=True) as opened:
+        yield opened
+
+
+def test_a_client_that_leaves_is_told_of(at_desk: Listening) -> None:
+    """The desk hears that a client has left that waits for its answer, once."""
+    served = at_desk
     with served.connect() as connection:
         connection.sendall(GET.replace(b"echo", b"wait"))
         wait_until(lambda: bool(served.application.seen), "the request has begun")
 
-    wait_until(lambda: served.application.left == 1, "the word that the client left")
+    wait_until(lambda: served.desk.left == 1, "the word that the client left")
 
 
-def test_a_client_that_has_its_answer_may_leave(served: Listening) -> None:
+def test_a_client_that_has_its_answer_may_leave(at_desk: Listening) -> None:
     """To leave after the answer is no reason to cancel anything."""
-    left = served.application.left
+    served = at_desk
     with served.connect() as connection:
         connection.sendall(GET.replace(b"echo", b"wait"))
         wait_until(lambda: bool(served.application.seen), "the request has begun")
@@ -225,4 +237,4 @@ def test_a_client_that_has_its_answer_may_leave(served: Listening) -> None:
         assert answer(connection)[0] == 200
     wait_until(lambda: served.connections == 0, "the end of the connection")
 
-    assert served.application.left == left
+    assert served.desk.left == 0

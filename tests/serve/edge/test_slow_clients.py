@@ -19,10 +19,10 @@ HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@pytest.fixture
-def served() -> Iterator[Listening]:
-    """A listener with tiny limits."""
-    with listening() as opened:
+@pytest.fixture(params=[False, True], ids=["application", "desk"])
+def served(request: pytest.FixtureRequest) -> Iterator[Listening]:
+    """A listener with tiny limits, whose requests the application or the desk answers."""
+    with listening(desk=request.param) as opened:
         yield opened
 
 
@@ -140,11 +140,12 @@ def test_an_answer_that_the_system_holds_counts_too(served: Listening) -> None:
         )
 
 
-def test_our_own_slowness_is_not_the_clients() -> None:
+@pytest.mark.parametrize("desk", [False, True], ids=["application", "desk"])
+def test_our_own_slowness_is_not_the_clients(desk: bool) -> None:
     """Who waits for an answer longer than `slow_s` gets it, and so does the request behind."""
     wait = GET.replace(b"echo", b"wait")
     limits = Limits(slow_s=SLOW_S, slow_bytes_per_s=2**30)
-    with listening(limits) as served, served.connect() as connection:
+    with listening(limits, desk=desk) as served, served.connect() as connection:
         connection.sendall(wait + HEAD % 1_000_000)
         connection.settimeout(3 * SLOW_S)
         with suppress(TimeoutError):

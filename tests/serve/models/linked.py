@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from serve.models.addresses import folder
 from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
 from serve.models.host import Host
-from serve.models.link import Links
+from serve.models.links import Links, no_tls
 from tests.serve.models.carriers import soon
 from tests.serve.versions import MODEL
 
@@ -20,9 +22,9 @@ from tests.serve.versions import MODEL
 class Gateway:
     """The gateway's side: one batcher and its links to the replicas of version 1."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, tls: Callable[[], ssl.SSLContext | None] = no_tls) -> None:
         self.batcher = Batcher(batched=True, max_rows=16, queue_max_rows=10_000)
-        self.links = Links(1, folder(run_dir, MODEL, 1), self.batcher)
+        self.links = Links(1, folder(run_dir, MODEL, 1), self.batcher, tls=tls)
         self.retries = 0
         self.batcher.on_retry = self._retried
 

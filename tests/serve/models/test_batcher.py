@@ -10,9 +10,12 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.errors import Overloaded, Unavailable
+from configs.errors import Overloaded, Unavailable, WeirError
 from serve.models.batcher import Batcher
+from serve.models.curve import Curve
+from serve.models.frames import Tensors
 from tests.serve.models.carriers import Answering, Holding, batcher, doubled, rows, soon
+from tests.serve.models.virtual import virtual_time
 
 
 async def turn(times: int = 3) -> None:
@@ -104,16 +107,15 @@ async def test_a_request_larger_than_a_batch_goes_alone() -> None:
 
 
 async def test_different_shapes_never_share_a_batch() -> None:
-    """Rows of other widths wait for a batch of their own, in order."""
+    """Rows of other widths wait for a batch of their own, and do not cut that of the others."""
     gathers = batcher()
     link = Holding(gathers)
-    for width in (3, 3, 5, 3):
+    for width in (3, 5, 3, 5, 3):
         gathers.submit(rows(1, width=width), 1, soon())
     await turn()
     link.answer()
-    link.answer()
 
-    assert [batch.tensors()[0].shape for batch in link.seen] == [(2, 3), (1, 5), (1, 3)]
+    assert [batch.tensors()[0].shape for batch in link.seen] == [(3, 3), (2, 5)]
 
 
 async def test_models_without_a_batch_run_one_request_at_a_time() -> None:
@@ -232,13 +234,98 @@ async def test_a_version_holds_so_many_requests_and_no_more() -> None:
 
 async def test_a_batch_is_bounded_in_bytes_too() -> None:
     """Large tensors do not run together, however few rows they are."""
-    gathers = Batcher(batched=True, max_rows=8, queue_max_rows=100)
     wide = (np.zeros((1, 10 * 2**20), np.float32),)
     strings = (np.array([["x" * (40 * 2**20)]], dtype=object),)
 
     for tensors in (wide, strings):
+        gathers = batcher()
+        link = Holding(gathers)
         for _ in range(2):
             gathers.submit(tensors, 1, soon())
-    batches = [gathers._next() for _ in range(4)]
+        await turn()
+        gathers.answered(link.out.pop(), (np.zeros(1),), link)
 
-    assert [len(batch.jobs) for batch in batches if batch] == [1, 1, 1, 1]
+        assert link.rows() == [1, 1]
+
+
+async def test_replicas_take_turns() -> None:
+    """The one that has been free for longest is next, so that none is forgotten."""
+    gathers = batcher()
+    links = [Holding(gathers) for _ in range(3)]
+    for _ in range(6):
+        gathers.submit(rows(1), 1, soon())
+        await turn()
+        next(link for link in links if link.out).answer()
+
+    assert [link.rows() for link in links] == [[1, 1]] * 3
+
+
+async def test_replicas_that_are_free_share_what_waits() -> None:
+    """Rows that each cost a run of their own are not given to one replica alone."""
+    gathers = batcher(max_rows=100)
+    gathers.learn(Curve((1, 100), (1.0, 100.0)))
+    links = [Holding(gathers) for _ in range(4)]
+    for n in range(8):
+        gathers.submit(rows(1, n), 1, soon(1000.0))
+    await turn()
+
+    assert [link.rows() for link in links] == [[1]] * 4
+
+    gathers = batcher(max_rows=100)
+    gathers.learn(Curve((1, 100), (1.0, 34.0)))
+    links = [Holding(gathers) for _ in range(4)]
+    for n in range(40):
+        gathers.submit(rows(1, n), 1, soon(1000.0))
+    await turn()
+
+    assert [link.rows() for link in links] == [[10]] * 4
+
+
+async def test_a_batch_is_small_enough_for_the_nearest_deadline() -> None:
+    """What would make somebody late goes with the next batch; nobody is told before his time."""
+    gathers = batcher(max_rows=100)
+    gathers.learn(Curve((1, 100), (1.0, 100.0 / 30)))
+    link = Holding(gathers)
+    gathers.submit(rows(1), 1, soon(1.2))
+    for n in range(20):
+        gathers.submit(rows(1, n), 1, soon(1000.0))
+    await turn()
+
+    (first,) = link.rows()
+    assert 1 < first < 12
+    link.answer()
+    assert sum(link.rows()) == 21
+
+
+class Deaf:
+    """Waits for an answer, and does nothing with it."""
+
+    def done(self) -> bool:
+        """Whether it was told: never."""
+        return False
+
+    def set_result(self, result: Tensors, /) -> None:
+        """Do nothing."""
+
+    def set_exception(self, exception: WeirError, /) -> None:
+        """Do nothing."""
+
+
+def test_a_throttled_replica_gets_smaller_batches_from_those_in_a_hurry() -> None:
+    """What batches really took counts, not what was measured when the version was loaded."""
+    with virtual_time() as loop:
+        gathers = batcher(max_rows=100, queue_max_rows=1000)
+        gathers.learn(Curve((1, 100), (1.0, 4.0)))
+        link = Holding(gathers)
+        for _ in range(60):
+            gathers.enqueue(Deaf(), rows(1), 1, loop.now + 1000.0)
+            loop.turn()
+            loop.wait(10.0)
+            link.answer()
+        link.seen.clear()
+        gathers.enqueue(Deaf(), rows(1), 1, loop.now + 30.0)
+        for _ in range(99):
+            gathers.enqueue(Deaf(), rows(1), 1, loop.now + 1000.0)
+        loop.turn()
+
+        assert 50 < link.rows()[0] < 75

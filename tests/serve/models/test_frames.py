@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from registry.signature import DTYPES, Datatype
-from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, Kind, Splitter, decode, encode
+from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, Kind, decode, encode
+from serve.models.incoming import Splitter
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)
 

@@ -89,7 +89,7 @@ async def test_a_batch_that_somebody_waits_for_is_not_dropped() -> None:
 
     gathers.give_up(left)
     await turn()
-    gathers._drop_forsaken()
+    gathers._expiry._drop_forsaken()
     assert link.dropped == 0
     link.answer()
 
@@ -126,7 +126,6 @@ async def test_a_run_ends_within_a_second_after_its_client_has_left(
             loop.call_soon_threadsafe(ended.set)
 
     host = Host(1, run, socket_of(tmp_path, 1), lambda _wires, _seconds: None)
-    host._seconds_a_run = 1.0  # Known to be slow, so that it runs in a thread.
     await host.open()
     answer = gateway.ask([1, 1, 1])
     await asyncio.wait_for(begun.wait(), 5.0)

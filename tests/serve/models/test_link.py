@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from serve.models.addresses import addresses, folder
+from serve.models.curve import Curve
 from tests.serve.models.conftest import Started
 from tests.serve.models.linked import Gate, Gateway, kill, load
 from tests.serve.versions import MODEL, socket_of
@@ -57,7 +58,6 @@ async def test_a_batch_that_is_out_is_sent_again(gateway: Gateway, start: Starte
     """The replica dies while it works: the batch goes to the next one, once, and is counted."""
     gate = Gate()
     slow = await start(replica="a", run=gate)
-    slow._seconds_a_run = 1.0  # Known to be slow, so that it runs in a thread.
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is out")
 
@@ -119,7 +119,6 @@ async def test_drain_waits_for_the_batch_that_is_in(
     """A replica that leaves answers what it has, and is not found by anyone new."""
     gate = Gate()
     slow = await start(run=gate)
-    slow._seconds_a_run = 1.0
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is in")
 
@@ -138,7 +137,6 @@ async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) ->
     """A batch that does not end in time is given up to another replica."""
     gate = Gate()
     stuck = await start(replica="a", run=gate)
-    stuck._seconds_a_run = 1.0
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is in")
     await start(replica="b")
@@ -147,3 +145,16 @@ async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) ->
 
     assert float((await asked)[0][0, 0]) == 7.0
     gate.open.set()
+
+
+async def test_a_replica_tells_how_long_its_runs_take(gateway: Gateway, start: Started) -> None:
+    """What warm-up measured is known to the batcher before it sends the first batch."""
+    curve = Curve((1, 16), (0.5, 8.0))
+    told: list[Curve] = []
+    gateway.batcher.learn = told.append  # type: ignore[method-assign, assignment]
+    replica = await start(replica="a")
+    replica.curve = curve
+    await gateway.links.wait_connected()
+
+    assert await gateway.sum_of([1, 1, 1]) == 4.0
+    assert told == [curve]

@@ -6,15 +6,16 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from configs.errors import DeadlineExceeded, ModelFailed, NotReady
-from serve.models import frames
+from serve.models import frames, links
+from serve.models.curve import Curve
 from serve.models.frames import Frame, Kind, Tensors
 from serve.models.link import Link
+from serve.models.run_times import RunTimes
 from tests.serve.models.carriers import soon
 from tests.serve.models.conftest import Started
 from tests.serve.models.linked import Gate, Gateway
@@ -27,8 +28,7 @@ async def test_a_hung_replica_costs_a_deadline_and_no_more(
 ) -> None:
     """The caller is told at the deadline, the link is closed, and a new one is made."""
     gate = Gate()
-    hung = await start(run=gate)
-    hung._seconds_a_run = 1.0
+    await start(run=gate)
     with pytest.raises(DeadlineExceeded):
         await gateway.ask([1, 1, 1], seconds=0.1)
     gate.open.set()
@@ -77,7 +77,7 @@ async def test_any_exception_of_a_model_is_told_at_once(
         raise KeyError(tensors[0].shape)
 
     broken_host = await start(run=broken)
-    broken_host._seconds_a_run = float(slow)
+    broken_host._times = RunTimes(Curve((1,), (float(slow) or 1e-6,)))
 
     with pytest.raises(ModelFailed):
         await asyncio.wait_for(gateway.ask([1, 1, 1]), 2.0)
@@ -141,11 +141,11 @@ async def test_a_link_lost_before_it_was_made_is_not_kept(
     """A link whose end was noticed before its beginning is never called connected."""
     loop = asyncio.get_running_loop()
 
-    async def late(factory: Callable[[], Link], path: str) -> None:
+    async def late(factory: Callable[[], Link], path: str, tls: object) -> None:
         _, link = await loop.create_unix_connection(factory, path)
         await until(lambda: not link.is_open, "the link is lost")
 
-    monkeypatch.setattr(gateway.links, "_loop", SimpleNamespace(create_unix_connection=late))
+    monkeypatch.setattr(links, "dial", late)
     path = socket_of(tmp_path, 1)
     path.parent.mkdir(parents=True)
     met = 0

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from configs.errors import ModelFailed, Refused
 from registry.inference import RunOptions
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.models.frames import Tensors
-from serve.models.session import Session, warm_up
+from serve.models.session import Session
 from tests.registry.models import classifier, counting, regressor
-from tests.serve.versions import REGRESSOR, signature
+from tests.serve.versions import REGRESSOR
 
 
 def test_answers_come_in_the_signatures_order() -> None:
@@ -53,27 +49,6 @@ def test_what_does_not_run_has_failed() -> None:
 
     with pytest.raises(ModelFailed, match="the model failed"):
         session.run([np.ones((1, 7), np.float32)])
-
-
-def test_warm_up_runs_each_size() -> None:
-    """Batches of the wanted sizes run once; a model without a batch runs once."""
-    seen: list[tuple[int, ...]] = []
-
-    class Noting(Session):
-        """Notes what it runs."""
-
-        def run(
-            self, tensors: Sequence[NDArray[Any]], options: RunOptions | None = None
-        ) -> Tensors:
-            """Note the shape."""
-            seen.append(tensors[0].shape)
-            return super().run(tensors, options)
-
-    session = Noting(regressor().SerializeToString(), REGRESSOR, 1)
-    warm_up(session, REGRESSOR, (1, 8))
-    warm_up(session, signature(inputs=(1, 3)), (1, 8))
-
-    assert seen == [(1, 3), (8, 3), (1, 3)]
 
 
 def test_a_run_ends_when_its_options_say_so() -> None:

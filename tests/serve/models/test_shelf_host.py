@@ -15,7 +15,7 @@ from serve.models.addresses import addresses, folder
 from serve.models.batcher import Batcher
 from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
-from serve.models.link import Links
+from serve.models.links import Links
 from serve.models.shelf_files import (
     Entry,
     Report,

@@ -12,6 +12,7 @@ from monitors.blocks import SampleBlock, Snapshot
 from monitors.telemetry.names import SAMPLES, SAMPLES_DROPPED
 from registry.records import Role
 from registry.signature import Signature
+from serve.recorder.dial import Capacity
 from serve.recorder.recorder import ArmRecorder, Recorder
 from serve.recorder.samples import Origin, Sample
 from tests.serve.versions import MODEL, REGRESSOR
@@ -74,11 +75,12 @@ class Memory:
         self.snapshots: list[Snapshot] = []
         self.refuses = False
         self.lost = 0
+        self.room = Capacity()
 
-    def send_block(self, block: SampleBlock) -> bool:
-        """Keep a block."""
+    def send_blocks(self, blocks: Sequence[SampleBlock]) -> bool:
+        """Keep blocks."""
         if not self.refuses:
-            self.blocks.append(block)
+            self.blocks += blocks
         return not self.refuses
 
     def send_snapshot(self, snapshot: Snapshot) -> bool:
@@ -91,6 +93,10 @@ class Memory:
         """What a test says was lost."""
         lost, self.lost = self.lost, 0
         return lost
+
+    def capacity(self) -> Capacity:
+        """What a test says can be taken."""
+        return self.room
 
     def ids(self) -> list[NDArray[np.bytes_]]:
         """The prediction ids of each block."""

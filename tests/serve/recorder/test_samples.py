@@ -3,61 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
 from registry.records import Role
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.recorder.samples import DRAWS, Dial, Origin, Sample, blocks
+from serve.recorder.samples import Origin, Sample, blocks
 from tests.serve.recorder.sampling import STABLE, sample
 from tests.serve.versions import MODEL, REGRESSOR
-
-
-@given(
-    st.floats(1, 1e5),
-    st.lists(st.tuples(st.integers(0, 10**6), st.floats(0.01, 10)), max_size=30),
-)
-def test_rates_are_halves_of_one(target: float, history: list[tuple[int, float]]) -> None:
-    """Whatever the traffic, the rate is a power of a half, so that lower rates nest in higher."""
-    dial = Dial(target)
-
-    for rows, seconds in history:
-        dial.turn(rows, seconds)
-        mantissa, _ = np.frexp(dial.rate)
-        assert mantissa == 0.5
-        assert 0 < dial.rate <= 1
-        assert dial.limit == int(dial.rate * DRAWS)
-
-
-@given(st.integers(10, 10**7), st.floats(10, 1e4))
-def test_the_rate_settles_near_its_target(traffic: int, target: float) -> None:
-    """Under steady traffic the dial keeps between 45 % and 100 % of the target, or everything."""
-    dial = Dial(target)
-
-    for _ in range(40):
-        dial.turn(int(traffic * dial.rate), 1.0)
-
-    kept = traffic * dial.rate
-    assert kept <= target + 1
-    assert dial.rate == 1.0 or kept >= 0.44 * target - 1
-
-
-def test_a_burst_is_answered_at_once() -> None:
-    """One look is enough to come down, and each further look may go up one step."""
-    dial = Dial(100.0)
-    dial.turn(10_000, 1.0)
-    assert dial.rate == 1 / 128
-
-    dial.turn(0, 1.0)
-    assert dial.rate == 1 / 64
-
-
-def test_a_dial_at_zero_keeps_nothing() -> None:
-    """A recorder that is switched off never comes on by itself."""
-    dial = Dial(0.0)
-    dial.turn(0, 1.0)
-
-    assert (dial.rate, dial.limit) == (0.0, 0)
 
 
 def test_rows_become_columns() -> None:
@@ -142,28 +93,3 @@ def test_origins_are_compared_by_what_they_say() -> None:
     made, _ = blocks([sample(1, origin=STABLE), sample(2, origin=again)], "me", 1.0, 99.0)
 
     assert len(made) == 1
-
-
-def test_samples_give_way_while_requests_are_refused() -> None:
-    """Each look at refusals halves the rate, down to 1/1024; afterwards it recovers in steps."""
-    dial = Dial(1000.0)
-    rates = []
-    for _ in range(12):
-        dial.turn(0, 1.0, refusing=True)
-        rates.append(dial.rate)
-    for _ in range(10):
-        dial.turn(0, 1.0)
-
-    assert rates[:3] == [1 / 2, 1 / 4, 1 / 8]
-    assert rates[-1] == 1 / 1024
-    assert dial.rate == 1.0
-
-
-def test_refusals_do_not_raise_a_rate_that_is_low() -> None:
-    """A rate that traffic has brought below 1/1024 stays there."""
-    dial = Dial(1.0)
-    dial.turn(100_000, 1.0)
-    low = dial.rate
-    dial.turn(0, 1.0, refusing=True)
-
-    assert dial.rate == low < 1 / 1024

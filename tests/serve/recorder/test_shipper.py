@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from configs.settings import Recorder as RecorderSettings
-from monitors.blocks import Snapshot
+from monitors.blocks import SampleBlock, Snapshot
 from monitors.telemetry.names import INFERENCE_DURATION, REQUESTS_SHED, SNAPSHOTS_FAILED
+from registry.records import Role
 from registry.signature import Signature
+from serve.recorder.dial import DRAWS, Capacity
 from serve.recorder.recorder import Recorder
-from serve.recorder.samples import DRAWS
 from serve.recorder.shipper import Shipper
 from tests.serve.recorder.sampling import Memory, arm, dropped, keep, recorder, sample, shipped
 from tests.serve.versions import MODEL
@@ -109,6 +111,44 @@ def test_the_rate_of_a_block_is_that_of_its_rows() -> None:
     ships.ship(1.0)
 
     assert [block.rate for block in transport.blocks] == [1.0, 1 / 16]
+
+
+def test_all_versions_go_in_one_shipment() -> None:
+    """However many versions and roles there are, one message carries their blocks."""
+
+    class Counting(Memory):
+        """Counts messages."""
+
+        messages = 0
+
+        def send_blocks(self, blocks: Sequence[SampleBlock]) -> bool:
+            """Keep blocks, and count the message."""
+            self.messages += 1
+            return super().send_blocks(blocks)
+
+    records, transport = recorder(), Counting()
+    ships = shipper(records, transport)
+    for version in range(1, 6):
+        keep(records.arm(MODEL, version, Role.STABLE, arm(records).origin.signature), version, 0)
+    ships.ship(1.0)
+    ships.ship(1.0)
+
+    assert len(transport.blocks) == 5
+    assert transport.messages == 1
+
+
+def test_the_dial_follows_what_the_monitors_can_take() -> None:
+    """Room for 2 rows a second of 10: the next blocks say an eighth."""
+    records, transport = recorder(), Memory()
+    ships = shipper(records, transport)
+    transport.room = Capacity(rows_per_s=2.0)
+    for number in range(10):
+        keep(arm(records), number, 0)
+    ships.ship(1.0)
+    keep(arm(records), 11, 0)
+    ships.ship(1.0)
+
+    assert [block.rate for block in transport.blocks] == [1.0, 1 / 8]
 
 
 def test_every_way_to_lose_rows_is_counted() -> None:

@@ -1,0 +1,46 @@
+"""Small blocks joined into large ones, since a fold costs the most for its first row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from monitors.blocks import SampleBlock
+
+FOLD_ROWS = 250
+"""Rows that are worth a fold: with fewer, the time goes into calls and not into rows."""
+
+
+def alike(first: SampleBlock, second: SampleBlock) -> bool:
+    """Whether two blocks of one version in one role can be joined, and nothing is lost by it."""
+    return first.rate == second.rate and _shapes(first) == _shapes(second)
+
+
+def joined(blocks: Sequence[SampleBlock]) -> SampleBlock:
+    """Blocks that are all `alike`, in their order, as one; the rest is that of the last."""
+    if len(blocks) == 1:
+        return blocks[0]
+    last = blocks[-1]
+    return replace(
+        last,
+        prediction_ids=np.concatenate([block.prediction_ids for block in blocks]),
+        row_numbers=np.concatenate([block.row_numbers for block in blocks]),
+        inputs={
+            name: np.concatenate([block.inputs[name] for block in blocks]) for name in last.inputs
+        },
+        outputs={
+            name: np.concatenate([block.outputs[name] for block in blocks]) for name in last.outputs
+        },
+        groups={
+            name: np.concatenate([block.groups[name] for block in blocks]) for name in last.groups
+        },
+    )
+
+
+def _shapes(block: SampleBlock) -> list[dict[str, tuple[object, ...]]]:
+    return [
+        {name: (tensor.dtype, *tensor.shape[1:]) for name, tensor in tensors.items()}
+        for tensors in (block.inputs, block.outputs, block.groups)
+    ]

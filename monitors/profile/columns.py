@@ -1,0 +1,48 @@
+"""Numeric features read together, all columns of a tensor at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.profile.reading import Tensors, as_floats, column_of
+from registry.card import Feature
+
+
+class NumberColumns:
+    """Reads numeric features out of the model's inputs."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self._features = len(features)
+        self._tensors = [
+            _Tensor(name, [(at, each) for at, each in enumerate(features) if each.input == name])
+            for name in sorted({feature.input for feature in features})
+        ]
+
+    def read(self, inputs: Tensors, rows: int) -> NDArray[np.float64]:
+        """The features' values, shape (features, rows); `Refused` where one is not there."""
+        values = np.empty((self._features, rows))
+        for tensor in self._tensors if rows else ():
+            tensor.read_into(values, inputs)
+        return values
+
+
+class _Tensor:
+    """The features that one input tensor holds, each with its place among all."""
+
+    def __init__(self, name: str, features: Sequence[tuple[int, Feature]]) -> None:
+        self._name = name
+        self._places = np.array([place for place, _ in features])
+        self._columns = np.array([feature.column or 0 for _, feature in features])
+        # What fits these fits the others: whoever names no column, and whoever names the last.
+        unnamed = [feature for _, feature in features if feature.column is None]
+        last = max((feature for _, feature in features), key=lambda each: each.column or 0)
+        self._demanding = [*unnamed[:1], last]
+
+    def read_into(self, values: NDArray[np.float64], inputs: Tensors) -> None:
+        for each in self._demanding:
+            column_of(inputs, each.input, each.column, f"feature '{each.name}'")
+        columns = inputs[self._name].reshape(values.shape[1], -1).T[self._columns]
+        values[self._places] = columns if columns.dtype.kind in "biuf" else as_floats(columns)

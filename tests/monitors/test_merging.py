@@ -1,0 +1,48 @@
+"""Small blocks become one, row under row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitors.blocks import SampleBlock
+from monitors.merging import alike, joined
+from tests.monitors.samples import block, columns, part
+
+WHOLE = block(columns(np.random.default_rng(0), 30))
+
+
+def test_parts_joined_are_the_whole() -> None:
+    """Ids, row numbers, inputs, outputs and groups stand in their order."""
+    parts = [part(WHOLE, 0, 7), part(WHOLE, 7, 8), part(WHOLE, 8, 30)]
+
+    found = joined(parts)
+
+    assert found.rows == 30
+    np.testing.assert_array_equal(found.prediction_ids, WHOLE.prediction_ids)
+    np.testing.assert_array_equal(found.row_numbers, WHOLE.row_numbers)
+    for tensors, expected in (
+        (found.inputs, WHOLE.inputs),
+        (found.outputs, WHOLE.outputs),
+        (found.groups, WHOLE.groups),
+    ):
+        assert set(tensors) == set(expected)
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(tensor, expected[name])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(WHOLE, rate=0.5),
+        replace(WHOLE, groups={}),
+        replace(WHOLE, inputs={**WHOLE.inputs, "x": np.zeros((30, 3), np.float32)}),
+        replace(WHOLE, inputs={**WHOLE.inputs, "x": np.zeros((30, 2), np.float64)}),
+    ],
+)
+def test_blocks_that_differ_are_not_joined(other: SampleBlock) -> None:
+    """Rates, group attributes, shapes and data types are the same, or blocks stay apart."""
+    assert not alike(WHOLE, other)
+    assert alike(WHOLE, part(WHOLE, 0, 3))

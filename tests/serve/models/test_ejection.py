@@ -1,0 +1,346 @@
+"""A replica that does harm is noticed, rests, costs its callers nothing, and is let back in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from configs.errors import ModelFailed, NotReady, Unavailable, WeirError
+from serve.models import hang, health, retries
+from serve.models.frames import Frame, Kind
+from serve.models.health import Reason
+from tests.serve.models.fakes import (
+    HELLO,
+    Behaviour,
+    Fake,
+    FakeLink,
+    answers,
+    answers_late,
+    babbles,
+    fails,
+    hangs,
+    leaves,
+    lives,
+)
+from tests.serve.models.linked import Gateway
+from tests.serve.versions import socket_of
+from tests.serve.waiting import until
+
+Faked = Callable[..., Awaitable[Fake]]
+
+
+@pytest.fixture
+async def fake(tmp_path: Path) -> AsyncIterator[Faked]:
+    """Starts replicas that behave as a test wants, all of which end with it."""
+    made: list[Fake] = []
+
+    async def start(replica: str, behaviour: Behaviour, greeting: bytes = HELLO) -> Fake:
+        made.append(Fake(socket_of(tmp_path, 1, replica), behaviour, greeting))
+        await made[-1].open()
+        return made[-1]
+
+    yield start
+    for opened in made:
+        opened.close()
+
+
+@pytest.fixture
+def ejected(gateway: Gateway) -> list[Reason]:
+    """Why replicas were made to rest."""
+    reasons: list[Reason] = []
+    gateway.links.on_ejected = reasons.append
+    return reasons
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have seconds pass in a tenth of their time."""
+    for module, name in (
+        (hang, "_FLOOR_S"),
+        (hang, "_SILENT_S"),
+        (hang, "_SILENT_AT_FIRST_S"),
+        (hang, "_STUCK_FLOOR_S"),
+        (health, "_FIRST_PAUSE_S"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name) / 10)
+
+
+async def ask(gateway: Gateway, times: int, together: int = 8) -> list[WeirError]:
+    """Ask so many times; gives the errors. Every answer is the right one."""
+    failed: list[WeirError] = []
+
+    async def client(number: int) -> None:
+        for n in range(times // together):
+            try:
+                assert await gateway.sum_of([number, n, 0]) == number + n + 1
+            except WeirError as error:
+                failed.append(error)
+
+    await asyncio.gather(*map(client, range(together)))
+    return failed
+
+
+async def all_linked(gateway: Gateway, *fakes: Fake) -> None:
+    """Wait until every replica has been met."""
+    await until(lambda: all(made.links for made in fakes), "a link to each")
+    await gateway.links.wait_connected()
+
+
+async def test_a_hung_replica_costs_no_request(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """It greets and never answers: its batch is answered by another, and it rests."""
+    good, hung = await fake("a", answers), await fake("b", answers)
+    await all_linked(gateway, good, hung)
+    assert await ask(gateway, 80) == []
+    hung.behaviour = hangs
+
+    assert await asyncio.wait_for(ask(gateway, 80), 5.0) == []
+
+    assert ejected == [Reason.HUNG]
+    assert gateway.retries == 1
+
+
+async def test_a_process_that_lives_is_given_longer(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """A replica that answers pings while its model runs is waited for, though not for ever."""
+    stuck = await fake("a", answers)
+    assert await ask(gateway, 80) == []
+    stuck.behaviour = lives
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    answer = gateway.ask([1, 1, 1])
+    await until(lambda: len(stuck.links) > 1, "a new link")
+
+    assert loop.time() - begun > hang._STUCK_FLOOR_S
+    assert not answer.done()
+    answer.cancel()
+
+
+async def test_a_lone_replica_that_hung_is_asked_again(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """There is nobody else: the link is made anew and the batch is sent once more."""
+
+    def hangs_on_its_first_link(link: FakeLink, frame: Frame) -> None:
+        if link is not only.links[0]:
+            answers(link, frame)
+
+    only = await fake("a", answers)
+    assert await ask(gateway, 80) == []
+    only.behaviour = hangs_on_its_first_link
+
+    assert await asyncio.wait_for(gateway.sum_of([1, 2, 3]), 3.0) == 7.0
+    assert gateway.retries == 1
+    assert ejected == []
+
+
+async def test_a_hung_batch_is_rescued_before_its_deadline(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """A deadline shorter than the patience with a replica still leaves time for a second try."""
+    good, hung = await fake("a", answers), await fake("b", answers)
+    await all_linked(gateway, good, hung)
+    assert await ask(gateway, 80) == []
+    hung.behaviour = hangs
+
+    for _ in range(2):
+        assert (await gateway.ask([1, 1, 1], seconds=0.5))[0][0, 0] == 4.0
+
+
+async def test_rubbish_costs_no_request(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """A replica that answers what is no frame is cut off, rests, and the others go on."""
+    good, bad = await fake("a", answers), await fake("b", babbles)
+    await all_linked(gateway, good, bad)
+
+    assert await ask(gateway, 80) == []
+
+    assert ejected == [Reason.RUBBISH]
+    assert bad.asked == 1
+
+
+async def test_a_replica_that_drops_its_links_rests(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """Three links lost with a batch on them, one after another, are enough."""
+    good, bad = await fake("a", answers), await fake("b", leaves)
+    await all_linked(gateway, good, bad)
+
+    await until_ejected(gateway, ejected)
+
+    assert ejected == [Reason.LOST]
+    assert bad.asked == 3
+
+
+async def until_ejected(gateway: Gateway, ejected: list[Reason]) -> None:
+    """Ask until a replica rests; nothing may fail."""
+    while not ejected:
+        assert await ask(gateway, 16) == []
+
+
+@pytest.mark.parametrize("code", [NotReady.code, Unavailable.code])
+async def test_what_a_replica_refuses_another_one_runs(
+    gateway: Gateway, fake: Faked, ejected: list[Reason], code: str
+) -> None:
+    """A replica that cannot run batches costs no request, and rests after five."""
+    replicas = [await fake(name, answers) for name in "abc"] + [await fake("d", fails(code))]
+    await all_linked(gateway, *replicas)
+
+    for _ in range(40):
+        assert await gateway.sum_of([1, 1, 1]) == 4.0
+
+    assert ejected == [Reason.FAILING]
+    assert replicas[-1].asked == 5
+    assert gateway.retries == 5
+
+
+async def test_one_of_four_that_always_fails_rests_within_five_errors(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """A model that fails on one replica alone is that replica's fault."""
+    replicas = [await fake(name, answers) for name in "abc"]
+    replicas.append(await fake("d", fails(ModelFailed.code)))
+    await all_linked(gateway, *replicas)
+
+    failed = await ask(gateway, 100, together=1)
+
+    assert len(failed) == 5
+    assert ejected == [Reason.FAILING]
+
+
+async def test_a_model_that_fails_everywhere_ejects_nobody(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """When all replicas complain, it is the inputs or the model, and no replica rests."""
+    replicas = [await fake(name, fails(ModelFailed.code)) for name in "ab"]
+    await all_linked(gateway, *replicas)
+
+    assert len(await ask(gateway, 40, together=1)) == 40
+    assert ejected == []
+
+
+async def test_a_slow_replica_rests_and_gets_less_until_then(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """It is free less often, so that it is given less; when that is clear, it is given nothing."""
+    good, slow = await fake("a", answers_late(0.001)), await fake("b", answers_late(0.03))
+    await all_linked(gateway, good, slow)
+
+    while not ejected:
+        assert await ask(gateway, 128, together=32) == []
+
+    assert ejected == [Reason.SLOW]
+    assert good.asked >= 2 * slow.asked
+
+
+async def test_a_replica_that_is_well_again_is_let_in(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """After its pause it is given one batch, and when it answers that, its share of all."""
+    good, bad = await fake("a", answers), await fake("b", babbles)
+    await all_linked(gateway, good, bad)
+    assert await ask(gateway, 16) == []
+    assert ejected == [Reason.RUBBISH]
+    bad.behaviour = answers
+    before = bad.asked
+
+    async with asyncio.timeout(5.0):
+        while bad.asked < before + 10:
+            assert await ask(gateway, 16) == []
+    assert ejected == [Reason.RUBBISH]
+
+
+async def test_a_trial_that_fails_costs_no_request(
+    gateway: Gateway, fake: Faked, ejected: list[Reason]
+) -> None:
+    """A replica that is still ill is given one batch a pause, which another answers."""
+    good, bad = await fake("a", answers), await fake("b", babbles)
+    await all_linked(gateway, good, bad)
+
+    async with asyncio.timeout(5.0):
+        while len(ejected) < 3:
+            assert await ask(gateway, 16) == []
+
+    assert bad.asked == 3
+
+
+async def test_a_replica_that_moves_is_found(gateway: Gateway, fake: Faked) -> None:
+    """Its socket goes and another appears: requests go on."""
+    first = await fake("a", answers)
+    assert await ask(gateway, 8) == []
+    first.close()
+    first.path.unlink()
+    moved = await fake("b", answers)
+
+    assert await asyncio.wait_for(ask(gateway, 8), 3.0) == []
+    assert moved.asked > 0
+
+
+async def test_a_silent_neighbour_delays_no_other(gateway: Gateway, fake: Faked) -> None:
+    """A replica that accepts and does not even greet holds up nobody's first request."""
+    for name in ("0", "1", "2"):
+        await fake(name, hangs, greeting=b"")
+    await fake("3", answers)
+
+    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), 0.5) == 4.0
+
+
+async def test_a_version_that_always_loses_its_links_is_not_asked_twice_as_often(
+    gateway: Gateway, fake: Faked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Second tries are few when nothing succeeds: at most three, for any number of requests."""
+    monkeypatch.setattr(health, "_LONGEST_BRIEF_S", 0.01)
+    lost = await fake("a", leaves)
+    failed = await ask(gateway, 30, together=1)
+
+    assert len(failed) == 30
+    assert all(isinstance(error, Unavailable) for error in failed)
+    assert lost.asked == 30 + int(retries._AT_START)
+    assert gateway.retries == 3
+
+
+async def test_replicas_that_are_alike_take_turns(gateway: Gateway, fake: Faked) -> None:
+    """Where nothing is outstanding, batches go round."""
+    replicas = [await fake(name, answers) for name in "abcd"]
+    await all_linked(gateway, *replicas)
+    await until(lambda: gateway.batcher.carriers == 4, "all are free")
+
+    assert await ask(gateway, 40, together=1) == []
+    assert [replica.asked for replica in replicas] == [10, 10, 10, 10]
+
+
+@pytest.mark.parametrize("stage", ["greeting", "answer", "after", "twice", "other"])
+async def test_rubbish_at_any_stage_closes_that_link_alone(
+    gateway: Gateway, fake: Faked, ejected: list[Reason], stage: str
+) -> None:
+    """In place of a greeting, of an answer, behind one, or an answer to nothing: all is one."""
+
+    def rubbish(link: FakeLink, frame: Frame) -> None:
+        if stage == "answer":
+            babbles(link, frame)
+            return
+        answers(link, frame)
+        if stage == "after":
+            babbles(link, frame)
+        elif stage == "twice":
+            answers(link, frame)
+        elif stage == "other":
+            link.send(Frame(Kind.RUN, 1, 1))
+
+    good = await fake("a", answers)
+    await gateway.links.wait_connected()
+    bad = await fake("b", rubbish, b"\x10\0\0\0" + b"x" * 16 if stage == "greeting" else HELLO)
+    await all_linked(gateway, good, bad)
+
+    async with asyncio.timeout(3.0):
+        while not ejected:
+            assert await ask(gateway, 16) == []
+
+    assert ejected == [Reason.RUBBISH]
+    assert len(good.links) == 1

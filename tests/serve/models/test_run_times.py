@@ -1,0 +1,101 @@
+"""Runs are on the loop only while they are known to be brief."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from serve.models.curve import Curve
+from serve.models.run_times import RunTimes
+from tests.serve.models.linked import Gate, Gateway, kill
+from tests.serve.versions import host
+from tests.serve.waiting import until
+
+BRIEF = Curve((1, 256), (0.000_006, 0.000_240))
+
+
+def test_nothing_runs_on_the_loop_before_it_was_measured() -> None:
+    """Without a curve the first run goes to a thread, and what it took decides on the next."""
+    slow, brief = RunTimes(), RunTimes()
+    assert not slow.inline(1)
+    slow.ran(1, 2.0)
+    brief.ran(1, 0.000_006)
+
+    assert not slow.inline(1)
+    assert brief.inline(1)
+
+
+@pytest.mark.parametrize(("rows", "inline"), [(1, True), (64, True), (256, False), (4096, False)])
+def test_a_large_batch_of_a_brief_model_goes_to_a_thread(rows: int, inline: bool) -> None:
+    """The rows of a batch decide, also where they were never tried."""
+    assert RunTimes(BRIEF).inline(rows) is inline
+
+
+def test_one_long_run_is_enough_to_leave_the_loop() -> None:
+    """A model that begins to take 2 s does so on the loop once; it comes back when it is brief."""
+    times = RunTimes(BRIEF)
+    times.ran(1, 2.0)
+    assert not times.inline(1)
+
+    for _ in range(200):
+        times.ran(1, 0.000_006)
+    assert times.inline(1)
+
+
+def test_a_run_that_lost_its_processor_changes_nothing() -> None:
+    """One run that took a few ms, where others take some µs, is no reason to leave."""
+    times = RunTimes(BRIEF)
+    times.ran(1, 0.004)
+
+    assert times.inline(1)
+
+
+def test_at_the_border_it_does_not_go_to_and_fro() -> None:
+    """What takes between 120 and 200 µs stays where it is, whichever place that is."""
+    stays, comes = RunTimes(Curve((1,), (0.000_15,))), RunTimes(Curve((1,), (0.000_3,)))
+    assert stays.inline(1)
+    assert not comes.inline(1)
+    for _ in range(100):
+        stays.ran(1, 0.000_15)
+        comes.ran(1, 0.000_15)
+
+    assert stays.inline(1)
+    assert not comes.inline(1)
+    for _ in range(100):
+        comes.ran(1, 0.000_1)
+    assert comes.inline(1)
+
+
+def test_quick_failures_do_not_bring_a_slow_model_to_the_loop() -> None:
+    """A model that takes 2 s when it answers is not brief because it fails at once."""
+    times = RunTimes(Curve((1,), (2.0,)))
+    for _ in range(500):
+        times.ran(1, 0.000_01, answered=False)
+
+    assert not times.inline(1)
+
+
+@pytest.mark.parametrize("curve", [None, Curve((1,), (2.0,))], ids=["unmeasured", "measured"])
+async def test_while_a_slow_model_runs_others_are_answered(
+    tmp_path: Path, curve: Curve | None
+) -> None:
+    """From its first request on: the loop turns, which health checks ask, and others answer."""
+    gate = Gate()
+    slow = await host(tmp_path / "slow", 1, run=gate, curve=curve)
+    other = await host(tmp_path / "other", 1)
+    asked, beside = Gateway(tmp_path / "slow"), Gateway(tmp_path / "other")
+    try:
+        answer = asyncio.ensure_future(asked.sum_of([1, 2, 3]))
+        await until(gate.entered.is_set, "the run", 5.0)
+
+        assert await asyncio.wait_for(beside.sum_of([1, 1, 1]), 5.0) == 4.0
+        assert not answer.done()
+        gate.open.set()
+        assert await answer == 7.0
+    finally:
+        for gateway in (asked, beside):
+            await gateway.links.close()
+        for opened in (slow, other):
+            kill(opened)
