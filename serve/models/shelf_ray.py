@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
 from ray import serve as ray_serve
 
 from configs.settings import Settings
+from serve.models.curve import Curve
 from serve.models.host import Traced
 from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
@@ -73,9 +75,11 @@ class ShelfReplica:
         self._telling.cancel()
         await self._host.drain(drain_s)
 
-    def _load(self, entry: Entry) -> Session:
+    def _load(self, entry: Entry) -> tuple[Session, Curve]:
+        """Load a version, without a line in the log for each time that it comes back."""
         name = f"{entry.model} {entry.number}"
-        return self._loader.load(entry.digest, entry.signature, name).session
+        loaded = self._loader.load(entry.digest, entry.signature, name, logging.DEBUG)
+        return loaded.session, loaded.curve
 
     def _traced_of(self, key: VersionKey) -> Traced:
         return RunTracer(self._provider, *key).ran
