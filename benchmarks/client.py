@@ -84,33 +84,42 @@ async def drive(
 ) -> Tally:
     """Ask in a closed loop on so many connections until told to stop."""
     tally = Tally()
-    requests = [_request(path, port, body) for body in workload.lines]
-    questions = list(zip(requests, workload.scores.tolist(), strict=True))
+    asked = questions(path, port, workload)
     await asyncio.gather(
         *(
-            _loop(Connection(port, tally), questions[start:] + questions[:start], stop, tally)
+            _loop(Connection(port, tally), asked[start:] + asked[:start], stop, tally)
             for start in range(connections)
         )
     )
     return tally
 
 
+def questions(path: str, port: int, workload: Workload) -> list[tuple[bytes, float]]:
+    """The requests of a workload, each with its right score."""
+    requests = [_request(path, port, body) for body in workload.lines]
+    return list(zip(requests, workload.scores.tolist(), strict=True))
+
+
+async def ask(connection: Connection, question: tuple[bytes, float], tally: Tally) -> None:
+    """Ask once; a failure is counted, and the next question comes on a new connection."""
+    begin = time.perf_counter()
+    failure = await _failure(connection, *question)
+    tally.longest_s = max(tally.longest_s, time.perf_counter() - begin)
+    tally.requests += 1
+    if failure is not None:
+        tally.failures[failure] += 1
+        connection.close()
+        await asyncio.sleep(PAUSE_S)
+
+
 async def _loop(
-    connection: Connection, questions: list[tuple[bytes, float]], stop: asyncio.Event, tally: Tally
+    connection: Connection, asked: list[tuple[bytes, float]], stop: asyncio.Event, tally: Tally
 ) -> None:
     turn = 0
     try:
         while not stop.is_set():
-            request, right = questions[turn % len(questions)]
+            await ask(connection, asked[turn % len(asked)], tally)
             turn += 1
-            begin = time.perf_counter()
-            failure = await _failure(connection, request, right)
-            tally.longest_s = max(tally.longest_s, time.perf_counter() - begin)
-            tally.requests += 1
-            if failure is not None:
-                tally.failures[failure] += 1
-                connection.close()
-                await asyncio.sleep(PAUSE_S)
     finally:
         connection.close()
 

@@ -1,47 +1,51 @@
-"""The servers that are compared: how each is started, found ready, and ended."""
+"""Who is compared, and how one of them is started, found ready, and ended."""
 
 from __future__ import annotations
 
+import re
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import httpx
-import yaml
 
-from benchmarks.model import NAME, Workload
-from benchmarks.processes import (
-    BenchmarkError,
-    end,
-    free_ports,
-    on_cores,
-    start,
-    tail,
-    wait_until,
-)
+from benchmarks import environments
+from benchmarks.answers import headers
+from benchmarks.model import NAME
+from benchmarks.processes import BenchmarkError, end, free_ports, on_cores, start, tail, wait_until
+from benchmarks.questions import Questions
 
-START_LIMIT_S = 60.0
-WEIR = (sys.executable, "-m", "serve.cli.main")
+START_LIMIT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that is up: where it answers, and how long it took to get there."""
+    """A server that is up: where it answers, how long it took to get there, and how it is ended."""
 
     server: subprocess.Popen[bytes]
     http_port: int
     control_port: int | None
     ready_s: float
+    grpc_port: int = 0
+    end: Callable[[subprocess.Popen[bytes]], object] = end
 
     @property
     def infer(self) -> str:
         """Where the benchmark model is asked."""
-        return f"http://127.0.0.1:{self.http_port}/v2/models/{NAME}/infer"
+        return self.url(NAME)
+
+    def url(self, model: str) -> str:
+        """Where a model is asked."""
+        return f"http://127.0.0.1:{self.http_port}/v2/models/{model}/infer"
+
+    @property
+    def grpc(self) -> str:
+        """Where it answers over gRPC."""
+        return f"127.0.0.1:{self.grpc_port}"
 
     @property
     def control(self) -> str:
@@ -56,73 +60,102 @@ class Contestant(Protocol):
     def name(self) -> str:
         """What the tables call it."""
 
+    @property
+    def answers(self) -> frozenset[str]:
+        """The workloads that it has."""
+
     def launch(self, cores: set[int] | None) -> Running:
         """Start it and wait until it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """FastAPI, orjson and onnxruntime; the files of its runs lie in `folder`."""
+class Peer:
+    """One of the other servers, run by an environment of its own (`environments.py`).
+
+    `questions` are all workloads; it is ready once it has answered the first question of each that
+    it has. The files of its runs lie in `folder`, the models in `folder/models`.
+    """
 
     name: str
-    workload: Workload
+    environment: str
+    script: str
+    answers: frozenset[str]
     folder: Path
+    questions: Sequence[Questions] = ()
+    workers: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def launch(self, cores: set[int] | None) -> Running:
-        """Start it on a free port."""
-        (port,) = free_ports(1)
-        command = [sys.executable, "-m", "benchmarks.fastapi_baseline", "--name", NAME]
-        command += ["--model", str(self.workload.model), "--port", str(port)]
-        ready = f"http://127.0.0.1:{port}/v2/health/ready"
-        server, ready_s = _launch(command, ready, self.folder / f"{self.name}.log", cores)
-        return Running(server, port, None, ready_s)
+        """Start it on free ports."""
+        http_port, grpc_port, *spare = free_ports(4)
+        home = self.folder / slug(self.name)
+        home.mkdir(exist_ok=True)
+        command = [str(environments.python(self.environment))]
+        command += [str(environments.PEERS / self.script), "--models", str(self.folder / "models")]
+        command += ["--port", str(http_port), "--grpc-port", str(grpc_port)]
+        command += ["--spare-port", str(spare[0]), "--workers", str(self.workers)]
+        places = {"folder": str(self.folder), "home": str(home)}
+        places |= {"port": str(spare[0]), "spare_port": str(spare[1])}
+        variables = {name: value.format(**places) for name, value in self.variables.items()}
+        log = home / "log"
+        with on_cores(cores):
+            begin = time.monotonic()
+            server = start(command, log, environments.variables(variables), home)
+        up = Running(server, http_port, None, 0.0, grpc_port, remove)
+        with httpx.Client(trust_env=False, timeout=10.0) as client:
+            for one in self.questions:
+                if one.name in self.answers and one.protocol != "grpc":
+                    ask = _first_question(client, up, one)
+                    until_ready(f"an answer to {one.name}", ask, server, log)
+        return Running(server, http_port, None, time.monotonic() - begin, grpc_port, remove)
 
 
-@dataclass(frozen=True, slots=True)
-class Weir:
-    """Weir itself, with a data directory that outlives its runs, like a real one."""
+def slug(name: str) -> str:
+    """A name for files: some servers write theirs into configurations that take no spaces."""
+    return re.sub("[^a-z]+", "-", name)
 
-    name: str
-    workload: Workload
-    folder: Path
-    recorder: bool = True
 
-    def launch(self, cores: set[int] | None) -> Running:
-        """Start it on free ports; the first start also registers and promotes the model."""
-        http_port, control_port = free_ports(2)
-        config = self.folder / f"{self.name}.yaml"
-        config.write_text(
-            yaml.safe_dump(
-                {
-                    "listen": {
-                        "http_port": http_port,
-                        "grpc_port": 0,
-                        "control_port": control_port,
-                    },
-                    "recorder": {"enabled": self.recorder},
-                }
-            ),
-            encoding="utf-8",
-        )
-        data = self.folder / self.name
-        first = not data.exists()
-        command = [*WEIR, "up", "--config", str(config), "--data", str(data)]
-        ready = f"http://127.0.0.1:{control_port}/health/ready"
-        server, ready_s = _launch(command, ready, self.folder / f"{self.name}.log", cores)
-        running = Running(server, http_port, control_port, ready_s)
-        if first:
-            try:
-                self._bring_model(running.control)
-            except BaseException:
-                end(server)
-                raise
-        return running
+def _first_question(
+    client: httpx.Client, up: Running, questions: Questions
+) -> Callable[[], httpx.Response]:
+    body = questions.each[0]
+    url, head = up.url(questions.model), headers(questions.header_length)
+    return lambda: client.post(url, content=body, headers=head)
 
-    def _bring_model(self, control: str) -> None:
-        files = [str(self.workload.model), "--card", str(self.workload.card)]
-        files += ["--reference", str(self.workload.reference)]
-        _weir("register", NAME, *files, "--url", control)
-        _weir("promote", NAME, "1", "--reason", "benchmark", "--url", control)
+
+def remove(server: subprocess.Popen[bytes]) -> None:
+    """End a server of others: whatever it leaves is killed, and that is that."""
+    try:
+        end(server, limit_s=10.0)
+    except BenchmarkError:
+        return
+
+
+def until_ready(
+    what: str,
+    ask: Callable[[], httpx.Response],
+    server: subprocess.Popen[bytes],
+    log: Path,
+) -> None:
+    """Ask until the answer is 200; a server that ends before, or takes too long, is removed."""
+
+    def answers() -> bool:
+        if server.poll() is not None:
+            message = f"the server ended with {server.returncode} before it was ready"
+            raise BenchmarkError(message)
+        try:
+            return ask().status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_until(what, answers, START_LIMIT_S)
+    except BaseException as failure:
+        remove(server)
+        if isinstance(failure, BenchmarkError):
+            message = f"{failure}\nthe log ends:\n{tail(log)}"
+            raise BenchmarkError(message) from failure
+        raise
 
 
 @contextmanager
@@ -132,38 +165,4 @@ def running(contestant: Contestant, cores: set[int] | None = None) -> Iterator[R
     try:
         yield up
     finally:
-        end(up.server)
-
-
-def _launch(
-    command: Sequence[str], ready: str, log: Path, cores: set[int] | None
-) -> tuple[subprocess.Popen[bytes], float]:
-    with httpx.Client(trust_env=False) as client, on_cores(cores):
-        begin = time.monotonic()
-        server = start(command, log)
-        try:
-            wait_until(f"answer of {ready}", lambda: _answers(client, ready, server), START_LIMIT_S)
-        except BaseException as failure:
-            end(server)
-            if isinstance(failure, BenchmarkError):
-                message = f"{failure}\nthe log ends:\n{tail(log)}"
-                raise BenchmarkError(message) from failure
-            raise
-        return server, time.monotonic() - begin
-
-
-def _answers(client: httpx.Client, url: str, server: subprocess.Popen[bytes]) -> bool:
-    if server.poll() is not None:
-        message = f"the server ended with {server.returncode} before it was ready"
-        raise BenchmarkError(message)
-    try:
-        return client.get(url).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
-
-
-def _weir(*arguments: str) -> None:
-    done = subprocess.run([*WEIR, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        message = f"weir {arguments[0]} failed: {(done.stderr or done.stdout).strip()}"
-        raise BenchmarkError(message)
+        up.end(up.server)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.contestants import Weir, running
+from benchmarks.contestants import running
 from benchmarks.model import Workload
 from benchmarks.processes import end, wait_until
+from benchmarks.weir import Weir
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ from typing import TypeVar
 import orjson
 
 from benchmarks import answers, big_model, machine
-from benchmarks.contestants import Weir, running
+from benchmarks.contestants import running
 from benchmarks.model import NAME, Workload, build, card
 from benchmarks.open_loop import Phase, Plan, Summary, ask, quantile
 from benchmarks.processes import BenchmarkError
+from benchmarks.weir import Weir, alone
 from registry.card import Card
 from serve.control.client import ControlClient
 
@@ -163,7 +164,7 @@ def measure(megabytes: float, rounds: int, share: float) -> list[Round]:
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as name:
         folder = Path(name)
         workload = build(folder)
-        with running(Weir("weir", workload, folder)) as up:
+        with running(Weir("weir", alone(workload), folder)) as up:
             answers.check(up.infer, workload)
             with ControlClient(up.control, actor="benchmark") as control:
                 pace = Pace(megabytes, share, quiet_s=5.0)

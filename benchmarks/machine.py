@@ -7,14 +7,15 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("ray", "onnxruntime", "fastapi", "uvicorn", "uvloop", "httptools", "orjson")
+PACKAGES = ("ray", "onnxruntime", "uvloop", "httptools", "orjson")
 
 
 def describe() -> dict[str, str]:
-    """Processor, cores, load at the start, and the versions that matter."""
+    """Processor, cores, load at the start, and the versions that matter to Weir."""
     facts = {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
+        "virtual": "yes" if _virtual() else "no",
         "load average": f"{os.getloadavg()[0]:.2f}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
@@ -28,8 +29,14 @@ def busy() -> bool:
 
 
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.machine()
+    return _facts().get("model name", platform.machine())
+
+
+def _virtual() -> bool:
+    return "hypervisor" in _facts().get("flags", "").split()
+
+
+def _facts() -> dict[str, str]:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}

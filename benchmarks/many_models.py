@@ -40,13 +40,12 @@ class Asked:
 class OneSignature(Registry):
     """A registry that checks the first model and takes the signature of the others from it."""
 
-    _signature: Signature | None = None
+    _known: Signature | None = None
 
-    def verify(self, digest: str) -> Signature:
-        """What a model takes and gives; all are of one kind."""
-        if self._signature is None:
-            self._signature = super().verify(digest)
-        return self._signature
+    def _signature(self, digest: str) -> Signature:
+        if self._known is None:
+            self._known = super()._signature(digest)
+        return self._known
 
 
 def build(data: Path, count: int) -> list[Asked]:

@@ -23,9 +23,9 @@ import orjson
 import yaml
 
 from benchmarks import machine, wrk
-from benchmarks.contestants import WEIR
 from benchmarks.many_models import Asked, build, write_lines
 from benchmarks.processes import BenchmarkError, Process, end, family, free_ports, start, wait_until
+from benchmarks.weir import COMMAND
 
 CONNECTIONS = 32
 HOT = 20
@@ -78,7 +78,7 @@ def gateway(folder: Path, name: str, memory_mib: int, plan: Plan) -> Iterator[Up
     listen = {"http_port": http_port, "grpc_port": 0, "control_port": control_port}
     hosts = {"shared": plan.shared, "memory_max_bytes": memory_mib * 2**20}
     config.write_text(yaml.safe_dump({"listen": listen, "hosts": hosts}), encoding="utf-8")
-    command = [*WEIR, "up", "--config", str(config), "--data", str(folder / name)]
+    command = [*COMMAND, "up", "--config", str(config), "--data", str(folder / name)]
     begin = time.monotonic()
     server = start(command, folder / f"{name}.log")
     control = f"http://127.0.0.1:{control_port}"
@@ -108,7 +108,7 @@ def load(up: Up, lines: Path, plan: Plan, connections: int = CONNECTIONS) -> dic
     rates, costs, p50s, p99s = [], [], [], []
     for _ in range(plan.rounds):
         before = up.processor_s()
-        done = wrk.run(up.url, lines, connections, plan.seconds, "post_paths.lua")
+        done = wrk.run(up.url, [str(lines)], connections, plan.seconds, script="post_paths.lua")
         costs.append(1e6 * (up.processor_s() - before) / done.requests)
         rates.append(done.requests_per_s)
         p50s.append(done.p50_us / 1e3)
@@ -134,7 +134,7 @@ def mixed(asked: Sequence[Asked]) -> list[Asked]:
     chance = np.random.default_rng(11)
     hot, cold = asked[:HOT], asked[HOT:]
     return [
-        cold[chance.integers(len(cold))] if chance.random() < COLD_SHARE else hot[turn % HOT]
+        cold[int(chance.integers(len(cold)))] if chance.random() < COLD_SHARE else hot[turn % HOT]
         for turn in range(5000)
     ]
 

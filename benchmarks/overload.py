@@ -16,10 +16,11 @@ from pathlib import Path
 import orjson
 
 from benchmarks import answers, machine
-from benchmarks.contestants import Weir, running
+from benchmarks.contestants import running
 from benchmarks.model import NAME, Workload, build
 from benchmarks.open_loop import Phase, Plan, Summary, ask
 from benchmarks.slow_model import slowed
+from benchmarks.weir import Weir, alone
 
 ROW_S = 0.005
 TIMES = (0.5, 1.0, 2.0, 5.0)
@@ -129,7 +130,7 @@ class Bench:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; `--json` also writes everything that was met."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=Pace.load_s, help="of each load")
+    parser.add_argument("--seconds", type=float, default=Pace().load_s, help="of each load")
     parser.add_argument("--only", choices=("slow", "quick"))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
@@ -157,7 +158,7 @@ def _subjects(folder: Path) -> dict[str, Subject]:
 
 
 def _measure(subject: Subject, folder: Path, pace: Pace) -> dict[str, object]:
-    with running(Weir(subject.name, subject.workload, folder)) as up:
+    with running(Weir(subject.name, alone(subject.workload), folder)) as up:
         answers.check(up.infer, subject.workload)
         bench = Bench(up.http_port, subject, pace)
         rows = bench.measure()

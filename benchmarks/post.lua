@@ -1,13 +1,24 @@
--- Posts the bodies of a file in turn, one a line, and prints the outcome as one line of JSON.
--- Use: wrk -s post.lua URL -- BODIES
+-- Posts the bodies of a file in turn, and prints the outcome as one line of JSON.
+-- Use: wrk -s post.lua URL -- BODIES [LENGTH HEADER_LENGTH]
+-- One body of JSON a line, or bodies of one length whose first part is JSON (v2 binary data).
 
 local requests, turn = {}, 0
 
 function init(args)
    wrk.method = "POST"
    wrk.headers["Content-Type"] = "application/json"
-   for body in io.lines(args[1]) do
-      requests[#requests + 1] = wrk.format(nil, nil, nil, body)
+   if args[2] then
+      wrk.headers["Content-Type"] = "application/octet-stream"
+      wrk.headers["Inference-Header-Content-Length"] = args[3]
+      local file = assert(io.open(args[1], "rb"))
+      for body in function() return file:read(tonumber(args[2])) end do
+         requests[#requests + 1] = wrk.format(nil, nil, nil, body)
+      end
+      file:close()
+   else
+      for body in io.lines(args[1]) do
+         requests[#requests + 1] = wrk.format(nil, nil, nil, body)
+      end
    end
 end
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class BenchmarkError(Exception):
@@ -78,8 +81,16 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server whose words go to a log; Ctrl-C reaches the harness alone."""
+def start(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a server whose words go to a log; Ctrl-C reaches the harness alone.
+
+    The server becomes a subreaper (prctl(2)): what it turns into a daemon stays its descendant.
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -87,7 +98,14 @@ def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=environment,
+            cwd=folder,
+            preexec_fn=_adopt,  # noqa: PLW1509 - one system call, no lock
         )
+
+
+def _adopt() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def wait_until(what: str, done: Callable[[], bool], limit_s: float) -> float:

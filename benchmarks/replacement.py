@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from benchmarks import answers, client
-from benchmarks.contestants import Running, Weir, running
+from benchmarks.contestants import Running, running
 from benchmarks.model import NAME, Workload
 from benchmarks.processes import BenchmarkError
+from benchmarks.weir import Weir
 
 CONNECTIONS = 16
 SETTLE_S = 1.5

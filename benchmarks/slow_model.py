@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from benchmarks.model import INPUT, SCORES, Workload
@@ -40,7 +42,7 @@ def _with_work(fast: bytes, width: int) -> bytes:
         for place, name in enumerate(node.output):
             if name == SCORES:
                 node.output[place] = "quick_scores"
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "work_start": np.array([0], np.int64),
         "work_end": np.array([1], np.int64),
         "work_axis": np.array([1], np.int64),

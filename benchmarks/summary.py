@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from statistics import median
 from typing import Literal
 
+from benchmarks.compare import Kind, Sample
+from benchmarks.field import FASTAPI, FLOOR, TRITON, UNRECORDED, WEIR
 from benchmarks.lifecycle import Life
 from benchmarks.replacement import Outcome
-from benchmarks.throughput import CONNECTIONS, Sample
 
-WEIR, UNRECORDED, BASELINE = "weir", "weir-recorder-off", "fastapi"
+Measure = Literal["requests_per_s", "p50_us", "p99_us", "processor_us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +50,166 @@ class Figure:
         return value >= self.target.limit if more else value <= self.target.limit
 
 
-def of_throughput(samples: Sequence[Sample]) -> list[Figure]:
-    """Throughput and p50 of every contestant."""
-    names = dict.fromkeys(sample.contestant for sample in samples)
-    rates = [
-        Figure(
-            f"{name}, {CONNECTIONS} connections",
-            "requests/s",
-            _rounds(samples, name, "requests_per_s"),
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contestant under one load, with the ratios of Weir to it within each round."""
+
+    contestant: str
+    workload: str
+    kind: Kind
+    requests_per_s: tuple[float, ...]
+    p50_us: tuple[float, ...]
+    p99_us: tuple[float, ...]
+    processor_us: tuple[float, ...]
+    weir_requests: tuple[float, ...]
+    weir_processor: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ratio:
+    """A figure of the comparison: one contestant's measure over another's."""
+
+    name: str
+    measure: Measure
+    kind: Kind
+    above: tuple[str, str]
+    below: tuple[str, str]
+    bound: Literal["at least", "at most"]
+    limit: float
+
+
+def _ratios() -> list[_Ratio]:
+    """The figures that the comparison is held to."""
+    row, block, packed = "row-json", "block-json", "block-binary"
+    wanted = [
+        _Ratio(
+            f"requests/s, {row}, weir / {name}",
+            "requests_per_s",
+            "closed",
+            (WEIR, row),
+            (name, row),
+            "at least",
+            limit,
         )
-        for name in names
+        for name, limit in ((FASTAPI, 2.2), (FLOOR, 0.9), ("mlserver", 9), ("kserve", 11))
     ]
-    waits = [
-        Figure(f"{name}, p50 at 1 connection", "µs", _rounds(samples, name, "p50_us"))
-        for name in names
+    weir, fastapi = (WEIR, row), (FASTAPI, row)
+    requests: Measure = "requests_per_s"
+    triton, off = (TRITON, row), (UNRECORDED, row)
+    json, binary, mlserver = (WEIR, block), (WEIR, packed), ("mlserver", block)
+    return [
+        *wanted,
+        _Ratio(
+            f"requests/s, {row}, weir / triton", requests, "closed", weir, triton, "at least", 5
+        ),
+        _Ratio(
+            f"processor time a request, {row}, weir / fastapi",
+            "processor_us",
+            "closed",
+            weir,
+            fastapi,
+            "at most",
+            0.8,
+        ),
+        _Ratio(
+            "p50 at 1 connection, weir / fastapi", "p50_us", "single", weir, fastapi, "at most", 1.0
+        ),
+        _Ratio(
+            "p99 at 1 connection, weir / fastapi", "p99_us", "single", weir, fastapi, "at most", 1.2
+        ),
+        _Ratio(
+            f"requests/s, {block}, weir / mlserver",
+            requests,
+            "closed",
+            json,
+            mlserver,
+            "at least",
+            3,
+        ),
+        _Ratio(
+            f"requests/s, {packed}, weir / mlserver's {block}",
+            requests,
+            "closed",
+            binary,
+            mlserver,
+            "at least",
+            8,
+        ),
+        _Ratio(
+            f"requests/s, {row}, recorder on / off", requests, "closed", weir, off, "at least", 0.95
+        ),
     ]
-    return rates + waits
 
 
 def of_ratios(samples: Sequence[Sample]) -> list[Figure]:
-    """One contestant over another, round by round; only of contestants that were measured."""
-    wanted = (
-        ("throughput", "requests_per_s", WEIR, BASELINE, Target("median", "at least", 1.8)),
-        ("p50 at 1 connection", "p50_us", WEIR, BASELINE, Target("median", "at most", 1.3)),
-        ("throughput", "requests_per_s", WEIR, UNRECORDED, Target("median", "at least", 0.94)),
-    )
+    """One contestant over another, round by round; only of what was measured."""
     figures = []
-    for what, attribute, above, below, target in wanted:
-        tops, bottoms = _rounds(samples, above, attribute), _rounds(samples, below, attribute)
-        if tops and bottoms:
-            values = tuple(top / bottom for top, bottom in zip(tops, bottoms, strict=True))
-            figures.append(Figure(f"{what}, {above} / {below}", "ratio", values, target))
+    for one in _ratios():
+        values = by_round(samples, one.kind, one.above, one.below, attrgetter(one.measure))
+        if values:
+            target = Target("median", one.bound, one.limit)
+            figures.append(Figure(one.name, "ratio", values, target))
     return figures
+
+
+def of_field(samples: Sequence[Sample], model_bound: Sequence[str]) -> list[Figure]:
+    """Weir against the best of the others in each workload, round by round.
+
+    It is to be ahead of all but the floor; where the model's own time dominates, within 5 %.
+    """
+    figures = []
+    for workload in dict.fromkeys(sample.workload for sample in samples):
+        values = []
+        mine = [s for s in samples if s.workload == workload and s.kind == "closed"]
+        for number in sorted({sample.round for sample in mine}):
+            now = {s.contestant: s.requests_per_s for s in mine if s.round == number}
+            others = [rate for name, rate in now.items() if name not in (WEIR, UNRECORDED, FLOOR)]
+            if WEIR in now and others:
+                values.append(now[WEIR] / max(others))
+        if values:
+            limit = 0.95 if workload in model_bound else 1.0
+            name = f"requests/s, {workload}, weir / the best other"
+            target = Target("median", "at least", limit)
+            figures.append(Figure(name, "ratio", tuple(values), target))
+    return figures
+
+
+def by_round(
+    samples: Sequence[Sample],
+    kind: Kind,
+    above: tuple[str, str],
+    below: tuple[str, str],
+    value: Callable[[Sample], float],
+) -> tuple[float, ...]:
+    """The ratios of two contestants (each with its workload) within the rounds that have both."""
+    tops, bottoms = (
+        {s.round: value(s) for s in samples if (s.contestant, s.workload) == who and s.kind == kind}
+        for who in (above, below)
+    )
+    return tuple(tops[number] / bottoms[number] for number in sorted(tops) if number in bottoms)
+
+
+def rows(samples: Sequence[Sample]) -> list[Row]:
+    """One row for each contestant under each load, in the order in which they were measured."""
+    keys = dict.fromkeys((s.workload, s.kind, s.contestant) for s in samples)
+    found = []
+    for workload, kind, name in keys:
+        mine = [s for s in samples if (s.workload, s.kind, s.contestant) == (workload, kind, name)]
+        weir, it = (WEIR, workload), (name, workload)
+        found.append(
+            Row(
+                name,
+                workload,
+                kind,
+                tuple(s.requests_per_s for s in mine),
+                tuple(s.p50_us for s in mine),
+                tuple(s.p99_us for s in mine),
+                tuple(s.processor_us for s in mine),
+                by_round(samples, kind, weir, it, lambda s: s.requests_per_s),
+                by_round(samples, kind, weir, it, lambda s: s.processor_us),
+            )
+        )
+    return found
 
 
 def of_lives(lives: Sequence[Life]) -> list[Figure]:
@@ -110,10 +239,3 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> list[Figure]:
             Figure(f"{change}: longest wait", "ms", longest),
         ]
     return figures
-
-
-def _rounds(samples: Sequence[Sample], contestant: str, attribute: str) -> tuple[float, ...]:
-    """The values of a contestant in the order of the rounds, whatever its turn in each."""
-    mine = [sample for sample in samples if sample.contestant == contestant]
-    value = attrgetter(attribute)
-    return tuple(float(value(sample)) for sample in sorted(mine, key=attrgetter("round")))

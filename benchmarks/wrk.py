@@ -1,19 +1,18 @@
-"""Run wrk, the load generator, and read what it found."""
+"""Run wrk, the load generator for HTTP, and read what it found."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from benchmarks import tools
 from benchmarks.processes import BenchmarkError
 
 HERE = Path(__file__).parent
-TOOLS = HERE.parent / ".tools" / "usr"
 ERRORS = ("connect", "read", "write", "timeout", "status")
 
 
@@ -32,28 +31,18 @@ class Load:
         return self.requests / self.seconds
 
 
-def find() -> tuple[str, dict[str, str]]:
-    """The command wrk and its environment: from the PATH, else from `.tools/` with its libraries.
-
-    `benchmarks/install-wrk` fills `.tools/`; `BenchmarkError` if wrk is in neither place.
-    """
-    environment = dict(os.environ)
-    on_path = shutil.which("wrk")
-    if on_path is not None:
-        return on_path, environment
-    own = TOOLS / "bin" / "wrk"
-    if not own.exists():
-        message = "wrk is not on the PATH: run benchmarks/install-wrk, or install it"
-        raise BenchmarkError(message)
-    libraries = [str(folder) for folder in sorted((TOOLS / "lib").iterdir()) if folder.is_dir()]
-    return str(own), environment | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
-
-
-def run(url: str, bodies: Path, connections: int, seconds: int, script: str = "post.lua") -> Load:
-    """Load a URL with the bodies of a file, in turn; one failed request fails the run."""
-    wrk, environment = find()
-    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
-    command += ["-s", str(HERE / script), url, "--", str(bodies)]
+def run(
+    url: str,
+    bodies: Sequence[str],
+    connections: int,
+    seconds: int,
+    threads: int = 1,
+    script: str = "post.lua",
+) -> Load:
+    """Load a URL; `bodies` are the arguments of the script. One failed request fails the run."""
+    wrk, environment = tools.find("wrk")
+    command = [wrk, f"-t{min(threads, connections)}", f"-c{connections}", f"-d{seconds}s"]
+    command += ["--latency", "--timeout", "10s", "-s", str(HERE / script), url, "--", *bodies]
     done = subprocess.run(
         command, env=environment, capture_output=True, check=False, timeout=seconds + 30
     )

@@ -79,6 +79,8 @@ class Hosts(Section):
 
     gateway_replicas: Annotated[int, Field(ge=1, le=64)] = 1
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    replicas_max: Annotated[int, Field(ge=1, le=64)] | None = None
+    scale_down_s: Annotated[float, Field(ge=1.0, le=86400.0)] = 60.0
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
     providers: Annotated[tuple[Literal["cpu", "cuda"], ...], Field(min_length=1)] = ("cpu",)
@@ -87,6 +89,26 @@ class Hosts(Section):
     shared_max_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 32 * 2**20
     memory_max_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 2**30
     load_wait_s: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
+
+    @property
+    def most_replicas(self) -> int:
+        """How many processes may run one version."""
+        return self.replicas if self.replicas_max is None else self.replicas_max
+
+    @property
+    def scales(self) -> bool:
+        """Whether the number of processes that run a version follows its load."""
+        return self.most_replicas > self.replicas
+
+    @model_validator(mode="after")
+    def _at_least_as_many(self) -> Hosts:
+        if self.most_replicas < self.replicas:
+            message = (
+                f"hosts.replicas_max {self.replicas_max} is less than hosts.replicas "
+                f"{self.replicas}: set it to {self.replicas} at least, or leave it out"
+            )
+            raise ValueError(message)
+        return self
 
 
 class Links(Section):

@@ -27,8 +27,8 @@ from serve.edge.reception import Reception
 from serve.edge.tls import server_context
 from serve.gateway import Gateway
 from serve.node.collector import collect_seldom
-from serve.node.holder import borrow
 from serve.node.lean_ray import keep_replica_on_loopback
+from serve.node.lease import Lease
 from serve.node.logs import log_to
 from serve.node.loop_thread import LoopThread
 from serve.node.names import CONTROL, HTTP_SOCKET, NAMESPACE, gateway_replica
@@ -48,7 +48,7 @@ _log = logging.getLogger("weir.gateway")
 
 
 class GatewayReplica:
-    """Listens on the node's HTTP socket and follows the control plane's route table.
+    """Listens on the node's HTTP port and follows the control plane's route table.
 
     Requests are served by a loop of their own; Ray's loop only asks for tables and health.
     """
@@ -112,18 +112,18 @@ class GatewayReplica:
 
     async def _open(self, run_dir: Path) -> None:
         settings = self._settings
-        self._gateway = Gateway(settings, run_dir, self._tracer)
+        self._gateway = Gateway(_of_one_replica(settings), run_dir, self._tracer)
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
         edge = Edge(self._reception, settings.limits)
         self._listener = Listener(
             edge,
-            borrow(run_dir, HTTP_SOCKET),
             settings.limits,
             self._gateway.count_closed,
             server_context(settings.listen),
             edge.desk,
         )
+        self._lease = Lease(run_dir, HTTP_SOCKET, self._listener.accept, self._listener.leave)
         self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)
         self._listening = False
 
@@ -131,6 +131,7 @@ class GatewayReplica:
         reception = self._reception
         reception.draining = True
         if self._listening:
+            await self._lease.close()
             await asyncio.gather(
                 self._listener.drain(
                     limits.drain_s, limits.deadline_s, lambda: reception.open_requests > 0
@@ -162,8 +163,16 @@ class GatewayReplica:
         await self._gateway.wait_connected(_SETTLE_S if self._listening else _CONNECT_S)
         if not self._listening:
             await self._listener.open()
+            await self._lease.open()
             await self._grpc.open()
             self._listening = True
+
+
+def _of_one_replica(settings: Settings) -> Settings:
+    """Give one replica its part of the rows that are sampled of a version."""
+    rows = settings.recorder.sample_rows_per_s / settings.hosts.gateway_replicas
+    recorder = settings.recorder.model_copy(update={"sample_rows_per_s": rows})
+    return settings.model_copy(update={"recorder": recorder})
 
 
 class RayRepository:

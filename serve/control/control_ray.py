@@ -18,7 +18,7 @@ from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
 from serve.models.membership import Membership
 from serve.models.providers import chosen
-from serve.node.holder import borrow
+from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 
@@ -42,7 +42,7 @@ class ControlActor:
 
         log_to(settings.data)
         self._registry = Registry.open(settings.data, settings.verify)
-        self._replicas = Replicas(time.monotonic)
+        self._replicas = Replicas(time.monotonic, settings.hosts.gateway_replicas)
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
@@ -55,10 +55,10 @@ class ControlActor:
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
-            borrow(run_dir, CONTROL_SOCKET),
             settings.limits,
             tls=server_context(settings.listen),
         )
+        self._socket = borrow(run_dir, CONTROL_SOCKET)
         self._data = settings.data
         self._run_dir = run_dir
         self._membership = Membership(settings.links, run_dir)
@@ -134,7 +134,7 @@ class ControlActor:
         await asyncio.to_thread(self._registry.close)
 
     async def _open(self) -> None:
-        await self._listener.open()
+        await self._listener.open(self._socket)
         await self._plane.open()
         self._rehousing = asyncio.get_running_loop().create_task(self._rehouse())
 

@@ -27,11 +27,14 @@ class Replicas:
     """Publishes tables to the gateway replicas and knows how far they have come.
 
     Each replica keeps one question open: "is there anything newer than what I have?". Its
-    question is at the same time its report.
+    question is at the same time its report. A control plane that was started anew has heard of none
+    yet: until it has heard of `expected`, or long enough, there may be others.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], expected: int = 1) -> None:
         self._clock = clock
+        self._expected = expected
+        self._began = clock()
         self._table = RouteTable(generation=0)
         self._reports: dict[str, Report] = {}
         self._news = asyncio.Condition()
@@ -90,6 +93,8 @@ class Replicas:
     def are_settled(self, versions: frozenset[VersionKey]) -> bool:
         """Whether there are replicas, and all of them are as far as the present table."""
         alive = self._alive()
+        if len(alive) < self._expected and self._clock() - self._began < SILENT_S:
+            return False
         return bool(alive) and all(
             report.generation == self._table.generation and versions <= report.connected
             for report in alive.values()

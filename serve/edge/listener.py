@@ -1,4 +1,4 @@
-"""uvicorn on a socket that is lent, and a drain that loses no request."""
+"""uvicorn on sockets that are lent, and a drain that loses no request."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from configs.settings import Limits
 from serve.edge.connection import Connection
 from serve.edge.connections import Connections
 from serve.edge.cycle import Desk
+from serve.node.sockets import BACKLOG
 
 _KEEP_ALIVE_S = 75
 _CHECK_S = 0.02
 
 
 class Listener:
-    """Serves an ASGI application on a listening socket that somebody else holds, maybe by TLS.
+    """Serves an ASGI application on listening sockets that somebody else holds, maybe by TLS.
 
+    Which sockets may change while it serves: whoever lends them has numbered them in slots.
     What the `desk` takes does not come to the application. `on_closed` is told why a connection
     was broken off, in the words of `Connections`.
     """
@@ -30,7 +32,6 @@ class Listener:
     def __init__(
         self,
         application: Callable[..., Any],
-        sock: socket.socket,
         limits: Limits,
         on_closed: Callable[[str], None] = lambda _reason: None,
         tls: ssl.SSLContext | None = None,
@@ -52,7 +53,6 @@ class Listener:
             config.load()
             config.ssl = tls
         self._server = _Server(config, limits.slow_s if tls is not None else None)
-        self._socket = sock
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -60,16 +60,24 @@ class Listener:
         """How many connections are open."""
         return len(self._connections)
 
-    async def open(self) -> None:
-        """Begin to accept."""
-        self._task = asyncio.get_running_loop().create_task(
-            self._server.serve(sockets=[self._socket])
-        )
+    async def open(self, *lent: socket.socket) -> None:
+        """Begin to serve, and to accept on the sockets."""
+        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[]))
         while not self._server.started:
             if self._task.done():
                 self._task.result()
             await asyncio.sleep(0.001)
         self._connections.watch()
+        for slot, sock in enumerate(lent):
+            await self.accept(slot, sock)
+
+    async def accept(self, slot: int, lent: socket.socket) -> None:
+        """Accept on one more socket, which is closed when its slot is left."""
+        await self._server.accept(slot, lent)
+
+    def leave(self, slot: int) -> None:
+        """Accept on a slot no more; whoever holds its socket has others accept what waits there."""
+        self._server.leave(slot)
 
     async def drain(self, idle_s: float, busy_s: float, busy: Callable[[], bool]) -> None:
         """Stop to accept, wait for the connections to end, close those that are left.
@@ -79,8 +87,7 @@ class Listener:
         connection that seems idle could cut off a request that is on its way. Connections get
         `idle_s` for that, and up to `busy_s` while `busy` says that requests are being answered.
         """
-        for server in self._server.servers:
-            server.close()
+        self._server.leave_all()
         clock = asyncio.get_running_loop().time
         began = clock()
         await asyncio.sleep(_CHECK_S)  # What was accepted a moment ago becomes a connection.
@@ -101,20 +108,32 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, handshake_s: float | None) -> None:
         super().__init__(config)
         self._handshake_s = handshake_s
+        self._slots: dict[int, asyncio.Server] = {}
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept on the sockets."""
-        loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                self._connection,
-                sock=lent,
-                ssl=self.config.ssl,
-                ssl_handshake_timeout=self._handshake_s,
-            )
-            for lent in sockets or ()
-        ]
+        """Be ready to accept; sockets come and go while it serves."""
+        del sockets
+        self.servers = []
         self.started = True
+
+    async def accept(self, slot: int, lent: socket.socket) -> None:
+        """Accept on a socket."""
+        self._slots[slot] = await asyncio.get_running_loop().create_server(
+            self._connection,
+            sock=lent,
+            backlog=BACKLOG,
+            ssl=self.config.ssl,
+            ssl_handshake_timeout=self._handshake_s,
+        )
+
+    def leave(self, slot: int) -> None:
+        """Accept on a socket no more."""
+        self._slots.pop(slot).close()
+
+    def leave_all(self) -> None:
+        """Accept no more."""
+        for slot in [*self._slots]:
+            self.leave(slot)
 
     def _connection(self) -> asyncio.Protocol:
         protocol: Any = self.config.http_protocol_class

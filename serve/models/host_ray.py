@@ -12,8 +12,10 @@ from configs.settings import Settings
 from registry.records import Version
 from serve.models import away_ray, frames
 from serve.models.addresses import folder, socket_path
-from serve.models.host import Host
+from serve.models.busy import Busy
+from serve.models.host import Host, Run
 from serve.models.loading import Loader
+from serve.models.scaling_ray import number_of_replicas, report
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.logs import log_to
@@ -44,7 +46,11 @@ class VersionHost:
         tracer = RunTracer(provider, version.model, version.number)
         socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
         longest = frames.longest(settings.limits.body_max_bytes)
-        self._host = Host(version.number, loaded.session.run_brief, socket, tracer.ran, longest)
+        self._busy = Busy()
+        run: Run = loaded.session.run_brief
+        if settings.hosts.scales:
+            run = self._busy.watched(run)
+        self._host = Host(version.number, run, socket, tracer.ran, longest)
         self._host.curve = loaded.curve
         collect_seldom()
         self._thread = LoopThread("weir-host")
@@ -52,6 +58,10 @@ class VersionHost:
             away_ray.open_away(self._thread, self._host, version)
         else:
             self._thread.submit(self._host.open()).result()
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Ray Serve how busy this replica is; asked only where versions scale."""
+        return report(self._busy.load())
 
     async def check_health(self) -> None:
         """Fail when the host's loop does not answer."""
@@ -71,7 +81,7 @@ def application(
     """Give the Ray Serve application of a version's host; `home` is the gateway's node."""
     deploy = ray_serve.deployment(
         name="host",
-        num_replicas=settings.hosts.replicas,
+        **number_of_replicas(settings.hosts),
         ray_actor_options={"num_cpus": 0},
         health_check_period_s=2,
         health_check_timeout_s=10,

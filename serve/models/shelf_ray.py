@@ -43,7 +43,7 @@ class ShelfReplica:
             from serve.telemetry import tracer_provider  # noqa: PLC0415 - slow, and seldom needed
 
             self._provider = tracer_provider(settings.telemetry, instance)
-        self._tally = ShelfTally(instance, RayTransport(1))
+        self._tally = ShelfTally(instance, RayTransport(1, 0.0))
         hosts = settings.hosts
         in_hand = InHand(hand(shelf_folder(run_dir, number), os.getpid()))
         keeper = Keeper(hosts.memory_max_bytes, hosts.load_wait_s, self._tally, in_hand)

@@ -1,21 +1,27 @@
 """The holder keeps the listening sockets of a node and lends them to whoever serves.
 
-A replica that is replaced takes nothing with it: connections wait in the socket's queue until the
-next one accepts.
+A replica that is replaced takes nothing with it: connections wait in the socket's queue until
+somebody else accepts.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import selectors
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from configs.errors import StartError
+from serve.node.slots import Stuck, shares
+from serve.node.sockets import waiting
 
-_NAME_BYTES = 32
-_BACKLOG = 2048
+MESSAGE_BYTES = 32
+ACCEPT, LEAVE = "+", "-"
+"""How a message to a borrower begins; then comes the slot, and with `ACCEPT` the socket itself."""
+_LOOK_S = 1.0
 _PAUSE_S = 0.05
 
 
@@ -24,75 +30,121 @@ def socket_path(run_dir: Path) -> Path:
     return run_dir / "holder.sock"
 
 
-def listen(host: str, port: int, purpose: str) -> socket.socket:
-    """Open a listening socket; `StartError` says in one line that the port is taken."""
-    return _bound(host, port, purpose, socket.SO_REUSEADDR, listening=True)
+class _Lent:
+    """The sockets of one name and those who have them, in the order in which they came."""
+
+    def __init__(self, slots: Sequence[socket.socket]) -> None:
+        self.slots = tuple(slots)
+        self.borrowers: dict[socket.socket, frozenset[int]] = {}
+        self._looks = Stuck(len(slots))
+        self._stuck: frozenset[int] = frozenset()
+
+    def look(self) -> None:
+        """Give everybody the slots in which connections wait though somebody has them."""
+        stuck = self._looks.look([waiting(slot) for slot in self.slots])
+        if stuck != self._stuck:
+            self._stuck = stuck
+            self.share()
+
+    def share(self) -> None:
+        """Tell every borrower what has changed for it: first what to accept on, then the rest."""
+        wanted = shares(len(self.slots), list(self.borrowers), self._stuck)
+        before = dict(self.borrowers)
+        self.borrowers.update(wanted)
+        for borrower, mine in wanted.items():
+            for slot in sorted(mine - before[borrower]):
+                _tell(borrower, ACCEPT, slot, [self.slots[slot].fileno()])
+        for borrower, mine in wanted.items():
+            for slot in sorted(before[borrower] - mine):
+                _tell(borrower, LEAVE, slot, [])
 
 
-def reserve(host: str, port: int, purpose: str) -> socket.socket:
-    """Bind a port that processes of ours will share (SO_REUSEPORT); `StartError` if it is taken."""
-    return _bound(host, port, purpose, socket.SO_REUSEPORT, listening=False)
-
-
-def _bound(host: str, port: int, purpose: str, option: int, *, listening: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, option, 1)
+def _tell(borrower: socket.socket, word: str, slot: int, descriptors: list[int]) -> None:
     try:
-        opened.bind((host, port))
-        if listening:
-            opened.listen(_BACKLOG)
-    except OSError as error:
-        opened.close()
-        raise StartError(
-            f"cannot listen on {host}:{port} for {purpose}: {error.strerror or error}"
-        ) from None
-    return opened
+        socket.send_fds(borrower, [f"{word}{slot}".encode()], descriptors)
+    except OSError:  # It has gone, or has not listened for long: then it goes now.
+        with contextlib.suppress(OSError):
+            borrower.shutdown(socket.SHUT_RDWR)
 
 
 class Holder:
-    """Answers on a Unix socket: a name comes in, a copy of that listening socket goes out."""
+    """Answers on a Unix socket: a name comes in, listening sockets of that name go out.
 
-    def __init__(self, run_dir: Path, sockets: Mapping[str, socket.socket]) -> None:
-        self._sockets = dict(sockets)
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    A borrower keeps its connection for as long as it accepts. When others come and go it is told
+    on which slots to accept from then on; the end of a process ends its connection.
+    """
+
+    def __init__(self, run_dir: Path, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+        self._lent = {name: _Lent(slots) for name, slots in sockets.items()}
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server.bind(str(socket_path(run_dir)))
         self._server.listen()
-        self._closed = threading.Event()
+        self._server.setblocking(False)
+        self._askers: dict[socket.socket, _Lent | None] = {}
+        self._wake_read, self._wake_write = os.pipe()
         self._thread = threading.Thread(target=self._serve, name="weir-holder", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Close everything; the ports are free once no replica holds a copy."""
-        self._closed.set()
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
+        os.write(self._wake_write, b".")
         self._thread.join(1.0)
-        for held in self._sockets.values():
-            held.close()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.close(descriptor)
+        for opened in (self._server, *self._askers):
+            opened.close()
+        for lent in self._lent.values():
+            for slot in lent.slots:
+                slot.close()
 
     def _serve(self) -> None:
-        while not self._closed.is_set():
-            try:
-                asker, _ = self._server.accept()
-            except OSError:  # Closed, or out of descriptors for a moment.
-                self._closed.wait(_PAUSE_S)
-                continue
-            with asker, contextlib.suppress(OSError):
-                asker.settimeout(1.0)
-                held = self._sockets.get(asker.recv(_NAME_BYTES).decode("ascii", "replace"))
-                if held is not None:
-                    socket.send_fds(asker, [b"."], [held.fileno()])
+        look_at = time.monotonic() + _LOOK_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            selector.register(self._server, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select(_LOOK_S if self._shared else None):
+                    if key.fileobj == self._wake_read:
+                        return
+                    if key.fileobj is self._server:
+                        self._welcome(selector)
+                    elif isinstance(key.fileobj, socket.socket):
+                        self._hear(selector, key.fileobj)
+                if self._shared and time.monotonic() >= look_at:
+                    look_at = time.monotonic() + _LOOK_S
+                    for lent in self._shared:
+                        lent.look()
 
+    @property
+    def _shared(self) -> list[_Lent]:
+        """What several have: if one of them hangs another can help."""
+        return [lent for lent in self._lent.values() if len(lent.borrowers) > 1]
 
-def borrow(run_dir: Path, name: str) -> socket.socket:
-    """Ask the node's holder for a copy of a listening socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        asking.settimeout(5.0)
-        asking.connect(str(socket_path(run_dir)))
-        asking.sendall(name.encode("ascii"))
-        _, descriptors, _, _ = socket.recv_fds(asking, 1, 1)
-    if not descriptors:
-        raise StartError(f"the node holds no socket named {name!r}")
-    return socket.socket(fileno=descriptors[0])
+    def _welcome(self, selector: selectors.BaseSelector) -> None:
+        try:
+            asker, _ = self._server.accept()
+        except OSError:  # Out of descriptors for a moment.
+            time.sleep(_PAUSE_S)
+            return
+        asker.setblocking(False)
+        self._askers[asker] = None
+        selector.register(asker, selectors.EVENT_READ)
+
+    def _hear(self, selector: selectors.BaseSelector, asker: socket.socket) -> None:
+        """Take the name that is asked for; anything else, the end above all, ends the loan."""
+        try:
+            name = asker.recv(MESSAGE_BYTES).decode("ascii", "replace")
+        except OSError:
+            name = ""
+        lent = self._askers[asker]
+        if lent is None and name in self._lent:
+            lent = self._askers[asker] = self._lent[name]
+            lent.borrowers[asker] = frozenset()
+        else:
+            selector.unregister(asker)
+            del self._askers[asker]
+            asker.close()
+            if lent is None:
+                return
+            del lent.borrowers[asker]
+        lent.share()

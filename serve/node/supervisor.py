@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,30 +23,18 @@ from configs.settings import Settings
 from serve.edge.tls import server_context
 from serve.node.descendants import adopt_orphans, end_descendants
 from serve.node.descriptors import allow_connections
-from serve.node.holder import Holder, listen, reserve
+from serve.node.holder import Holder
 from serve.node.logs import log_path
 from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
 from serve.node.owned import owned
+from serve.node.ray_environment import ENVIRONMENT
+from serve.node.sockets import listen, reserve
 
 _DRIVER_DOWN_S = 4.3
 _END_S = 5.0
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_RAY_ENVIRONMENT = {
-    # Without these a proxy starts although proxies are disabled, and ending waits 30 s for it.
-    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
-    "RAY_SERVE_ENABLE_HA_PROXY": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-    # Ray would let everything else on the machine go before the gateway.
-    "RAY_worker_niceness": "0",
-    "RAY_ADDRESS": "",
-    # Asked for an actor while Ray has not started, or has ended, it would start a second Ray.
-    "RAY_ENABLE_AUTO_CONNECT": "0",
-    # All of Ray listens on loopback: whoever reaches its ports can run what they like.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-}
-
 Tell = Callable[["Started"], None]
+Held = Mapping[str, Sequence[socket.socket]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +75,7 @@ class Watch:
     tell: Tell
 
 
-def _run(
-    settings: Settings, run_dir: Path, sockets: dict[str, socket.socket], watch: Watch
-) -> None:
+def _run(settings: Settings, run_dir: Path, sockets: Held, watch: Watch) -> None:
     began = time.monotonic()
     adopt_orphans()
     resolved = _resolved(settings)
@@ -106,7 +92,7 @@ def _run(
         if word != "ready":
             raise StartError(_why(word, log))
         scheme = "http" if settings.listen.tls_certificate is None else "https"
-        http, control = (_url(scheme, sockets[name]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
+        http, control = (_url(scheme, sockets[name][0]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
         grpc = f"{_host(settings.listen.host)}:{settings.listen.grpc_port}"
         watch.tell(Started(http, grpc, control, time.monotonic() - began))
         if _first(watch.heard, status) == status:
@@ -123,7 +109,7 @@ def _start_driver(run_dir: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes
         stderr=log,
         pass_fds=(status_write,),
         start_new_session=True,
-        env={**os.environ, **_RAY_ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT},
     )
     os.close(status_write)
     return driver, status
@@ -191,17 +177,20 @@ def _note(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _sockets(settings: Settings) -> Iterator[dict[str, socket.socket]]:
-    """Hold the listening sockets."""
+def _sockets(settings: Settings) -> Iterator[Held]:
+    """Hold the listening sockets: for inference one for each gateway replica."""
+    place = settings.listen
+    replicas = settings.hosts.gateway_replicas
     with contextlib.ExitStack() as stack:
-        place = settings.listen
-        yield {
-            name: stack.enter_context(listen(place.host, port, purpose))
-            for name, port, purpose in (
-                (HTTP_SOCKET, place.http_port, "inference"),
-                (CONTROL_SOCKET, place.control_port, "control"),
-            )
-        }
+        held: dict[str, tuple[socket.socket, ...]] = {}
+        for name, port, purpose, slots in (
+            (HTTP_SOCKET, place.http_port, "inference", replicas),
+            (CONTROL_SOCKET, place.control_port, "control", 1),
+        ):
+            held[name] = listen(place.host, port, purpose, slots)
+            for sock in held[name]:
+                stack.enter_context(sock)
+        yield held
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from serve.control.client import ControlClient
 from serve.control.schemas import ArmSignalsView
 from tests.gateway.asking import register, wait_for
 from tests.gateway.conftest import QUICK
-from tests.gateway.load import keeps_up, load
+from tests.gateway.load import CONNECTIONS, keeps_up, load
 from tests.gateway.running import Running, running_gateway
 from tests.registry import models
 
@@ -23,12 +23,14 @@ pytestmark = pytest.mark.gateway
 MODEL = "busy"
 BIAS = 1.0
 BACK_S = 30.0
+REPLICAS = 2
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A gateway of its own: other tests must not meet one whose processes die."""
-    with running_gateway(tmp_path_factory.mktemp("busy"), QUICK) as running:
+    """A gateway of its own, of two replicas: other tests must not meet one whose processes die."""
+    settings = {**QUICK, "hosts": {"gateway_replicas": REPLICAS, "replicas_max": 2}}
+    with running_gateway(tmp_path_factory.mktemp("busy"), settings) as running:
         with ControlClient(running.control, "ada") as control:
             register(control, MODEL, models.regressor(BIAS))
             control.set_route(MODEL, {1: 100})
@@ -55,6 +57,22 @@ def test_a_replacement_loses_nothing(busy: Running, what: str) -> None:
         url = f"{busy.control}/v1/system:replace"
         httpx.post(url, json=order, timeout=60, trust_env=False).raise_for_status()
         wait_for(lambda: _are_others(busy.pids(what, model), before), "new processes", BACK_S)
+
+
+def test_a_killed_gateway_replica_loses_what_it_had_in_hand(busy: Running) -> None:
+    """Its clients find the other one at once, and then the next one; nobody else notices."""
+    before = busy.pids("gateway")
+    assert len(before) == REPLICAS
+    killed = min(before)
+    with load(busy, MODEL, BIAS) as tally:
+        _kill({killed})
+        keeps_up(tally)
+        wait_for(lambda: len(busy.pids("gateway") - {killed}) == REPLICAS, "a new replica", BACK_S)
+        met = tally.failures.total()
+        keeps_up(tally)
+    assert met <= CONNECTIONS
+    assert tally.failures.total() == met
+    assert tally.failures.keys() <= {"ConnectionResetError", "IncompleteReadError"}
 
 
 def test_a_killed_version_loses_nothing(busy: Running) -> None:

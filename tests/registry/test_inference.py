@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ALLOWED = {"registry/inference.py"}
+ALLOWED = {
+    "registry/inference.py",
+    # The other servers of the benchmarks; `benchmarks/environments.py` sets the variable for them.
+    "benchmarks/peers/common.py",
+}
 
 
 @pytest.mark.parametrize(

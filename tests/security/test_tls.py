@@ -22,8 +22,8 @@ from serve.control.api import create_app
 from serve.control.client import ControlClient
 from serve.edge.listener import Listener
 from serve.edge.tls import server_context
-from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
+from serve.node.sockets import listen
 from tests.control.memory import MemoryControl
 from tests.security.certificates import Certified, certified
 
@@ -46,11 +46,12 @@ def serving(tls: ssl.SSLContext | None, slow_s: float = 5.0) -> Iterator[int]:
     """A control API behind the listener that is used for everything; gives its port."""
     thread = LoopThread("tls")
     app = create_app(MemoryControl(), Door(required=False))
-    with listen("127.0.0.1", 0, "a test") as held:
+    (held,) = listen("127.0.0.1", 0, "a test")
+    with held:
 
         async def opened() -> Listener:
-            listener = Listener(app, held, Limits(slow_s=slow_s), tls=tls)
-            await listener.open()
+            listener = Listener(app, Limits(slow_s=slow_s), tls=tls)
+            await listener.open(held)
             return listener
 
         listener = thread.submit(opened()).result(10)

@@ -20,8 +20,8 @@ from serve.edge.listener import Listener
 from serve.edge.reception import Reception, Repository
 from serve.gateway import Gateway
 from serve.models.host import Host
-from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
+from serve.node.sockets import listen
 from serve.traces import Tracer
 from tests.serve.versions import Run, host
 
@@ -70,7 +70,7 @@ class Stage:
         door: Door | None = None,
         repository: Repository | None = None,
     ) -> None:
-        self._run_dir = run_dir
+        self.run_dir = run_dir
         self._settings = settings
         self._door = door
         self._repository = repository
@@ -91,7 +91,7 @@ class Stage:
 
     def start_host(self, number: int, run: Run | None = None, replica: str = "a") -> Host:
         """Have a replica of a version."""
-        started = host(self._run_dir, number, run=run, replica=replica)
+        started = host(self.run_dir, number, run=run, replica=replica)
         opened = self._host_loop.submit(started).result(_PATIENCE_S)
         self._hosts.append(opened)
         return opened
@@ -107,12 +107,19 @@ class Stage:
             self.gateway.apply(table)
             await self.gateway.wait_connected(connect_s)
             if not self._opened:
-                await self._listener.open()
+                await self.begin()
                 if self._grpc is not None:
                     await self._grpc.open()
                 self._opened = True
 
         self.on_edge(applied())
+
+    async def begin(self) -> None:
+        """Begin to accept."""
+        await self.listener.open(self._listening)
+
+    async def end(self) -> None:
+        """Leave what waits in the socket to whoever has it too."""
 
     def next_generation(self) -> int:
         """A generation that no table had yet."""
@@ -129,9 +136,10 @@ class Stage:
         async def drained() -> None:
             self.reception.draining = True
             if self._opened:
+                await self.end()
                 busy = [self._grpc.drain(timeout_s)] if self._grpc is not None else []
                 await asyncio.gather(
-                    self._listener.drain(
+                    self.listener.drain(
                         timeout_s, timeout_s, lambda: self.reception.open_requests > 0
                     ),
                     *busy,
@@ -151,12 +159,11 @@ class Stage:
         self._host_loop.stop(_PATIENCE_S)
 
     async def _open(self) -> None:
-        self.gateway = Gateway(self._settings, self._run_dir, Tracer(None, 0.0))
+        self.gateway = Gateway(self._settings, self.run_dir, Tracer(None, 0.0))
         self.reception = reception(self.gateway, self._settings, self._door, self._repository)
         self.edge = Edge(self.reception, self._settings.limits)
-        self._listener = Listener(
+        self.listener = Listener(
             self.edge,
-            self._listening,
             self._settings.limits,
             self.gateway.count_closed,
             desk=self.edge.desk,
@@ -176,7 +183,8 @@ def stage(
 ) -> Iterator[Stage]:
     """A stage on ports of its own while the block runs."""
     settings = settings or Settings(limits=limits or Limits(drain_s=1.0))
-    opened = Stage(run_dir, listen("127.0.0.1", 0, "a test"), settings, door, repository)
+    (listening,) = listen("127.0.0.1", 0, "a test")
+    opened = Stage(run_dir, listening, settings, door, repository)
     try:
         yield opened
     finally:

@@ -145,3 +145,19 @@ async def test_a_silent_replica_is_taken_to_have_gone(
 
     await until(waiting.done, "the dead replica is forgotten", 1.0)
     assert waiting.result()
+
+
+async def test_a_control_plane_that_begins_anew_waits_for_all_replicas(clock: Clock) -> None:
+    """One that was heard of is not all that there are; one that stays silent has gone."""
+    replicas = Replicas(clock, expected=2)
+    await replicas.publish(alone(1))
+    await report(replicas, "a", 1)
+    assert not replicas.are_settled(ONE)
+
+    await report(replicas, "b", 1)
+    assert replicas.are_settled(ONE)
+    await replicas.gone("b")
+    assert not replicas.are_settled(ONE)
+    clock.now += module.SILENT_S
+    await report(replicas, "a", 1)
+    assert replicas.are_settled(ONE)

@@ -17,8 +17,8 @@ from serve.edge.errors import fields, render
 from serve.edge.head import Head, Heads
 from serve.edge.listener import Listener
 from serve.edge.visit import Visit
-from serve.node.holder import listen
 from serve.node.loop_thread import LoopThread
+from serve.node.sockets import listen
 from serve.protocol.paths import Ask, Endpoint
 
 SLOW_S = 0.2
@@ -129,7 +129,7 @@ class Listening:
     def __init__(self, limits: Limits, *, desk: bool) -> None:
         self._has_desk = desk
         self._loop = LoopThread("listener")
-        self._sock = listen("127.0.0.1", 0, "a test")
+        (self._sock,) = listen("127.0.0.1", 0, "a test")
         self.port: int = self._sock.getsockname()[1]
         self.closed: Counter[str] = Counter()
         self._loop.submit(self._open(limits)).result(PATIENCE_S)
@@ -139,12 +139,11 @@ class Listening:
         self.desk = Echo(self.application, limits)
         self._listener = Listener(
             self.application,
-            self._sock,
             limits,
             self._count,
             desk=self.desk if self._has_desk else None,
         )
-        await self._listener.open()
+        await self._listener.open(self._sock)
 
     def _count(self, reason: str) -> None:
         self.closed[reason] += 1

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest
 
 from configs.settings import Limits, Settings
 from registry.records import FULL
-from serve.node.holder import Holder, borrow, listen
+from serve.node.holder import Holder
+from serve.node.lease import Lease, borrow
+from serve.node.sockets import listen
 from tests.serve.edge.test_bodies import GOOD, head, status
 from tests.serve.edge.test_http import INFER
 from tests.serve.stage import Stage, stage
@@ -26,19 +29,33 @@ from tests.serve.waiting import wait_until
 SETTINGS = Settings(limits=Limits(drain_s=1.0))
 
 
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[int]:
-    """A holder of one listening socket; gives its port."""
-    listening = listen("127.0.0.1", 0, "a test")
-    holder = Holder(tmp_path, {"http": listening})
-    yield listening.getsockname()[1]
+@contextmanager
+def held(run_dir: Path, slots: int) -> Iterator[int]:
+    """A holder of so many sockets on one port; gives the port."""
+    listening = listen("127.0.0.1", 0, "a test", slots)
+    holder = Holder(run_dir, {"http": listening})
+    yield listening[0].getsockname()[1]
     holder.close()
+
+
+class Replica(Stage):
+    """A gateway replica on what the holder lends it."""
+
+    async def begin(self) -> None:
+        """Borrow."""
+        self._lease = Lease(self.run_dir, "http", self.listener.accept, self.listener.leave)
+        await self.listener.open()
+        await self._lease.open()
+
+    async def end(self) -> None:
+        """Give back."""
+        await self._lease.close()
 
 
 @contextmanager
 def replica(run_dir: Path) -> Iterator[Stage]:
-    """A gateway replica on the held socket, connected to version 1."""
-    opened = Stage(run_dir, borrow(run_dir, "http"), SETTINGS)
+    """A replica on the held sockets, connected to version 1."""
+    opened = Replica(run_dir, borrow(run_dir, "http"), SETTINGS)
     try:
         opened.apply(table(1, {1: FULL}))
         yield opened
@@ -86,34 +103,49 @@ class Load:
                     self.failures.append(f"{reply.status_code} {reply.text}")
 
 
-def test_replicas_take_turns_on_one_socket(held: int, tmp_path: Path) -> None:
-    """Four times a new replica takes over and the old one drains; every request is answered."""
-    with stage(tmp_path) as hosts, ExitStack() as running:
+@pytest.mark.parametrize("slots", [1, 2], ids=["one-socket", "a-socket-each"])
+def test_replicas_take_turns(tmp_path: Path, slots: int) -> None:
+    """Four times a new replica takes over and an old one drains; every request is answered."""
+    with held(tmp_path, slots) as port, stage(tmp_path) as hosts, ExitStack() as running:
         hosts.start_host(1)
-        current = running.enter_context(replica(tmp_path))
-        with Load(held) as load:
+        current = deque(running.enter_context(replica(tmp_path)) for _ in range(slots))
+        with Load(port) as load:
             for _ in range(4):
                 load.more(100)
-                following = running.enter_context(replica(tmp_path))
-                current.drain(1.0)
-                current = following
+                current.append(running.enter_context(replica(tmp_path)))
+                current.popleft().drain(1.0)
             load.more(100)
 
     assert load.failures == []
 
 
-def test_a_single_replica_is_replaced_without_a_second(held: int, tmp_path: Path) -> None:
-    """While nobody accepts, connections wait in the held socket; none is refused."""
-    with stage(tmp_path) as hosts, ExitStack() as running:
+@pytest.mark.parametrize("slots", [1, 2], ids=["one-socket", "a-socket-each"])
+def test_replicas_are_replaced_without_a_second_set(tmp_path: Path, slots: int) -> None:
+    """While nobody accepts, connections wait in the held sockets; none is refused."""
+    with held(tmp_path, slots) as port, stage(tmp_path) as hosts, ExitStack() as running:
         hosts.start_host(1)
-        current = running.enter_context(replica(tmp_path))
-        with Load(held) as load:
+        current = [running.enter_context(replica(tmp_path)) for _ in range(slots)]
+        with Load(port) as load:
             load.more(100)
-            current.drain(1.0)
+            for leaving in current:
+                leaving.drain(1.0)
             running.enter_context(replica(tmp_path))
             load.more(100)
 
     assert load.failures == []
+
+
+def test_connections_are_dealt_out(tmp_path: Path) -> None:
+    """Each of two replicas gets a fair part of many connections."""
+    with held(tmp_path, 2) as port, stage(tmp_path) as hosts, ExitStack() as running:
+        hosts.start_host(1)
+        both = [running.enter_context(replica(tmp_path)) for _ in range(2)]
+        for _ in range(100):
+            running.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        wait_until(lambda: sum(one.listener.connections for one in both) == 100, "all of them")
+
+        # Fair is 50: fewer than 25 come by chance once in five million times.
+        assert min(one.listener.connections for one in both) >= 25
 
 
 @pytest.fixture
@@ -144,7 +176,7 @@ def test_drain_ends_in_time(alone: Stage, sent: bytes) -> None:
     """Clients that never leave, or never finish what they began, cannot hold a replica up."""
     with socket.create_connection(("127.0.0.1", alone.port), timeout=5) as stuck:
         stuck.sendall(sent)
-        wait_until(lambda: bool(alone._listener._server.server_state.connections), "it connected")
+        wait_until(lambda: bool(alone.listener._server.server_state.connections), "it connected")
         started = time.monotonic()
         alone.drain(0.2)
 

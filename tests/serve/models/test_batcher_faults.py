@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+import uvloop
 
 from configs.errors import DeadlineExceeded, ModelFailed, NotReady, Unavailable, WeirError
 from serve.models.batch import Batch
@@ -272,3 +273,18 @@ async def test_withdrawn_links_get_nothing() -> None:
     await turn()
 
     assert link.seen == []
+
+
+def test_a_deadline_that_has_passed_costs_nobody_else() -> None:
+    """One who comes too late is told so, and the next is taken, on the loop that is used."""
+
+    async def ask() -> None:
+        gathers = batcher()
+        late = gathers.submit(rows(1), 1, soon(-1.0))
+        in_time = gathers.submit(rows(1), 1, soon())
+
+        with pytest.raises(DeadlineExceeded):
+            await late
+        assert not in_time.done()
+
+    uvloop.run(ask())

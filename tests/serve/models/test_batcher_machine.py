@@ -74,9 +74,9 @@ class Replica:
         self.dropped = False
 
     def carry(self, batch: Batch) -> None:
-        """Take a batch, if there is none."""
+        """Take a batch that somebody waits for, if there is none."""
         assert self.out is None
-        assert batch.jobs
+        assert not batch.forsaken
         self.out = batch
 
     def drop(self) -> None:
@@ -168,12 +168,15 @@ class Batching(RuleBasedStateMachine):
         self.batcher.answered(batch, answer)
 
     @precondition(lambda self: self.busy())
-    @rule(pick=st.randoms(use_true_random=False))
-    def fail(self, pick: Any) -> None:
-        """The model fails."""
+    @rule(pick=st.randoms(use_true_random=False), leaves=st.booleans())
+    def fail(self, pick: Any, leaves: bool) -> None:
+        """The model fails, of a replica that stays or of one that leaves."""
         replica, batch = self._take_out(pick)
         self.batcher.failed(batch, ModelFailed("it does not like this"))
-        self.batcher.free(replica)
+        if leaves:
+            self.replicas.remove(replica)
+        else:
+            self.batcher.free(replica)
 
     @precondition(lambda self: self.pending())
     @rule(pick=st.randoms(use_true_random=False), said=st.booleans())
@@ -217,6 +220,7 @@ class Batching(RuleBasedStateMachine):
         self.loop.turn()
         if any(replica.out is None for replica in self.replicas):
             assert not [job for job in self.batcher._waiting if not job.answer.done()]
+            assert all(batch.forsaken for batch in self.batcher._away.again)
 
     @invariant()
     def batches_keep_their_bounds(self) -> None:

@@ -135,3 +135,16 @@ async def test_a_run_ends_within_a_second_after_its_client_has_left(
 
     assert isinstance(answer.exception(), ClientGone)
     kill(host)
+
+
+async def test_the_only_one_who_waits_may_leave_without_a_word() -> None:
+    """A lone request that was cancelled is not sent either."""
+    gathers = batcher()
+    link = Holding(gathers)
+    gathers.submit(rows(1), 1, soon())
+    await turn()
+    gathers.submit(rows(1), 1, soon()).cancel()
+    link.answer()
+
+    assert link.rows() == [1]
+    assert gathers.idle

@@ -27,7 +27,7 @@ from serve.models.frames import Tensors
 from serve.models.host import Host
 from serve.models.links import Links
 from serve.models.membership import Membership
-from serve.node.supervisor import _RAY_ENVIRONMENT
+from serve.node.ray_environment import ENVIRONMENT
 from tests.serve.models.conftest import Started
 from tests.serve.models.fakes import HELLO
 from tests.serve.models.linked import Gateway, kill
@@ -300,7 +300,7 @@ def test_a_version_on_two_ray_nodes_survives_the_death_of_one() -> None:
             timeout=240,
             check=False,
             cwd=CHECKOUT,
-            env={**os.environ, **_RAY_ENVIRONMENT, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"},
+            env={**os.environ, **ENVIRONMENT, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"},
         )
     assert ran.returncode == 0, ran.stderr[-3000:]
     told = json.loads(ran.stdout.strip().splitlines()[-1])
