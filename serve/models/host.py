@@ -113,6 +113,11 @@ class Host:
         for link in [*self._links]:
             link.abort()
 
+    def learn(self, curve: Curve) -> None:
+        """Take in how long runs take, where that is known only once the model has been loaded."""
+        self.curve = curve
+        self._times = RunTimes(curve)
+
     def quick(self, frame: Frame) -> bool:
         """Whether a batch runs so shortly that a thread would cost more than it frees."""
         return self._memory.present and self._times.inline(_rows(frame))

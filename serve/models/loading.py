@@ -52,7 +52,9 @@ class Loader:
         names = [name for name, _ in self._providers]
         self._saved = SavedGraphs(data / "artifacts" / "graphs", this_machine(names))
 
-    def load(self, digest: str, signature: Signature, name: str) -> Loaded:
+    def load(
+        self, digest: str, signature: Signature, name: str, level: int = logging.INFO
+    ) -> Loaded:
         """Load a model, which the log calls `name`, and run it for the first times."""
         began = perf_counter()
         path = self._artifacts.path(digest)
@@ -64,7 +66,8 @@ class Loader:
         if loaded is None:
             self._artifacts.check(digest)
             loaded = self._from_file(path, signature, large=large)
-        _log.info(
+        _log.log(
+            level,
             "%s loaded from %s in %.2f s: %d of %d processors, %s; one row takes %.3f ms",
             name,
             how,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.errors import WeirError
 from serve.models.addresses import folder, socket_path
+from serve.models.curve import Curve
 from serve.models.host import Host, Traced
 from serve.models.keeper import Keeper, Runnable
 from serve.models.shelf_files import (
@@ -29,8 +30,11 @@ _CRASHES_MAX = 2
 _DRAIN_S = 30.0
 """How long a version that leaves may take to answer what it has in hand."""
 
-Loader = Callable[[Entry], Runnable]
-"""Loads a version in a thread; raises the `WeirError` that says why it cannot be."""
+Loader = Callable[[Entry], tuple[Runnable, Curve | None]]
+"""Loads a version in a thread, and gives how long its runs take, if that has been measured.
+
+It raises the `WeirError` that says why the version cannot be loaded.
+"""
 TracedOf = Callable[[VersionKey], Traced]
 """Gives who is told of the runs of a version that are traced."""
 
@@ -73,8 +77,9 @@ class ShelfHost:
         """Leave politely: every version says goodbye and answers what is in."""
         if self._following is not None:
             self._following.cancel()
-        drains = (host.drain(timeout_s) for host in self._hosts.values())
-        await asyncio.gather(*drains, *self._leaving)
+        await asyncio.gather(*(host.drain(timeout_s) for host in self._hosts.values()))
+        for task in self._leaving:
+            task.cancel()
         self._keeper.close()
         remove_report(self._shelf, os.getpid())
 
@@ -105,7 +110,16 @@ class ShelfHost:
         if crashes >= _CRASHES_MAX:
             self._refused[key] = f"it was at work at {crashes} crashes of its shared host"
             return
-        kept = self._keeper.know(key, lambda: (self._loader(entry), entry.size_bytes))
+
+        def load() -> tuple[Runnable, int]:
+            model, curve = self._loader(entry)
+            if curve is not None and host.curve is None:
+                host.learn(curve)
+            return model, entry.size_bytes
+
+        kept = self._keeper.know(key, load)
+        socket = socket_path(folder(self._run_dir, *key), os.getpid())
+        host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
         if ahead:
             try:
                 await self._keeper.load(key)
@@ -113,8 +127,6 @@ class ShelfHost:
                 self._keeper.forget(key)
                 self._refused[key] = error.message
                 return
-        socket = socket_path(folder(self._run_dir, *key), os.getpid())
-        host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
         self._hosts[key] = host
         await host.open()
 

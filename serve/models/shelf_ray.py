@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
 from ray import serve as ray_serve
 
 from configs.settings import Settings
+from serve.models.curve import Curve
 from serve.models.host import Traced
 from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
@@ -61,8 +63,7 @@ class ShelfReplica:
     async def __del__(self) -> None:
         """Say goodbye; Ray Serve waits for this before it ends the process."""
         drain_s = self._settings.limits.drain_s
-        self._telling.cancel()
-        await self._thread.run(self._host.drain(drain_s))
+        await self._thread.run(self._close(drain_s))
         self._thread.stop(drain_s)
 
     async def _open(self, keeper: Keeper) -> None:
@@ -70,9 +71,15 @@ class ShelfReplica:
         tell = self._tally.tell(keeper, self._settings.recorder.flush_s)
         self._telling = asyncio.get_running_loop().create_task(tell)
 
-    def _load(self, entry: Entry) -> Session:
+    async def _close(self, drain_s: float) -> None:
+        self._telling.cancel()
+        await self._host.drain(drain_s)
+
+    def _load(self, entry: Entry) -> tuple[Session, Curve]:
+        """Load a version, without a line in the log for each time that it comes back."""
         name = f"{entry.model} {entry.number}"
-        return self._loader.load(entry.digest, entry.signature, name).session
+        loaded = self._loader.load(entry.digest, entry.signature, name, logging.DEBUG)
+        return loaded.session, loaded.curve
 
     def _traced_of(self, key: VersionKey) -> Traced:
         return RunTracer(self._provider, *key).ran

@@ -13,6 +13,8 @@ import pytest
 from serve.models import keeper as module
 from serve.models.addresses import addresses, folder
 from serve.models.batcher import Batcher
+from serve.models.curve import Curve
+from serve.models.frames import Frame, Kind
 from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
 from serve.models.links import Links
@@ -36,6 +38,7 @@ from tests.serve.versions import REGRESSOR
 from tests.serve.waiting import until
 
 MODEL = "m"
+CURVE = Curve((1,), (1e-6,))
 DEAD = 2**22 + 1
 """No process has this id: Linux gives none above 2^22."""
 
@@ -54,7 +57,7 @@ class Shelf:
             run_dir,
             0,
             keeper,
-            lambda entry: self.loads.load(entry.number),
+            lambda entry: (self.loads.load(entry.number), CURVE),
             lambda _: lambda _wires, _seconds: None,
         )
 
@@ -143,6 +146,19 @@ async def test_what_comes_later_is_loaded_first(shelf: Shelf, ask: Ask) -> None:
     await shelf.holds(1, 2)
     assert await ask(2) == 2.0
     assert shelf.loads.of[2] == 1
+
+
+async def test_a_load_tells_how_long_runs_take(shelf: Shelf, ask: Ask) -> None:
+    """What warm-up has measured decides from then on whether a batch runs on the loop."""
+    shelf.want(1)
+    await shelf.host.open()
+    (host,) = shelf.host._hosts.values()
+    row = Frame(Kind.RUN, 1, 1, (np.zeros((1, 3), np.float32),))
+    assert (host.curve, host.quick(row)) == (None, False)
+
+    await ask(1)
+
+    assert (host.curve, host.quick(row)) == (CURVE, True)
 
 
 async def test_what_does_not_load_is_refused(shelf: Shelf) -> None:
