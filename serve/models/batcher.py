@@ -169,7 +169,7 @@ class Batcher:
         self._expiry.close()
 
     def _refuse(self, batch: Batch, error: WeirError) -> None:
-        if len(batch.jobs) == 1 or isinstance(error, Unavailable):
+        if len(batch.jobs) == 1 or error.code == Unavailable.code:
             batch.reject(error)
             return
         for job in batch.jobs:

@@ -179,7 +179,7 @@ class Link(FrameProtocol):
     def _receive_failure(self, frame: Frame) -> None:
         error = _error(frame)
         batch, self._out = self._take_out(frame), None
-        if isinstance(error, Unavailable):  # Its model is not in memory: no fault of the replica.
+        if error.code == Unavailable.code:  # Its model is not in memory: no fault of the replica.
             self._batcher.failed(batch, error)
         else:
             self._pace.note_failure()
