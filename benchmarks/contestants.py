@@ -94,8 +94,7 @@ class Peer:
         command += [str(environments.PEERS / self.script), "--models", str(self.folder / "models")]
         command += ["--port", str(http_port), "--grpc-port", str(grpc_port)]
         command += ["--spare-port", str(spare[0]), "--workers", str(self.workers)]
-        places = {"folder": str(self.folder), "home": str(home)}
-        places |= {"port": str(spare[0]), "spare_port": str(spare[1])}
+        places = {"port": spare[0], "spare_port": spare[1], "folder": self.folder}
         variables = {name: value.format(**places) for name, value in self.variables.items()}
         log = home / "log"
         with on_cores(cores):

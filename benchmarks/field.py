@@ -26,12 +26,13 @@ _BINARY = frozenset({"block-binary", "image-binary"})
 _GRPC = frozenset({"row-grpc"})
 
 RAY = {"RAY_TMPDIR": "{folder}"}
+# Short: Ray adds 57 characters, and the path of a socket may have 97 in HAProxy.
 HAPROXY = RAY | {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "{home}/haproxy.cfg",
-    "RAY_SERVE_HAPROXY_SOCKET_PATH": "{home}/admin.sock",
-    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "{home}",
-    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "{home}/server-state",
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "{folder}/h/haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "{folder}/h/s",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "{folder}/h",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "{folder}/h/state",
     "RAY_SERVE_HAPROXY_METRICS_PORT": "{port}",
     "RAY_SERVE_HAPROXY_STATS_PORT": "{spare_port}",
 }
