@@ -48,7 +48,8 @@ def _limit(memory: int, seconds: int) -> None:
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        # A second more until the kill: the signal before it says that it was for the time.
+        resource.setrlimit(kind, (most, most + (kind == resource.RLIMIT_CPU)))
 
 
 def _check(path: Path, size_max: int) -> dict[str, object]:

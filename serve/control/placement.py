@@ -17,8 +17,12 @@ class Place(StrEnum):
 
 
 def may_share(version: Version, hosts: Hosts) -> bool:
-    """Whether a version is small enough to share a host, if it is proven."""
-    return hosts.shared > 0 and version.size_bytes <= hosts.shared_max_bytes
+    """Whether a version is small enough to share a host, if it is proven.
+
+    Versions whose processes follow their load, or that may run on a GPU, have hosts of their own.
+    """
+    plain = not hosts.scales and hosts.providers == ("cpu",)
+    return plain and hosts.shared > 0 and version.size_bytes <= hosts.shared_max_bytes
 
 
 def place(route: Route, version: Version, hosts: Hosts) -> Place:

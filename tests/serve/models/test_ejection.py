@@ -190,7 +190,9 @@ async def test_what_a_replica_refuses_another_one_runs(
     gateway: Gateway, fake: Faked, ejected: list[Reason]
 ) -> None:
     """A replica that cannot run batches costs no request, and rests after five."""
-    replicas = [await fake(name, answers) for name in "abc"] + [await fake("d", fails(NotReady.code))]
+    replicas = [await fake(name, answers) for name in "abc"] + [
+        await fake("d", fails(NotReady.code))
+    ]
     await all_linked(gateway, *replicas)
 
     for _ in range(40):
@@ -372,8 +374,7 @@ async def test_no_second_try_when_it_could_not_end_in_time(
 async def test_a_host_answers_pings_while_its_model_runs(gateway: Gateway, start: Started) -> None:
     """Its loop turns though a run holds its thread: that is how it is told from a hung one."""
     gate = Gate()
-    slow = await start(run=gate)
-    slow._seconds_a_run = 1.0
+    await start(run=gate)
     asked = gateway.ask([1, 2, 3])
     await until(gate.entered.is_set, "the batch is in")
     (replica,) = gateway.links._replicas.values()
