@@ -18,6 +18,7 @@ from registry.records import Version
 from serve.control.service import ArmSignals
 from serve.node.logs import log_to
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE
+from serve.node.priority import after_requests
 
 if TYPE_CHECKING:
     from monitors.push import Push
@@ -39,6 +40,7 @@ class ExporterActor:
         from monitors.exporter import Exporter  # noqa: PLC0415
 
         log_to(settings.data)
+        after_requests()
         self._exporter = Exporter(max(settings.monitors.signals_s, settings.recorder.flush_s))
         self._push: Push | None = None
         if settings.telemetry.otlp_endpoint is not None:
@@ -72,6 +74,7 @@ class ObserverActor:
         from monitors.observer import Observer  # noqa: PLC0415
 
         log_to(settings.data)
+        after_requests()
         self._lock = threading.Lock()
         self._observer = Observer(
             settings.monitors,

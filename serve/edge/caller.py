@@ -44,7 +44,7 @@ class Caller:
 
     def timeout_s(self) -> float | None:
         """What `Weir-Timeout-Ms` says, of several the shortest; `BadInput` if it says nothing."""
-        return min(map(_seconds, self._timeouts), default=None)
+        return min(map(_seconds, self._timeouts)) if self._timeouts else None
 
 
 def _seconds(milliseconds: bytes) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -12,12 +13,16 @@ import uvloop
 
 T = TypeVar("T")
 
+_TURN_S = 0.000_5
+"""How long a thread that computes may keep the loop waiting; Python's default is ten times that."""
+
 
 class LoopThread:
     """Runs coroutines on its own uvloop, so that work there waits for nothing else."""
 
     def __init__(self, name: str) -> None:
         self._loop = uvloop.new_event_loop()
+        sys.setswitchinterval(_TURN_S)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
