@@ -199,11 +199,11 @@ async def test_a_model_that_is_not_there_is_so_for_all() -> None:
     asked = [gathers.submit(rows(2, first), 2, soon()) for first in (0.0, 50.0)]
     await turn()
 
-    gathers.failed(link.out.pop(), NotReady("it is still being loaded"))
+    gathers.failed(link.out.pop(), Unavailable("it is still being loaded"))
     gathers.free(link)
 
     answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [NotReady, NotReady]
+    assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
     assert link.rows() == [4]
     assert gathers.idle
 
