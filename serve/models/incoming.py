@@ -110,8 +110,11 @@ class FrameProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in what was read."""
         try:
-            for payload in self._splitter.feed(data):
+            payloads = self._splitter.feed(data)
+            for payload in payloads:
                 self.receive(decode(payload))
+            if payloads:  # Mostly; what has begun behind them is looked at when more of it comes.
+                return
             if self._splitter.missing() is not None and self.transport is not None:
                 self.transport.set_protocol(self._rest)
         except BrokenFrame:

@@ -151,7 +151,10 @@ class Link(FrameProtocol):
     def receive(self, frame: Frame) -> None:
         """Take the answer to the batch that is out, or another word of the replica."""
         if frame.kind is Kind.ANSWER:
-            batch, self._out = self._take_out(frame), None
+            batch = self._out
+            if batch is None or frame.sequence != self._sequence:
+                raise BrokenFrame("an answer to nothing that was asked")
+            self._out = None
             self._pace.note(perf_counter() - batch.left_at, batch.rows)
             self._batcher.answered(batch, frame.tensors, None if self._withheld else self)
             if self._leaving:
@@ -171,14 +174,11 @@ class Link(FrameProtocol):
         else:
             raise BrokenFrame(f"a {frame.kind.name} has no place here")
 
-    def _take_out(self, frame: Frame) -> Batch:
-        if self._out is None or frame.sequence != self._sequence:
-            raise BrokenFrame("an answer to nothing that was asked")
-        return self._out
-
     def _receive_failure(self, frame: Frame) -> None:
-        error = _error(frame)
-        batch, self._out = self._take_out(frame), None
+        error, batch = _error(frame), self._out
+        if batch is None or frame.sequence != self._sequence:
+            raise BrokenFrame("a failure of nothing that was asked")
+        self._out = None
         if error.code == Unavailable.code:  # Its model is not in memory: no fault of the replica.
             self._batcher.failed(batch, error)
         else:
