@@ -55,7 +55,7 @@ class Exchange:
         self._answer: Tensors = ()
         self._error: WeirError | None = None
         self._done = False
-        self._tell: Callable[[Exchange], None]
+        self._tell: Callable[[Exchange], None] = _nobody
 
     @property
     def version(self) -> str:
@@ -127,13 +127,18 @@ class Exchange:
         """Take the model's answer."""
         self._done = True
         self._answer = answer
-        self._tell(self)
+        self._told()
 
     def set_exception(self, error: WeirError, /) -> None:
         """Take the reason why there is no answer."""
         self._done = True
         self._error = error
-        self._tell(self)
+        self._told()
+
+    def _told(self) -> None:
+        """Tell who waits, and forget it: a request must be no cycle of references."""
+        tell, self._tell = self._tell, _nobody
+        tell(self)
 
     def answered(self, shadows: ShadowQueue) -> None:
         """Record an answer that has left, and offer the request to the shadow version."""
@@ -166,3 +171,7 @@ class Exchange:
         self._arm.failed(perf_counter() - self._started, error.code)
         if self._trace is not None:
             self._trace.end(error)
+
+
+def _nobody(exchange: Exchange) -> None:
+    """Tell nobody of an outcome."""

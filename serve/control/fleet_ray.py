@@ -179,10 +179,12 @@ class RayFleet:
     async def _run_or_refuse(
         self, application: ray_serve.Application, name: str, whose: str
     ) -> None:
+        before = (await self._states()).get(name)
         try:
             await self._run(application, name)
         except (RuntimeError, RayError) as error:
-            await asyncio.to_thread(ray_serve.delete, name, _blocking=False)
+            if before in (None, ApplicationStatus.DEPLOY_FAILED):  # What runs is needed still.
+                await asyncio.to_thread(ray_serve.delete, name, _blocking=False)
             raise Refused(f"the host of {whose} did not start: {_last_line(error)}") from error
 
     async def _run(self, application: ray_serve.Application, name: str) -> None:

@@ -143,7 +143,9 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         self.arriving_since = None
         if not self.in_head and self.pipeline:
-            self.pipeline.popleft()  # The request at fault has not begun.
+            waiting, _ = self.pipeline.popleft()  # The request at fault has not begun.
+            if isinstance(waiting, Cycle):
+                waiting.left()
         elif not self.in_head:
             started = cycle.response_started
             if isinstance(cycle, Cycle):
@@ -243,6 +245,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request."""
         self.server_state.total_requests += 1
+        self.transport.flush()
         if self.transport.is_closing():
             if self.transport.lingering:
                 self.flow.resume_reading()
@@ -333,7 +336,7 @@ class Connection(HttpToolsProtocol):
         if self._desk is None or not isinstance(cycle, Cycle) or not self._keep_alive:
             return
         end = data.find(_HEAD_END) + len(_HEAD_END)
-        if cycle.head.length == len(data) - end and not cycle.head.expects:
+        if cycle.head.length == len(data) - end and cycle.head.plain:
             self._desk.learn(data[:end], cycle.head)
 
     def _arrives(self) -> None:

@@ -58,10 +58,12 @@ class Cycle:
     """
 
     __slots__ = (
+        "__weakref__",
         "_begun",
         "_body",
         "_desk",
         "_fault",
+        "_gone",
         "_whole",
         "_wire",
         "head",
@@ -79,13 +81,15 @@ class Cycle:
         self.head = head
         self.keep_alive = True
         self.response_started = self.response_complete = False
-        self._begun = False
+        self._begun = self._gone = False
         self._body: Body | None = None
         self._whole: bytes | None = None
         self._fault: WeirError | None = None
 
     def begin(self) -> None:
         """Start: nobody is before it any more."""
+        if self._gone:
+            return
         self._begun = True
         self.visit = self._desk.judge(self)
         if self.response_started:
@@ -135,6 +139,7 @@ class Cycle:
     def left(self) -> None:
         """Give up: the client has left, or its request can no longer be understood."""
         self._release()
+        self._gone = True
         if self._begun and not self.response_started:
             gone = "the client left before it got its answer"
             self._desk.refuse(self, ClientGone(gone))

@@ -57,6 +57,11 @@ class Head:
             else:
                 self.caller.hear(name, value)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the body means what its bytes say, and nothing is to be said before it comes."""
+        return self.encoding is None and self.fault is None and not self.expects
+
     def _json_bytes(self, value: bytes) -> None:
         if value.isdigit() and len(value) <= 12:
             self.json_bytes = int(value)

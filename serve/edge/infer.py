@@ -127,7 +127,12 @@ class Inference:
 
         def deflated(done: asyncio.Future[bytes]) -> None:
             self._deflating.discard(done)
-            self._answer(cycle, exchange, done.result(), json_bytes, encoding)
+            try:
+                deflated_body = done.result()
+            except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
+                self._fail(cycle, raised)
+            else:
+                self._answer(cycle, exchange, deflated_body, json_bytes, encoding)
 
         work = asyncio.get_running_loop().run_in_executor(None, deflate, body, encoding)
         self._deflating.add(work)

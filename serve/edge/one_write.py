@@ -52,6 +52,11 @@ class OneWriteTransport:
         else:
             self._write(data)
 
+    def flush(self) -> None:
+        """Write a head that waits, behind which nothing comes: that of an answer to HEAD."""
+        if self._head:
+            self.write(b"")
+
     def write_whole(self, data: bytes) -> None:
         """Write what needs nothing behind it."""
         self.written += len(data)
@@ -59,8 +64,7 @@ class OneWriteTransport:
 
     def close(self) -> None:
         """Write a head that still waits, and close when all is written."""
-        if self._head:
-            self.write(b"")
+        self.flush()
         if not self.unread:
             self._transport.close()
         elif not self.is_closing():

@@ -122,15 +122,15 @@ class Batcher:
 
         A `carrier` that is free again leaves with what waits before answers are written.
         """
-        if self._came_back(batch, ran=True):
+        waited_for = self._came_back(batch, ran=True)
+        try:
             if carrier is not None:
                 self.free(carrier)
-            if _row_for_row(batch, answer):
+        finally:  # Whatever becomes of the next batch, this one is answered.
+            if waited_for and _row_for_row(batch, answer):
                 batch.resolve(answer)
-            else:
+            elif waited_for:
                 self._refuse(batch, ModelFailed("the model does not answer row by row"))
-        elif carrier is not None:
-            self.free(carrier)
 
     def failed(self, batch: Batch, error: WeirError) -> None:
         """Reject a job that the model cannot run; jobs of a batch are tried alone first.

@@ -60,7 +60,9 @@ class Curve:
             return self.seconds[0]
         upper = min(bisect_right(known, rows), len(known) - 1)
         x, y = known[upper - 1], self.seconds[upper - 1]
-        return y + (rows - x) * (self.seconds[upper] - y) / (known[upper] - x)
+        at = y + (rows - x) * (self.seconds[upper] - y) / (known[upper] - x)
+        # Rounding must not take it above what was measured.
+        return min(at, self.seconds[upper]) if rows <= known[upper] else at
 
     def worth(self, most: int, beside_s: float, price: float) -> int:
         """Give how many rows, up to `most`, are worth running together.

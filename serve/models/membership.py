@@ -7,6 +7,8 @@ needs it, and lies in the run folder until the gateway ends.
 from __future__ import annotations
 
 import ssl
+import tempfile
+import threading
 from pathlib import Path
 
 from configs.settings import Links
@@ -21,15 +23,20 @@ class Membership:
     def __init__(self, settings: Links, run_dir: Path) -> None:
         self._settings = settings
         self._folder = run_dir / "link"
+        self._making = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
     def certificate(self) -> Certificate:
-        """Give the certificate; the first process that asks has it made, and only one may."""
+        """Give the certificate, which the first thread of one process that asks has made."""
+        with self._making:
+            return self._made()
+
+    def _made(self) -> Certificate:
         if not (self._settings.given or self._folder.exists()):
             from serve.models.authority import made  # noqa: PLC0415 - slow, and seldom needed
 
-            unnamed = self._folder.with_suffix(".new")
-            unnamed.mkdir(mode=0o700, parents=True)
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            unnamed = Path(tempfile.mkdtemp(prefix="link-", dir=self._folder.parent))
             new = made()
             for name, content in zip(
                 _FILES, (new.authority, new.certificate, new.key), strict=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,8 @@ It raises the `WeirError` that says why the version cannot be loaded.
 """
 TracedOf = Callable[[VersionKey], Traced]
 """Gives who is told of the runs of a version that are traced."""
+
+_log = logging.getLogger("weir.host")
 
 
 class ShelfHost:
@@ -86,7 +89,11 @@ class ShelfHost:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            await self._look(first=False)
+            try:
+                await self._look(first=False)
+            except Exception:  # noqa: BLE001 - the top of a task; what is held is served on
+                _log.exception("a shared host could not do what it is told; it tries again")
+                self._mark = None
 
     async def _look(self, *, first: bool) -> None:
         """Hold what is wanted, if that has changed."""
@@ -120,14 +127,15 @@ class ShelfHost:
         kept = self._keeper.know(key, load)
         socket = socket_path(folder(self._run_dir, *key), os.getpid())
         host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
+        self._hosts[key] = host
         if ahead:
             try:
                 await self._keeper.load(key)
             except WeirError as error:
+                self._hosts.pop(key, None)
                 self._keeper.forget(key)
                 self._refused[key] = error.message
                 return
-        self._hosts[key] = host
         await host.open()
 
     def _leave(self, key: VersionKey) -> None:

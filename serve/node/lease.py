@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ from configs.errors import StartError
 from serve.node.holder import ACCEPT, MESSAGE_BYTES, socket_path
 
 _ANSWER_S = 5.0
+_log = logging.getLogger("weir.gateway")
 
 
 class Lease:
@@ -42,7 +43,7 @@ class Lease:
         asyncio.get_running_loop().add_reader(asking, readable.set)
         self._asking = asking
         begun = asyncio.Event()
-        self._following = asyncio.create_task(self._follow(asking, readable, begun))
+        self._following = asyncio.create_task(self._follow_or_let_go(asking, readable, begun))
         first = asyncio.create_task(begun.wait())
         await asyncio.wait((first, self._following), return_when=asyncio.FIRST_COMPLETED)
         if self._following.done():
@@ -55,11 +56,23 @@ class Lease:
         """Give everything back, so that others accept; what was lent is the caller's to close."""
         if self._asking is None or self._following is None:
             return
-        asyncio.get_running_loop().remove_reader(self._asking)
+        if self._asking.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._asking)
         self._following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._following
+        await asyncio.wait((self._following,))
         self._asking.close()
+
+    async def _follow_or_let_go(
+        self, asking: socket.socket, readable: asyncio.Event, begun: asyncio.Event
+    ) -> None:
+        """Follow the holder; if that fails, let it lend to others what was lent here."""
+        try:
+            await self._follow(asking, readable, begun)
+        except Exception:
+            _log.exception("a replica no longer hears which sockets it is to accept on")
+            asyncio.get_running_loop().remove_reader(asking)
+            asking.close()
+            raise
 
     async def _follow(
         self, asking: socket.socket, readable: asyncio.Event, begun: asyncio.Event

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -234,3 +236,30 @@ async def test_the_primary_never_notices(tmp_path: Path, shadow: str) -> None:
     assert told == ["answer", "copy"] * 5
     await gateway.close()
     await primary.drain(1.0)
+
+
+async def test_an_answered_request_is_forgotten_at_once(tmp_path: Path) -> None:
+    """Nothing of it waits for the search for reference cycles: its tensors may be large."""
+    gateway = Gateway(Settings(), tmp_path, Tracer(None, 0.0))
+    desk = Edge(reception(gateway, Settings()), Settings().limits).desk
+    gateway.apply(table(1, {1: FULL}))
+    version = gateway.model_version(MODEL, 1)
+    version.links.was_connected = True
+    Answering(version.batcher)
+    head = desk.read(b"POST", f"/v2/models/{MODEL}/infer", [])
+    assert head is not None
+    wire = _Wire([])
+    cycle = Cycle(wire, desk, head)
+    gc.disable()
+    try:
+        cycle.serve(body(x([1, 2, 3])))
+        exchange = cycle.visit.exchange
+        assert exchange is not None
+        await wire.answer
+        forgotten = weakref.ref(cycle)
+        del cycle, exchange
+        await asyncio.sleep(0)
+        assert forgotten() is None
+    finally:
+        gc.enable()
+    await gateway.close()

@@ -70,7 +70,7 @@ class Echo:
 
     def __init__(self, application: Application, limits: Limits) -> None:
         self._application = application
-        self._bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
+        self.bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
         self._waiting: list[Cycle] = []
         self._fields: dict[Head, dict[bytes, bytes]] = {}
         heads = Heads()
@@ -94,7 +94,7 @@ class Echo:
 
     def body(self, head: Head) -> Body:
         """Read the body."""
-        return Body(self._bodies, head.encoding)
+        return Body(self.bodies, head.encoding)
 
     def serve(self, cycle: Cycle, body: bytes) -> None:
         """Answer by path."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from monitors.telemetry import names
@@ -297,3 +299,17 @@ def test_no_sentence_tells_of_our_insides(http: httpx.Client, served: Stage) -> 
 
     assert (reply.status_code, reply.json()["error"]) == (500, "internal error")
     wait_until(lambda: answered(served, 1, "stable", "internal") > 0, "the error is counted")
+
+
+def test_a_head_without_a_body_leaves_before_the_next_answer(served: Stage) -> None:
+    """Who asks with HEAD is answered at once, and not behind the inference that comes next."""
+    served.apply(table(served.next_generation(), {1: FULL}))
+    body = orjson.dumps(row(1, 2, 3))
+    with socket.create_connection(("127.0.0.1", served.port), timeout=5) as connection:
+        connection.sendall(b"HEAD /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 405")
+        connection.sendall(
+            f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")

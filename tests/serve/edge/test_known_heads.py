@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 
@@ -90,6 +91,7 @@ def test_a_known_head_behind_a_request_that_waits(served: Listening) -> None:
         pytest.param(b"Connection: close\r\nContent-Length: 3\r\n", id="close"),
         pytest.param(b"Transfer-Encoding: chunked\r\n", id="chunked"),
         pytest.param(b"Expect: 100-continue\r\nContent-Length: 3\r\n", id="expect"),
+        pytest.param(b"Inference-Header-Content-Length: x\r\nContent-Length: 3\r\n", id="at-fault"),
         pytest.param(b"X: %s\r\nContent-Length: 3\r\n" % (b"x" * 4096), id="long"),
     ],
 )
@@ -151,3 +153,26 @@ def test_pieces_do_not_matter(listener: Listening, bodies: list[bytes], cuts: li
         for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(sent)], strict=True):
             connection.sendall(sent[start:end])
         assert [answer(connection)[1] for _ in bodies] == bodies
+
+
+def test_a_compressed_body_is_inflated_every_time(served: Listening) -> None:
+    """The same head with a body that is encoded means an inflated body again and again."""
+    body = gzip.compress(b"abc")
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    with served.connect() as connection:
+        for _ in range(4):
+            connection.sendall(head % len(body) + body)
+            assert answer(connection) == (200, b"abc")
+
+
+def test_a_body_that_cannot_be_understood_gives_its_room_back(served: Listening) -> None:
+    """A request at fault behind one that waits holds nothing once it is refused."""
+    room = served.desk.bodies.left
+    chunked = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with served.connect() as connection:
+        connection.sendall(WAIT + b"one" + chunked + b"3\r\nabc\r\nnonsense\r\n")
+        wait_until(lambda: served.closed["malformed"] == 1, "the second request's end")
+        served.go()
+        assert everything(connection).startswith(b"HTTP/1.1 200")
+
+    wait_until(lambda: served.desk.bodies.left == room, "all room to be free")
