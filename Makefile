@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick conformance hostile lint up bench overload lock generate clean
+.PHONY: help demo test test-quick slow conformance hostile lint up bench overload lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,10 +23,13 @@ demo: $(READY) ## the whole story on real data, on this machine
 test: $(READY) ## everything that CI runs: style, types and the tests
 	scripts/install-prometheus
 	$(MAKE) lint
-	$(BIN)/python -m pytest -m "not hostile"
+	$(BIN)/python -m pytest -m "not hostile and not slow"
 
 test-quick: $(READY) ## what needs neither a gateway nor Prometheus
-	$(BIN)/python -m pytest -m "not gateway and not deploy and not hostile"
+	$(BIN)/python -m pytest -m "not gateway and not deploy and not hostile and not slow"
+
+slow: $(READY) ## the tests that take a minute each; CI runs them too
+	$(BIN)/python -m pytest -m slow
 
 hostile: $(READY) ## slow clients, hostile bytes, more load than there is room for
 	$(BIN)/python -m pytest -m hostile -s

@@ -68,6 +68,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.gateway
 @pytest.mark.deploy
 @pytest.mark.timeout(300)

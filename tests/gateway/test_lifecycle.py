@@ -21,6 +21,7 @@ from tests.registry import models
 pytestmark = pytest.mark.gateway
 
 
+@pytest.mark.slow
 def test_it_starts_again_where_it_ended(tmp_path: Path) -> None:
     """SIGTERM ends all of it with status 0; the next start has routes, audit and answers."""
     with running_gateway(tmp_path) as first, ControlClient(first.control, "ada") as control:
