@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--contestant", action="append", choices=field.NAMES, help="compare it; repeatable")
     add("--rounds", type=_count, default=5, help="rounds of the comparison (5)")
     add("--seconds", type=_count, default=3, help="whole seconds of each measured run (3)")
-    add("--warm", type=_count, default=1, help="whole seconds of load before it (1)")
+    add("--warm", type=_count, default=3, help="whole seconds of load before it (3)")
     add("--repetitions", type=_count, default=5, help="starts and stops (5)")
     add("--replacements", type=_count, default=3, help="how often each part is replaced (3)")
     add("--free", action="store_true", help="pin nothing: servers and load share all cores")
