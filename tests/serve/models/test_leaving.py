@@ -74,7 +74,7 @@ async def test_a_batch_that_nobody_waits_for_is_dropped_within_a_second() -> Non
     await turn()
     assert link.dropped == 0
 
-    await until(lambda: link.dropped == 1, "the drop", 5.0)
+    await until(lambda: link.dropped == 1, "the drop", 1.0)
     with pytest.raises(ClientGone):
         await answer
     assert gathers.idle
@@ -131,7 +131,7 @@ async def test_a_run_ends_within_a_second_after_its_client_has_left(
     await asyncio.wait_for(begun.wait(), 5.0)
 
     gateway.batcher.give_up(answer)
-    await asyncio.wait_for(ended.wait(), 5.0)
+    await asyncio.wait_for(ended.wait(), 1.0)
 
     assert isinstance(answer.exception(), ClientGone)
     kill(host)
