@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from struct import Struct
 from typing import cast
 
@@ -87,7 +88,7 @@ class Splitter:
         return frame.toreadonly()
 
 
-class FrameProtocol(asyncio.Protocol):
+class FrameProtocol(asyncio.Protocol, ABC):
     """One end of a connection: `receive` is given each frame, `broken` told of what is none."""
 
     def __init__(self, longest: int) -> None:
@@ -95,13 +96,13 @@ class FrameProtocol(asyncio.Protocol):
         self._splitter = Splitter(longest)
         self._rest = _Rest(self, self._splitter)
 
+    @abstractmethod
     def receive(self, frame: Frame) -> None:
         """Take a frame; `BrokenFrame` if it has no place here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broken(self) -> None:
         """Hear that what came is no frame."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
