@@ -49,7 +49,7 @@ class Connections:
         if self._timer is not None:
             self._timer.cancel()
         for connection in (*self._open, *self._turned_away):
-            connection.transport.abort()
+            connection.channel.abort()
 
     def admit(self, connection: Connection) -> bool:
         """Take in a connection, unless there are too many."""
@@ -60,7 +60,7 @@ class Connections:
         if len(self._turned_away) < _TURNED_AWAY_MAX:
             self._turned_away.add(connection)
         else:
-            connection.transport.abort()
+            connection.channel.abort()
         return False
 
     def common(self, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -81,7 +81,7 @@ class Connections:
         crowded = len(self._open) > self._max // 2
         idle_s = min(self._idle_s, self._slow_s) if crowded else self._idle_s
         for connection in (*self._open, *self._turned_away):
-            if connection.transport.lingering:
+            if connection.channel.lingering:
                 self._last_look(connection)
             else:
                 self._look(connection, now, idle_s)
@@ -89,25 +89,25 @@ class Connections:
     def _last_look(self, connection: Connection) -> None:
         """Break off a connection whose last answer had time to arrive."""
         if connection.last_look:
-            connection.transport.abort()
+            connection.channel.abort()
         connection.last_look = True
 
     def _look(self, connection: Connection, now: float, idle_s: float) -> None:
         since = connection.arriving_since
         if self._takes_too_slowly(connection, now):
             self.count("slow_reader")
-            connection.transport.reset()
+            connection.channel.reset()
         elif since is None:
             idle_since = connection.idle_since
             if idle_since is not None and now - idle_since > idle_s:
-                connection.transport.close()
+                connection.channel.close()
         elif connection.flow.read_paused:
             connection.arriving_since = since + self._period  # We keep the client waiting.
         elif self._pace.too_slow(now - since, 0 if connection.in_head else connection.received):
             connection.refuse(TooSlow("the request came too slowly"), "slow_request")
 
     def _takes_too_slowly(self, connection: Connection, now: float) -> bool:
-        transport, taking = connection.transport, connection.taking
-        if taking.settled(transport.written):
+        channel, taking = connection.channel, connection.taking
+        if taking.settled(channel.written):
             return False
-        return taking.too_slow(self._pace, now, transport.written, transport.untaken())
+        return taking.too_slow(self._pace, now, channel.written, channel.untaken())

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from configs.settings import Limits
-from serve.edge.connection import CHUNKS_MAX, HEAD_MAX_BYTES, PIPELINE_MAX
+from serve.edge.reading import CHUNKS_MAX, HEAD_MAX_BYTES, PIPELINE_MAX
 from tests.serve.edge.listening import Listening, answer, everything, listening
 from tests.serve.waiting import wait_until
 
