@@ -102,16 +102,16 @@ class Inference:
                 exchange.outputs(),
             )
             accepts = cycle.head.accepts
-            encoding = None
+            encoding, quick = None, True
             if accepts is not None and len(body) >= self._compress_min_bytes:
-                encoding = accepted(accepts)
+                encoding, quick = accepted(accepts), len(body) < _QUICK_BYTES
+            if encoding is not None and quick:
+                body = deflate(body, encoding)
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             self._fail(cycle, raised)
             return
-        if encoding is None:
-            self._answer(cycle, exchange, body, json_bytes)
-        elif len(body) < _QUICK_BYTES:
-            self._answer(cycle, exchange, deflate(body, encoding), json_bytes, encoding)
+        if encoding is None or quick:
+            self._answer(cycle, exchange, body, json_bytes, encoding)
         else:
             self._deflate(cycle, exchange, body, json_bytes, encoding)
 

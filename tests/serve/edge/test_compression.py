@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, MutableMapping
@@ -15,17 +16,23 @@ import pytest
 
 from configs.errors import BadInput, Overloaded, TooLarge, UnsupportedEncoding
 from configs.settings import Limits
+from monitors.telemetry import names
 from registry.records import FULL
+from serve.edge import infer
 from serve.edge.bodies import Bodies
 from serve.edge.caller import Caller
 from serve.edge.compression import Inflater, accepted, deflate
+from serve.protocol.paths import Ask
 from tests.serve.edge.test_bodies import GOOD
 from tests.serve.edge.test_http import INFER
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import MODEL, table
+from tests.serve.waiting import wait_until
 
 CAP = 2**20
 LEAST = 4096
+MANY = 80_000
+"""Rows whose answer is too large to be compressed on the loop."""
 Code = Callable[[bytes], bytes]
 SQUEEZE: dict[str, Code] = {"gzip": gzip.compress, "deflate": zlib.compress}
 INFLATE: dict[str, Code] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
@@ -249,6 +256,58 @@ def test_a_large_answer_is_compressed(http: httpx.Client, encoding: str, binary:
     assert orjson.loads(inflated[:head])["outputs"][0]["shape"] == [2000, 1]
     assert (head is not None) == binary
     assert len(inflated) == len(whole)
+
+
+@pytest.fixture
+def deflating(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads in which answers were deflated."""
+    threads: list[str] = []
+
+    def noted(body: bytes, encoding: bytes) -> bytes:
+        threads.append(threading.current_thread().name)
+        return deflate(body, encoding)
+
+    monkeypatch.setattr(infer, "deflate", noted)
+    return threads
+
+
+def test_a_very_large_answer_is_compressed_beside_the_loop(
+    http: httpx.Client, deflating: list[str]
+) -> None:
+    """What takes long keeps nobody else waiting, and arrives whole."""
+    for count in (2000, MANY):
+        reply, body = raw(http, rows(count), **{"accept-encoding": "gzip"})
+        told = orjson.loads(gzip.decompress(body))["outputs"][0]
+        assert (reply.status_code, len(told["data"])) == (200, count)
+
+    on_loop, beside = deflating
+    assert on_loop != beside
+
+
+@pytest.mark.parametrize("count", [2000, MANY], ids=["on-the-loop", "beside-it"])
+def test_an_answer_that_cannot_be_compressed(
+    http: httpx.Client, served: Stage, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A failure to compress is an error for the client, is counted, and leaves nothing open."""
+
+    def fails(body: bytes, encoding: bytes) -> bytes:
+        raise MemoryError
+
+    def failures() -> int:
+        attributes = ("POST", Ask.INFER.value, "500", "internal")
+        found = served.counts().histograms.get((names.REQUEST_DURATION.name, attributes))
+        return sum(found.buckets) if found else 0
+
+    before = failures()
+    monkeypatch.setattr(infer, "deflate", fails)
+    reply, body = raw(http, rows(count), **{"accept-encoding": "gzip"})
+
+    assert (reply.status_code, orjson.loads(body)["code"]) == (500, "internal")
+    assert "content-encoding" not in reply.headers
+    wait_until(lambda: failures() == before + 1, "the failure to be counted")
+    assert served.reception.open_requests == 0
+    monkeypatch.undo()
+    assert raw(http, rows(count), **{"accept-encoding": "gzip"})[0].status_code == 200
 
 
 def test_an_answer_is_compressed_from_the_least_size_on(http: httpx.Client) -> None:
