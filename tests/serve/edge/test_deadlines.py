@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from configs.errors import BadInput
 from configs.settings import Limits
 from registry.records import FULL
+from serve.edge.caller import Caller
 from tests.serve.edge.test_grpc import Gate
 from tests.serve.edge.test_http import INFER, row
 from tests.serve.stage import Stage, stage
@@ -74,3 +76,27 @@ def test_a_time_that_is_none(held: Stage, value: str) -> None:
 
     assert reply.status_code == 400
     assert "Weir-Timeout-Ms" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("value", [b"0", b"-1", b"nan", b"-inf", b"", b"x", b"5e-324", b"1 2"])
+def test_times_that_are_none(value: bytes) -> None:
+    """A time-out that cannot be kept is refused."""
+    with pytest.raises(BadInput, match="Weir-Timeout-Ms"):
+        Caller.of([(b"weir-timeout-ms", value)]).timeout_s()
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([b"1500"], 1.5),
+        ([b"0.5"], 0.0005),
+        ([b"inf"], float("inf")),
+        ([b"1e308"], 1e305),
+        ([b"100", b"50"], 0.05),
+        ([b"50", b"100"], 0.05),
+        ([], None),
+    ],
+)
+def test_times_that_are_named(values: list[bytes], wanted: float | None) -> None:
+    """Of several the shortest counts."""
+    assert Caller.of([(b"weir-timeout-ms", value) for value in values]).timeout_s() == wanted
