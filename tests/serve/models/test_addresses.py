@@ -1,10 +1,24 @@
-"""Replicas are found by the sockets in their version's folder."""
+"""Replicas are found by the names in their version's folder."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 from pathlib import Path
 
+import pytest
+
+from serve.models import addresses as module
 from serve.models.addresses import addresses, folder, forget
+
+LONG_AGO_S = 1000.0
+
+
+def touched(path: Path | str, ago_s: float) -> None:
+    """Have a file or a folder be as if it was touched so long ago."""
+    then = time.time() - ago_s
+    os.utime(path, (then, then))
 
 
 def test_every_version_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -35,3 +49,59 @@ def test_forgetting_twice_does_no_harm(tmp_path: Path) -> None:
     forget(address)
 
     assert addresses(tmp_path) == ()
+
+
+def test_no_change_is_missed_however_quickly_changes_follow(tmp_path: Path) -> None:
+    """Many fall into one tick of a file system's clock, here of two seconds; each is seen."""
+
+    def seen() -> tuple[str, ...]:
+        """What is found after a change, with the time that a coarse clock would have given it."""
+        tick = time.time() // 2 * 2
+        os.utime(tmp_path, (tick, tick))
+        return addresses(tmp_path)
+
+    for number in range(100):
+        unnamed, socket = tmp_path / "1.new", tmp_path / f"{number}.sock"
+        unnamed.touch()
+        assert seen() == ()
+        unnamed.rename(socket)
+        assert seen() == (str(socket),)
+        socket.unlink()
+        assert seen() == ()
+
+
+def test_a_folder_is_listed_again_only_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that comes by renaming, one that goes, and a folder that is made anew are changes."""
+    listed: list[Path] = []
+    plainly = module._listed
+
+    def listing(versions: Path) -> module.Names:
+        listed.append(versions)
+        return plainly(versions)
+
+    monkeypatch.setattr(module, "_listed", listing)
+    versions, socket = tmp_path / "v", tmp_path / "v" / "1.sock"
+
+    def seen() -> tuple[str, ...]:
+        """What two looks at the folder find, some time after its change: one of them lists it."""
+        listed.clear()
+        found = addresses(versions)
+        touched(versions, LONG_AGO_S + len(found))
+        assert addresses(versions) == addresses(versions) == addresses(versions) == found
+        assert len(listed) == 2
+        return found
+
+    versions.mkdir()
+    assert seen() == ()
+    (tmp_path / "new").touch()
+    (tmp_path / "new").rename(socket)
+    assert seen() == (str(socket),)
+    socket.unlink()
+    assert seen() == ()
+    shutil.rmtree(versions)
+    assert addresses(versions) == ()
+    versions.mkdir()
+    socket.touch()
+    assert seen() == (str(socket),)
