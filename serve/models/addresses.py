@@ -2,7 +2,8 @@
 
 A replica on this node is there as its Unix socket, which appears when it is ready and goes when it
 leaves, so that finding it needs no other process to be alive. One on another node is there as an
-empty file, named by its host and port, that is touched while the replica says that it lives.
+empty file, named by its host and port, that is touched while the replica says that it lives; a
+name that nobody has touched for a minute is withdrawn by whoever looks next.
 
 Links look at every version's folder again and again, so a folder that has not changed is not listed
 again. Its time of change tells, but only once it is over: a clock that ticks every few milliseconds
@@ -20,6 +21,8 @@ from typing import NewType
 
 _LOCAL = ".sock"
 _REMOTE = ".tcp"
+_WITHDRAWN_S = 60.0
+"""Twenty times as long as a replica is silent: whoever is told may be away for a while."""
 _SETTLED_NS = 3 * 10**9
 """Longer than the coarsest tick of a file system's clock, which is two seconds."""
 _KNOWN = 4096
@@ -67,9 +70,18 @@ def sockets(versions: Path) -> tuple[Address, ...]:
 
 
 def addresses(versions: Path) -> tuple[Address, ...]:
-    """Give all replicas that are there at this moment, those on this node first."""
+    """Give all replicas that are there at this moment, those on this node first.
+
+    What is withdrawn here and was touched at the same moment comes back when it is announced again.
+    """
     near, far = _names(versions)
-    return near + far
+    if not far:
+        return near
+    now = time.time()
+    silent = {address for address in far if silent_s(address, now) > _WITHDRAWN_S}
+    for address in silent:
+        forget(address)
+    return near + tuple(address for address in far if address not in silent)
 
 
 def forget(address: Address) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from serve.models import addresses as module
-from serve.models.addresses import addresses, folder, forget
+from serve.models.addresses import addresses, announce, folder, forget
 
 LONG_AGO_S = 1000.0
 
@@ -49,6 +49,27 @@ def test_forgetting_twice_does_no_harm(tmp_path: Path) -> None:
     forget(address)
 
     assert addresses(tmp_path) == ()
+
+
+def test_a_far_replica_that_is_silent_for_a_minute_is_withdrawn(tmp_path: Path) -> None:
+    """Whether it left or died; its folder has not changed since, and whoever speaks again is back.
+
+    A socket is a replica on this node, which need not say that it lives.
+    """
+    lives, gone = (announce(tmp_path, f"10.0.0.{number}", 4711) for number in (1, 2))
+    near = tmp_path / "1.sock"
+    near.touch()
+    touched(near, LONG_AGO_S)
+    touched(tmp_path, LONG_AGO_S)
+    assert addresses(tmp_path) == (str(near), lives, gone)
+
+    touched(lives, 50.0)
+    touched(gone, 70.0)
+
+    assert addresses(tmp_path) == (str(near), lives)
+    assert not Path(gone).exists()
+    assert announce(tmp_path, "10.0.0.2", 4711) == gone
+    assert addresses(tmp_path) == (str(near), lives, gone)
 
 
 def test_no_change_is_missed_however_quickly_changes_follow(tmp_path: Path) -> None:
