@@ -2,17 +2,30 @@
 
 A replica on this node is there as its Unix socket, which appears when it is ready and goes when it
 leaves, so that finding it needs no other process to be alive. One on another node is there as an
-empty file, named by its host and port, that is touched while the replica says that it lives.
+empty file, named by its host and port, that is touched while the replica says that it lives; a
+name that nobody has touched for a minute is withdrawn by whoever looks next.
+
+Links look at every version's folder again and again, so a folder that has not changed is not listed
+again. Its time of change tells, but only once it is over: a clock that ticks every few milliseconds
+gives one time to several changes.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NewType
 
 _LOCAL = ".sock"
 _REMOTE = ".tcp"
+_WITHDRAWN_S = 60.0
+"""Twenty times as long as a replica is silent: whoever is told may be away for a while."""
+_SETTLED_NS = 3 * 10**9
+"""Longer than the coarsest tick of a file system's clock, which is two seconds."""
+_KNOWN = 4096
 
 Address = NewType("Address", str)
 """The path of a version replica's Unix socket, or of the file that names its host and port."""
@@ -53,13 +66,22 @@ def host_and_port(address: Address) -> tuple[str, int] | None:
 
 def sockets(versions: Path) -> tuple[Address, ...]:
     """Give the sockets that are there at this moment, in order of name."""
-    return tuple(Address(str(path)) for path in sorted(versions.glob(f"*{_LOCAL}")))
+    return _names(versions)[0]
 
 
 def addresses(versions: Path) -> tuple[Address, ...]:
-    """Give all replicas that are there at this moment, those on this node first."""
-    remote = (path for path in versions.glob(f"*:*{_REMOTE}") if _port(path).isdecimal())
-    return sockets(versions) + tuple(Address(str(path)) for path in sorted(remote))
+    """Give all replicas that are there at this moment, those on this node first.
+
+    What is withdrawn here and was touched at the same moment comes back when it is announced again.
+    """
+    near, far = _names(versions)
+    if not far:
+        return near
+    now = time.time()
+    silent = {address for address in far if silent_s(address, now) > _WITHDRAWN_S}
+    for address in silent:
+        forget(address)
+    return near + tuple(address for address in far if address not in silent)
 
 
 def forget(address: Address) -> None:
@@ -78,5 +100,43 @@ def silent_s(address: Address, now: float) -> float:
         return 0.0
 
 
-def _port(path: Path) -> str:
-    return path.stem.rpartition(":")[2]
+Names = tuple[tuple[Address, ...], tuple[Address, ...]]
+"""The replicas on this node, and those on others."""
+
+
+def _names(versions: Path) -> Names:
+    """Give what a folder names; it is listed only if that may have changed."""
+    now = time.time_ns()  # Before the folder is looked at: a later change has a later time.
+    try:
+        found = versions.stat()
+    except FileNotFoundError:
+        return (), ()
+    if now - found.st_mtime_ns < _SETTLED_NS:
+        return _listed(versions)
+    return _settled(versions, found.st_ino, found.st_mtime_ns)
+
+
+@lru_cache(_KNOWN)
+def _settled(versions: Path, inode: int, changed_ns: int) -> Names:
+    """Give what a folder has named since its last change."""
+    del inode, changed_ns
+    return _listed(versions)
+
+
+def _listed(versions: Path) -> Names:
+    try:
+        names = sorted(path.name for path in versions.iterdir())
+    except FileNotFoundError:  # It has gone this very moment.
+        return (), ()
+    near = (name for name in names if name.endswith(_LOCAL))
+    far = (name for name in names if _is_remote(name))
+    return _within(versions, near), _within(versions, far)
+
+
+def _within(versions: Path, names: Iterable[str]) -> tuple[Address, ...]:
+    return tuple(Address(str(versions / name)) for name in names)
+
+
+def _is_remote(name: str) -> bool:
+    _, colon, port = name.removesuffix(_REMOTE).rpartition(":")
+    return name.endswith(_REMOTE) and bool(colon) and port.isdecimal()

@@ -58,6 +58,7 @@ class Keeper:
         self._models: dict[VersionKey, Runnable] = {}
         self._loads: dict[VersionKey, Load] = {}
         self._loading: dict[VersionKey, asyncio.Task[None]] = {}
+        self._most_bytes: dict[VersionKey, int] = {}
         self._thread = ThreadPoolExecutor(1, "weir-load")
 
     @property
@@ -148,7 +149,9 @@ class Keeper:
         if self._loads.get(key) is not load:
             raise NotReady(f"version {key[1]} of {key[0]} does not live here any more")
         self._models[key] = model
-        self._shelf.put(key, size)
+        # Only the first load runs large batches; what they need, later loads do not show.
+        self._most_bytes[key] = max(size, self._most_bytes.get(key, 0))
+        self._shelf.put(key, self._most_bytes[key])
         self._tally.loaded(perf_counter() - started, "")
         self._make_room()
 

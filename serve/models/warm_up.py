@@ -35,7 +35,7 @@ def warm_up(
     last = max_rows if signature.batched else 1
     sizes = sorted({*(2**power for power in range(last.bit_length())), last})
     began = clock()
-    run(_zeros(signature, 1))
+    run_once(run, signature)
     first_s = clock() - began
     ends = clock() + _TIME_S
     measured: list[tuple[int, float]] = []
@@ -50,6 +50,11 @@ def warm_up(
         share_s = (ends - clock()) / (len(sizes) - place)
         measured.append((rows, _quickest(partial(run, batch), share_s, clock)))
     return Curve.of(measured)
+
+
+def run_once(run: Callable[[Tensors], object], signature: Signature) -> None:
+    """Run one row of zeros: all that a model needs whose runs were measured before."""
+    run(_zeros(signature, 1))
 
 
 def _quickest(run: Callable[[], object], share_s: float, clock: Callable[[], float]) -> float:

@@ -93,6 +93,21 @@ async def test_the_least_recently_used_leaves_and_comes_back(stand: Stand) -> No
     assert (stand.keeper.resident, stand.keeper.used_bytes) == (2, 80)
 
 
+async def test_a_model_that_comes_back_counts_for_what_it_once_took(stand: Stand) -> None:
+    """Its first load runs large batches, which callers may send again; later loads do not."""
+    sizes = iter([60, 10])
+    varies = stand.keeper.know(("v", 1), lambda: (stand.loads.load(1), next(sizes)))
+    await ask(varies)
+    for number in (2, 3):
+        await ask(stand.know(number))
+    assert not stand.keeper.has(("v", 1))
+
+    await ask(varies)
+
+    assert stand.keeper.has(("v", 1))
+    assert (stand.in_memory(2, 3), stand.keeper.used_bytes) == ([3], 100)
+
+
 async def test_a_model_in_use_does_not_leave(stand: Stand) -> None:
     """A run that is under way keeps its model, however many others come."""
     one = stand.know(1)

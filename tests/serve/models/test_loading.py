@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from registry.artifacts import Artifacts
 from registry.signature import Signature
 from serve.models import loading
 from serve.models.curve import Curve
+from serve.models.frames import Tensors
 from serve.models.loading import Loaded, Loader
+from serve.models.warm_up import run_once
 from tests.registry.models import model, tensor
 from tests.serve.versions import REGRESSOR, signature
 
@@ -146,3 +149,63 @@ def test_a_model_has_more_threads_only_where_it_is_slow(
     monkeypatch.setattr(loading, "warm_up", lambda *_: Curve((1, 2), (one_row_s, one_row_s)))
 
     assert data.load(pays_bytes=2**30).threads == threads
+
+
+class Measuring:
+    """Says how long a row takes, and how often that was asked and how often a model just ran."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.one_row_s = 0.02
+        self.measured = self.ran = 0
+        patch.setattr(loading, "warm_up", self._measure)
+        patch.setattr(loading, "run_once", self._run)
+
+    def _measure(self, *_: object) -> Curve:
+        self.measured += 1
+        return Curve((1, 2), (self.one_row_s, self.one_row_s * self.measured))
+
+    def _run(self, run: Callable[[Tensors], object], signature: Signature) -> None:
+        self.ran += 1
+        run_once(run, signature)
+
+
+@pytest.mark.parametrize("pays_bytes", [0, 2**30])
+def test_a_version_that_is_loaded_again_is_run_once_and_not_measured(
+    data: Data, pays_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its curve and its threads are those of the first load, from its file or its saved graph."""
+    monkeypatch.setattr(loading, "cores_given", lambda: 8)
+    measuring = Measuring(monkeypatch)
+    loader = Loader(data.folder, Hosts(batch_max_rows=4), pays_bytes)
+    first = loader.load(data.digest, IMAGE, "network 1")
+    before = measuring.measured
+
+    again = loader.load(data.digest, IMAGE, "network 1")
+
+    assert (measuring.measured, measuring.ran) == (before, 1)
+    assert (again.curve, again.threads) == (first.curve, first.threads) == (first.curve, 3)
+    assert again.session is not first.session
+
+
+def test_what_is_not_the_same_is_measured(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version of the same file, and one that may have other threads than before."""
+    measuring = Measuring(monkeypatch)
+    measuring.one_row_s = 1e-5
+    loader = Loader(data.folder, Hosts(batch_max_rows=4))
+    for cores, name in ((2, "network 1"), (2, "network 2"), (8, "network 1")):
+        monkeypatch.setattr(loading, "cores_given", lambda given=cores: given)
+        loader.load(data.digest, IMAGE, name)
+
+    assert (measuring.measured, measuring.ran) == (3, 0)
+
+
+def test_a_version_that_is_loaded_again_is_checked_again(data: Data) -> None:
+    """That it was measured says nothing of what its file holds by now."""
+    loader = Loader(data.folder, Hosts(batch_max_rows=4))
+    loader.load(data.digest, IMAGE, "network 1")
+    path = Artifacts(data.folder / "artifacts").path(data.digest)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+
+    with pytest.raises(Refused, match="changed on disk"):
+        loader.load(data.digest, IMAGE, "network 1")
