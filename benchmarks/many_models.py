@@ -1,4 +1,4 @@
-"""Many small models of one kind, each with weights of its own, registered in a data folder."""
+"""Small models registered in a data folder: many of one kind, or one with features and versions."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.processes import BenchmarkError
 from configs.settings import Verify
-from registry.card import Card, Task
+from registry.card import Card, Lineage, Task
 from registry.inference import onnxruntime
 from registry.registry import Registry
 from registry.signature import Signature
+from serve.control.prepare import Files, prepare
 
 FEATURES = 30
 WIDTH = 128
 """Two hidden layers of this width make a file of 81 kB."""
+QUESTIONS = 64
+REFERENCE_ROWS = 2000
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +59,63 @@ class OneSignature(Registry):
 def build(data: Path, count: int) -> list[Asked]:
     """Register and route so many models in a new data folder; gives a question to each."""
     registry = OneSignature.open(data, Verify())
-    row = np.random.default_rng(7).standard_normal(FEATURES).astype(np.float32).round(5)
+    row = _rows(1, FEATURES)[0]
     asked = []
     try:
         for number in range(count):
             name = f"model-{number:03d}"
-            model = _model(number)
+            model = _model(number, (FEATURES, WIDTH, WIDTH, 1))
             digest = registry.put_artifact(model)
             registry.register(name, digest, Card(task=Task.REGRESSION), None, "benchmark")
             registry.set_route(name, {1: 100}, None, "benchmark", "benchmark")
-            asked.append(Asked(name, _body(row), _answer(model, row)))
+            asked.append(Asked(name, _body(row), *_answers(model, row[None])))
     finally:
         registry.close()
     return asked
+
+
+def build_one(folder: Path, data: Path, features: int, versions: int = 1) -> list[Asked]:
+    """Register one linear model in a new data folder, all its features watched; gives questions.
+
+    Its versions answer alike and have equal shares of the traffic; files are left in the folder.
+    """
+    name, rows = "model", _rows(REFERENCE_ROWS, features)
+    files = Files(folder / "model.onnx", folder / "reference.parquet", folder / "card.yaml")
+    model = _model(0, (features, 1))
+    files.model.write_bytes(model)
+    (folder / "card.yaml").write_text(f"task: {Task.REGRESSION}\n", encoding="utf-8")
+    columns = {f"f{column:04d}": rows[:, column] for column in range(features)}
+    pq.write_table(pa.table(columns), files.reference)
+    prepared = prepare(files, Verify(), lambda *_: None)
+    assert prepared.profile is not None
+    registry = Registry.open(data, Verify())
+    try:
+        digest = registry.put_artifact(model)
+        profile = registry.put_artifact(prepared.profile.to_json())
+        for number in range(versions):
+            use = Lineage(intended_use=f"version {number + 1}")
+            card = prepared.card.model_copy(update={"lineage": use})
+            registry.register(name, digest, card, profile, "benchmark")
+        shares = {number + 1: 100 / versions for number in range(versions)}
+        registry.set_route(name, shares, None, "benchmark", "benchmark")
+    finally:
+        registry.close()
+    asked = rows[:QUESTIONS]
+    return [
+        Asked(name, _body(row), answer)
+        for row, answer in zip(asked, _answers(model, asked), strict=True)
+    ]
+
+
+def check(asked: Asked, answer: httpx.Response) -> None:
+    """Compare an answer with the right one; `BenchmarkError` if it is another, or a refusal."""
+    if answer.status_code != httpx.codes.OK:
+        message = f"{asked.model} answered {answer.status_code}: {answer.text[:200]}"
+        raise BenchmarkError(message)
+    got = answer.json()["outputs"][0]["data"][0]
+    if not abs(got - asked.answer) <= _TOLERANCE:
+        message = f"{asked.model} answered {got}, and {asked.answer} is right"
+        raise BenchmarkError(message)
 
 
 def write_lines(file: Path, asked: Sequence[Asked]) -> Path:
@@ -72,9 +124,12 @@ def write_lines(file: Path, asked: Sequence[Asked]) -> Path:
     return file
 
 
-def _model(seed: int) -> bytes:
+def _rows(count: int, features: int) -> NDArray[np.float32]:
+    return np.random.default_rng(7).standard_normal((count, features)).astype(np.float32).round(5)
+
+
+def _model(seed: int, sizes: tuple[int, ...]) -> bytes:
     random = np.random.default_rng(seed)
-    sizes = (FEATURES, WIDTH, WIDTH, 1)
     nodes, weights, name = [], [], "x"
     for layer, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         values = random.standard_normal((rows, columns)) / rows**0.5
@@ -89,7 +144,7 @@ def _model(seed: int) -> bytes:
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", FEATURES])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", sizes[0]])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1])],
         weights,
     )
@@ -99,11 +154,12 @@ def _model(seed: int) -> bytes:
     return content
 
 
-def _answer(model: bytes, row: NDArray[np.float32]) -> float:
+def _answers(model: bytes, rows: NDArray[np.float32]) -> list[float]:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    return float(session.run(None, {"x": row[None]})[0][0, 0])
+    return [float(answer) for answer in session.run(None, {"x": rows})[0][:, 0]]
 
 
 def _body(row: NDArray[np.float32]) -> bytes:
-    tensor = {"name": "x", "datatype": "FP32", "shape": [1, FEATURES], "data": row.tolist()}
+    """As an array, each number has the digits that it needs, and no more."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, row.size], "data": row}
     return orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
