@@ -19,7 +19,7 @@ WEIR, UNRECORDED, FLOOR, FASTAPI = "weir", "weir, recorder off", "floor", "fasta
 TRITON = "triton front end, python backend"
 ROW_S = 0.005
 WAIT_TARGET_S = 10.0
-"""No other contestant refuses anything; at its default of 20 ms, Weir refuses what must wait."""
+"""No other contestant refuses anything; at its default of 0.1 s, Weir refuses what must wait."""
 
 _JSON = frozenset({"row-json", "block-json", "slow-json"})
 _BINARY = frozenset({"block-binary", "image-binary"})

@@ -70,7 +70,7 @@ class Limits(Section):
     slow_s: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
     slow_bytes_per_s: Annotated[int, Field(ge=1, le=2**30)] = 16 * 2**10
     in_flight_max: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    wait_target_s: Annotated[float, Field(gt=0.0, le=60.0)] = 0.02
+    wait_target_s: Annotated[float, Field(gt=0.0, le=60.0)] = 0.1
     compress_min_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 16 * 2**10
 
 

@@ -17,6 +17,8 @@ _RELIEF_TURNS = 4
 """How many turns monitors that are behind get to catch up before they are sent less again."""
 _PAUSE_TURNS = 20
 """How many turns there are between two steps up, from when they were behind until all is well."""
+_FREE_ROWS = 500
+"""So many rows a turn cost next to nothing: they are kept whole, also before anything is known."""
 _MEMORY = 0.8
 """How much of what was known of the cost of a row counts after the next answer."""
 
@@ -37,10 +39,17 @@ class Dial:
     halves, so that what is kept at a lower rate is part of what is kept at a higher one. No more
     is kept than the monitors have the `capacity` for. While requests are refused, or the monitors
     are behind, the rate only falls, to no less than 1/1024.
+
+    A turn of `period_s` that has its fill halves the rate before it ends, also for what it kept:
+    who takes that has to leave out what is not `within` the rate. The first turns get little; as
+    long as the monitors keep up, each full one makes room for twice as much (slow start, RFC 5681).
     """
 
-    def __init__(self, target: float) -> None:
+    def __init__(self, target: float, period_s: float = 0.5) -> None:
         self._target = target
+        self._period_s = period_s
+        self._opened_rows = self._fill_rows = _FREE_ROWS
+        self._kept_rows = 0.0
         self._behind_turns = 0
         self._pause_turns = 0
         self._wary = False
@@ -48,8 +57,17 @@ class Dial:
         self.rate = 1.0 if target > 0 else 0.0
         self.limit = int(self.rate * DRAWS)
 
+    def kept(self, rows: int) -> None:
+        """Count rows that were kept; if the turn was full, the rate and what it has kept halve."""
+        if self._kept_rows >= self._fill_rows:
+            self._kept_rows /= 2
+            self.rate /= 2
+            self.limit = int(self.rate * DRAWS)
+        self._kept_rows += rows
+
     def turn(self, kept_rows: int, seconds: float, *, refusing: bool = False) -> None:
         """Set the rate by the rows that were kept in the last `seconds`."""
+        self._kept_rows = 0.0
         if self.rate == 0.0 or seconds <= 0.0:
             return
         per_second = kept_rows / seconds
@@ -64,6 +82,10 @@ class Dial:
             self.rate *= 2
             self._pause_turns = _PAUSE_TURNS if self._wary else 0
         self.limit = int(self.rate * DRAWS)
+        if kept_rows >= _FILL * self._opened_rows and not (refusing or self.capacity.behind):
+            self._opened_rows *= 2
+        paid_for = max(_FREE_ROWS, int(target * self._period_s))
+        self._fill_rows = min(self._opened_rows, paid_for)
 
     def _sheds(self) -> bool:
         """Whether it is time to send less to monitors that are behind."""

@@ -96,7 +96,8 @@ class Recorder:
 
     def __init__(self, settings: RecorderSettings) -> None:
         self.counts = Counts()
-        self.dial = Dial(settings.sample_rows_per_s if settings.enabled else 0.0)
+        target = settings.sample_rows_per_s if settings.enabled else 0.0
+        self.dial = Dial(target, settings.flush_s)
         self._buffer_max_rows = settings.buffer_max_rows
         self._samples: list[Sample] = []
         self._rows = 0
@@ -117,6 +118,7 @@ class Recorder:
             return
         self._rows += sample.rows
         self._samples.append(sample)
+        self.dial.kept(sample.rows)
 
     def dropped(self, rows: int, reason: Lost) -> None:
         """Count rows that were chosen and lost."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitors.blocks import SampleBlock
 from registry.records import Role
 from registry.signature import Signature
+from serve.recorder.dial import DRAWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class Sample(NamedTuple):
     inputs: Sequence[NDArray[Any]]
     outputs: Sequence[NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]]
+
+
+def within(rate: float, samples: Iterable[Sample]) -> list[Sample]:
+    """Give the samples that are kept at a rate, of those that were kept at it or a higher one."""
+    limit = int(rate * DRAWS)
+    return [sample for sample in samples if int(sample.prediction_id[-8:], 16) < limit]
 
 
 def blocks(

@@ -12,7 +12,7 @@ from monitors.blocks import SampleBlock, Series, Snapshot
 from monitors.telemetry import names
 from serve.recorder.dial import Capacity
 from serve.recorder.recorder import Lost, Recorder
-from serve.recorder.samples import blocks
+from serve.recorder.samples import blocks, within
 
 _log = logging.getLogger("weir.recorder")
 
@@ -81,10 +81,12 @@ class Shipper:
     def ship(self, seconds: float) -> None:
         """Send what the last `seconds` brought."""
         recorder = self._recorder
+        taken = recorder.take()[0]
+        # After the taking: between two turns the rate only falls.
         rate = recorder.dial.rate
-        samples, rows = recorder.take()
+        samples = within(rate, taken)
         recorder.dial.capacity = self._transport.capacity()
-        recorder.turn(rows, seconds)
+        recorder.turn(sum(sample.rows for sample in samples), seconds)
         made, lost = blocks(samples, self._source, rate, time.time())
         if lost:
             recorder.dropped(lost, Lost.SHAPES_DIFFER)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from configs.settings import Limits
 from serve.admission.limit import Bounds, Limit
 from tests.serve.admission.simulation import Outcome, Rate, Run, Simulation
 
 TARGET_S = 0.02
 BOUNDS = Bounds(wait_target_s=TARGET_S, in_flight_max=1024)
+DEFAULT = Bounds(Limits().wait_target_s, Limits().in_flight_max)
 ALWAYS = (0.0, 1e9)
 
 
@@ -48,15 +50,14 @@ class Model:
         """How long it takes until enough answers can have been given."""
         return self.answers / self.capacity
 
-    @property
-    def target_s(self) -> float:
+    def target_s(self, bounds: Bounds) -> float:
         """How long a request may wait."""
-        return max(TARGET_S, 4 * self.run(0.0, 1))
+        return max(bounds.wait_target_s, 4 * self.run(0.0, 1))
 
-    def load(self, times: float) -> Outcome:
+    def load(self, times: float, bounds: Bounds = BOUNDS) -> Outcome:
         """Ask for so many times the capacity."""
         rate = steady(times * self.capacity)
-        return Simulation(Limit(BOUNDS), self.run, rate, self.batch_max, self.replicas).until(
+        return Simulation(Limit(bounds), self.run, rate, self.batch_max, self.replicas).until(
             self.end
         )
 
@@ -73,32 +74,48 @@ MODELS = {
     "1 s, one by one": Model(whole(1.0), 1, answers=400.0),
     "1 s, one by one, four replicas": Model(whole(1.0), 1, 4, answers=400.0),
 }
+every_target = pytest.mark.parametrize("bounds", [BOUNDS, DEFAULT], ids=["20 ms", "default"])
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=range(len(MODELS)))
 
 
 @every_model
+@every_target
 @pytest.mark.parametrize("times", [2.0, 5.0])
-def test_an_overloaded_model_never_idles_and_nobody_waits_long(model: Model, times: float) -> None:
+def test_an_overloaded_model_never_idles_and_nobody_waits_long(
+    model: Model, bounds: Bounds, times: float
+) -> None:
     """At 2 and 5 times capacity 95 % of it is answered, and waits stay near their target."""
-    outcome = model.load(times)
+    outcome = model.load(times, bounds)
 
     settled = (model.end / 2, model.end)
     two_runs = 2 * model.run(0.0, 1)
     assert outcome.per_s(*settled) >= 0.95 * model.capacity
-    assert outcome.quantile(0.5, *settled) <= two_runs + 1.25 * model.target_s
-    assert outcome.quantile(0.99, *settled) <= two_runs + 5 * model.target_s
+    assert outcome.quantile(0.5, *settled) <= two_runs + 1.25 * model.target_s(bounds)
+    assert outcome.quantile(0.99, *settled) <= two_runs + 5 * model.target_s(bounds)
 
 
 @every_model
-def test_a_model_at_half_load_refuses_nobody(model: Model) -> None:
+@every_target
+def test_a_model_at_half_load_refuses_nobody(model: Model, bounds: Bounds) -> None:
     """At half of capacity bursts pass, also those of a model that takes a second."""
-    assert model.load(0.5).share_refused(*ALWAYS) == 0.0
+    assert model.load(0.5, bounds).share_refused(*ALWAYS) == 0.0
 
 
 @every_model
-def test_a_model_at_capacity_refuses_few(model: Model) -> None:
+@every_target
+def test_a_model_at_capacity_refuses_few(model: Model, bounds: Bounds) -> None:
     """At exactly its capacity, a model answers at least five of six."""
-    assert model.load(1.0).share_refused(*ALWAYS) <= 1 / 6
+    assert model.load(1.0, bounds).share_refused(*ALWAYS) <= 1 / 6
+
+
+@pytest.mark.parametrize("row_s", [3e-6, 12e-6, 30e-6])
+def test_clients_who_wait_for_their_answers_are_no_overload(row_s: float) -> None:
+    """By default 32 clients in a closed loop that ask 64 rows each are all let in."""
+    limit, now = Limit(DEFAULT), 0.0
+    for _ in range(10_000):
+        now += 4 * 64 * row_s
+        limit.ran(now, 4, 4 * 64 * row_s, in_flight=32, replicas=1)
+        assert all(limit.admits(in_flight) for in_flight in range(28, 32))
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.5])
@@ -110,15 +127,16 @@ def test_a_model_that_wants_large_batches_gets_them(seconds: float) -> None:
     assert outcome.per_s(0.8 * model.end, model.end) >= 0.95 * model.capacity
 
 
+@every_target
 @pytest.mark.parametrize("batch_max", [256, 1])
 @pytest.mark.parametrize("times", [0.7, 1.5])
-def test_a_model_that_slows_down_for_a_while(batch_max: int, times: float) -> None:
+def test_a_model_that_slows_down_for_a_while(bounds: Bounds, batch_max: int, times: float) -> None:
     """While runs take ten times as long, no answer takes a second after 10 s; then all is well."""
 
     def run(now: float, jobs: int) -> float:
         return 5e-3 * jobs * (10 if 20 <= now < 80 else 1)
 
-    simulation = Simulation(Limit(BOUNDS), run, steady(times * 200), batch_max)
+    simulation = Simulation(Limit(bounds), run, steady(times * 200), batch_max)
     outcome = simulation.until(130.0)
 
     assert outcome.per_s(30, 80, within_s=1.0) >= 0.99 * outcome.per_s(30, 80)

@@ -158,6 +158,57 @@ def test_the_monitors_get_their_share_and_no_more(
     assert 0.4 * min(possible, SHARE) <= watching.share_taken <= 1.05 * SHARE
 
 
+@pytest.mark.parametrize("cost", [5e-6, 1e-4])
+@pytest.mark.parametrize("traffic", [50.0, 400.0])
+def test_light_traffic_is_kept_whole_from_the_first_request(traffic: float, cost: float) -> None:
+    """A few hundred rows a second are all kept, though nothing is known of what they cost."""
+    watching = Watching(traffic, cost)
+    watching.run(2)
+
+    assert watching.rates == {1.0}
+    assert (watching.kept, watching.lost) == (int(traffic), 0)
+
+
+@pytest.mark.parametrize("target", [1000.0, TARGET])
+@pytest.mark.parametrize("traffic", [10_000.0, 40_000.0, 1_000_000.0])
+@pytest.mark.parametrize("cost", [5e-6, 1e-4])
+def test_the_first_second_of_a_flood_costs_little(
+    traffic: float, cost: float, target: float
+) -> None:
+    """It brings the monitors at most 1,500 rows, and at most twice what a later second does."""
+    watching = Watching(traffic, cost, target=target)
+    watching.run(2)
+    first, lost = watching.kept, watching.lost
+    watching.run(20)
+    watching.run(20)
+
+    assert lost == 0
+    assert 0 < first <= min(1500, 2 * watching.kept / 10)
+
+
+def fill(dial: Dial) -> int:
+    """How many rows are kept until the rate falls; 5,000 at most."""
+    before = dial.rate
+    for rows in range(5000):
+        dial.kept(1)
+        if dial.rate < before:
+            return rows
+    return 5000
+
+
+@pytest.mark.parametrize(("behind", "rows"), [(False, [500, 1000, 2000, 2000]), (True, [500] * 4)])
+def test_full_turns_open_the_dial_while_the_monitors_keep_up(behind: bool, rows: list[int]) -> None:
+    """Each has room for twice as many rows, up to what may be kept; none while they are behind."""
+    dial = Dial(4000.0, 0.5)
+    dial.capacity = Capacity(behind=behind)
+    filled = []
+    for _ in range(4):
+        filled.append(fill(dial))
+        dial.turn(filled[-1], 0.5)
+
+    assert filled == rows
+
+
 @pytest.mark.parametrize(("core", "lost"), [(0.05, 0), (0.02, 10)])
 def test_a_starved_observer_is_sent_less_before_anything_is_lost(core: float, lost: int) -> None:
     """It had a core to itself and now gets less than its folds took: soon no shipment is lost.

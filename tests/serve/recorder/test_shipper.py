@@ -113,6 +113,22 @@ def test_the_rate_of_a_block_is_that_of_its_rows() -> None:
     assert [block.rate for block in transport.blocks] == [1.0, 1 / 16]
 
 
+def test_a_flood_within_one_turn_is_kept_at_one_rate() -> None:
+    """Few rows are buffered, and those that are shipped are all that the block's rate keeps."""
+    records, transport = recorder(buffer_max_rows=8192), Memory()
+    stable = arm(records)
+    draws = np.random.default_rng(0).integers(DRAWS, size=50_000).tolist()
+    for draw in draws:
+        keep(stable, draw, draw)
+    shipper(records, transport).ship(0.5)
+
+    (block,) = transport.blocks
+    kept = [draw for draw in draws if draw < block.rate * DRAWS]
+    assert block.prediction_ids.tolist() == [f"{draw:032x}".encode() for draw in kept]
+    assert 150 <= block.rows <= 600
+    assert not dropped(transport.snapshots[0])
+
+
 def test_all_versions_go_in_one_shipment() -> None:
     """However many versions and roles there are, one message carries their blocks."""
 

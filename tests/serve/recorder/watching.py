@@ -15,6 +15,8 @@ SHARE = 0.1
 PERIOD_S = 0.5
 IN_FLIGHT = 4
 BUFFER_ROWS = 8192
+MOMENTS = 100
+"""In how many parts the traffic of a turn comes."""
 TARGET = 4000.0
 
 
@@ -30,11 +32,18 @@ class Shipment:
 class Sampling:
     """One of some gateways: its dial, what it knows, and what is unacknowledged."""
 
-    def __init__(self, share: float) -> None:
-        self.dial = Dial(TARGET)
+    def __init__(self, share: float, target: float) -> None:
+        self.dial = Dial(target, PERIOD_S)
         self.known = FoldCost()
         self.sent: list[Shipment] = []
         self._share = share
+
+    def keep(self, rows: float) -> int:
+        """Let traffic come for a turn, and give how many of its rows are kept when that ends."""
+        part = rows / MOMENTS
+        for _ in range(MOMENTS):
+            self.dial.kept(int(part * self.dial.rate))
+        return min(int(rows * self.dial.rate), BUFFER_ROWS)
 
     def ship(self, rows: int, cost: float) -> bool:
         """Send rows, if there is room, and turn the dial as the shipper does."""
@@ -60,26 +69,29 @@ class Watching:
     gateways: int = 1
     core: float = 1.0
     noise: float = 0.0
+    target: float = TARGET
     rates: set[float] = field(default_factory=set)
     changes: int = 0
     share_taken: float = 0.0
     lost: int = 0
+    kept: int = 0
 
     def __post_init__(self) -> None:
-        self._sampling = [Sampling(SHARE / self.gateways) for _ in range(self.gateways)]
+        share = SHARE / self.gateways
+        self._sampling = [Sampling(share, self.target) for _ in range(self.gateways)]
         self._folded = Folded()
         self._rng = np.random.default_rng(0)
 
     def run(self, turns: int) -> None:
         """Let so many half seconds pass."""
         before = [each.dial.rate for each in self._sampling]
-        self.rates, self.changes, self.lost, worked = set(), 0, 0, 0.0
+        self.rates, self.changes, self.lost, self.kept, worked = set(), 0, 0, 0, 0.0
         for _ in range(turns):
             worked += self._fold(self.core * PERIOD_S)
             for each in self._sampling:
-                rows = int(self.traffic / self.gateways * each.dial.rate * PERIOD_S)
-                rows = min(rows, BUFFER_ROWS)
+                rows = each.keep(self.traffic / self.gateways * PERIOD_S)
                 cost = rows * self.cost * (1 + self.noise * self._rng.uniform(-1, 1))
+                self.kept += rows
                 self.lost += not each.ship(rows, cost)
             now = [each.dial.rate for each in self._sampling]
             self.rates.update(now)
