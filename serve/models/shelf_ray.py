@@ -47,7 +47,9 @@ class ShelfReplica:
         hosts = settings.hosts
         in_hand = InHand(hand(shelf_folder(run_dir, number), os.getpid()))
         keeper = Keeper(hosts.memory_max_bytes, hosts.load_wait_s, self._tally, in_hand)
-        self._host = ShelfHost(run_dir, number, keeper, self._load, self._traced_of)
+        self._host = ShelfHost(
+            run_dir, number, keeper, self._load, self._traced_of, self._tally.failed
+        )
         self._thread = LoopThread("weir-shelf")
         self._thread.submit(self._open(keeper)).result()
         collect_seldom()
