@@ -76,7 +76,7 @@ def fleet(tmp_path: Path, serve: Serve) -> RayFleet:
 async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
     fleet: RayFleet, serve: Serve
 ) -> None:
-    """What runs is not ended, its models are there still, and the next redeploy goes through."""
+    """What runs is not ended, its models are there still, and the next start of one tries again."""
     await fleet.start(version(1), Place.SHARED)
     serve.broken = True
 
@@ -87,7 +87,7 @@ async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
     assert await fleet.places() == {KEY: {Place.SHARED}}
     assert (await fleet.status())[KEY].state == "ready"
     serve.broken = False
-    await fleet.replace_version(version(1))
+    await fleet.start(version(1), Place.SHARED)
     assert (serve.states, serve.runs) == ({SHELF: RUNNING}, 3)
 
 
