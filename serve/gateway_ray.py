@@ -20,6 +20,7 @@ from monitors.blocks import Series
 from monitors.telemetry import names
 from registry.records import RouteTable
 from serve.access.door import Door
+from serve.deployment_ray import deployment
 from serve.edge.grpc_listener import GrpcListener
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
@@ -201,13 +202,6 @@ async def _ask_control(method: str, model: str, actor: str) -> None:
 
 def application(settings: Settings, run_dir: Path) -> ray_serve.Application:
     """Give the Ray Serve application of the gateway."""
-    deploy = ray_serve.deployment(
-        name="gateway",
-        num_replicas=settings.hosts.gateway_replicas,
-        ray_actor_options={"num_cpus": 0},
-        health_check_period_s=2,
-        health_check_timeout_s=10,
-        graceful_shutdown_timeout_s=settings.limits.deadline_s + 2,
-        graceful_shutdown_wait_loop_s=0.05,
-    )
-    return deploy(GatewayReplica).bind(settings, run_dir)
+    how_many = {"num_replicas": settings.hosts.gateway_replicas}
+    leave_s = settings.limits.deadline_s + 2
+    return deployment(GatewayReplica, "gateway", how_many, leave_s).bind(settings, run_dir)

@@ -266,6 +266,7 @@ def _health() -> tuple[Panel, ...]:
         _rate("Failures", names.MONITOR_FAILURES, (names.MONITOR,), "ops"),
         _rate("Rows kept", names.SAMPLES, _VERSIONS, "rowsps"),
         _rate("Rows dropped", names.SAMPLES_DROPPED, (names.REASON,), "rowsps"),
+        _rate("Failures of tasks", names.TASK_FAILURES, (names.TASK,), "ops"),
         _rate("Snapshots failed", names.SNAPSHOTS_FAILED, (), "ops"),
         _rate("Series refused", names.TELEMETRY_REFUSED, (names.REASON,), "ops"),
         _gauge("Sources", names.TELEMETRY_SOURCES, (), "none"),

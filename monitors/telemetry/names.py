@@ -73,6 +73,7 @@ FAMILY = "weir.signal.family"
 SIGNAL = "weir.signal.name"
 SUBJECT = "weir.signal.subject"
 STATE = "weir.signal.state"
+TASK = "weir.task.name"
 
 SPAN_VERSION = "weir.version.run"
 SPAN_SHADOW = "weir.shadow.run"
@@ -98,6 +99,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(SIGNAL, "The name of the signal within its family."),
         Attribute(SUBJECT, "What the signal speaks of: a feature, a group, the score."),
         Attribute(STATE, "The verdict: ok, alarm, insufficient data or error."),
+        Attribute(TASK, "The task of the gateway's own: follow or rehouse."),
     )
 }
 
@@ -262,6 +264,15 @@ SHELF_UNLOADS = Metric(
     (),
     "Versions that left a shared host's memory to make room for others.",
 )
+TASK_FOLLOW, TASK_REHOUSE = "follow", "rehouse"
+"""The tasks: a shared host does what it is told, the control plane moves what cannot share."""
+TASK_FAILURES = Metric(
+    "weir.task.failures",
+    Kind.COUNTER,
+    "{failure}",
+    (TASK,),
+    "Times that a task of the gateway's own failed in a way that nobody expected, and went on.",
+)
 SIGNAL_VALUE = Metric(
     "weir.signal.value",
     Kind.GAUGE,
@@ -377,6 +388,7 @@ METRICS: dict[str, Metric] = {
         SHELF_MEMORY,
         SHELF_LOAD_DURATION,
         SHELF_UNLOADS,
+        TASK_FAILURES,
         SIGNAL_VALUE,
         SIGNAL_LOWER,
         SIGNAL_UPPER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import os
 import time
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
+from serve.control.rehousing import Rehousing
 from serve.control.replicas import Replicas, VersionKey
 from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
@@ -21,10 +22,9 @@ from serve.models.providers import chosen
 from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
+from serve.recorder.transport_ray import RayTransport
 
-_REHOUSE_S = 2.0
 _OVER_INFERENCE = "asked over the inference port"
-_log = logging.getLogger("weir.control")
 
 
 class ControlActor:
@@ -136,13 +136,5 @@ class ControlActor:
     async def _open(self) -> None:
         await self._listener.open(self._socket)
         await self._plane.open()
-        self._rehousing = asyncio.get_running_loop().create_task(self._rehouse())
-
-    async def _rehouse(self) -> None:
-        """Look now and then whether a version has to leave its shared host."""
-        while True:
-            await asyncio.sleep(_REHOUSE_S)
-            try:
-                await self._plane.rehouse()
-            except Exception:  # noqa: BLE001 - the top of a task; written to the log
-                _log.exception("versions could not be given hosts of their own")
+        rehousing = Rehousing(self._plane.rehouse, f"control-{os.getpid()}", RayTransport(1, 0.0))
+        self._rehousing = asyncio.get_running_loop().create_task(rehousing.run())

@@ -116,7 +116,7 @@ class HostLink(FrameProtocol):
                     self.send(await asyncio.to_thread(self._host.answer, frame, options))
         except WeirError as error:
             self.send(frames.failure(frame.version, frame.sequence, error.code, error.message))
-        except Exception:  # noqa: BLE001 - the top of a task; the caller is told
+        except Exception:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a batch could not be run")
             self.send(failed(frame))
         finally:

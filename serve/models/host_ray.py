@@ -10,6 +10,7 @@ from ray import serve as ray_serve
 
 from configs.settings import Settings
 from registry.records import Version
+from serve.deployment_ray import deployment
 from serve.models import away_ray, frames
 from serve.models.addresses import folder, socket_path
 from serve.models.busy import Busy
@@ -79,13 +80,6 @@ def application(
     settings: Settings, run_dir: Path, version: Version, home: str
 ) -> ray_serve.Application:
     """Give the Ray Serve application of a version's host; `home` is the gateway's node."""
-    deploy = ray_serve.deployment(
-        name="host",
-        **number_of_replicas(settings.hosts),
-        ray_actor_options={"num_cpus": 0},
-        health_check_period_s=2,
-        health_check_timeout_s=10,
-        graceful_shutdown_timeout_s=settings.limits.drain_s + 1,
-        graceful_shutdown_wait_loop_s=0.05,
-    )
-    return deploy(VersionHost).bind(settings, run_dir, version, home)
+    how_many = number_of_replicas(settings.hosts)
+    leave_s = settings.limits.drain_s + 1
+    return deployment(VersionHost, "host", how_many, leave_s).bind(settings, run_dir, version, home)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from configs.errors import WeirError
@@ -25,6 +25,7 @@ from serve.models.shelf_files import (
     wanted_mark,
     write_report,
 )
+from serve.upkeep import keep_up
 
 _LOOK_S = 0.05
 _CRASHES_MAX = 2
@@ -39,8 +40,6 @@ It raises the `WeirError` that says why the version cannot be loaded.
 TracedOf = Callable[[VersionKey], Traced]
 """Gives who is told of the runs of a version that are traced."""
 
-_log = logging.getLogger("weir.host")
-
 
 class ShelfHost:
     """Holds the versions that it is told to hold, and says which gateway replicas can find.
@@ -51,13 +50,20 @@ class ShelfHost:
     """
 
     def __init__(
-        self, run_dir: Path, number: int, keeper: Keeper, loader: Loader, traced_of: TracedOf
+        self,
+        run_dir: Path,
+        number: int,
+        keeper: Keeper,
+        loader: Loader,
+        traced_of: TracedOf,
+        failed: Callable[[], None],
     ) -> None:
         self._run_dir = run_dir
         self._shelf = shelf_folder(run_dir, number)
         self._keeper = keeper
         self._loader = loader
         self._traced_of = traced_of
+        self._failed = failed
         self._hosts: dict[VersionKey, Host] = {}
         self._refused: dict[VersionKey, str] = {}
         self._crashes: dict[VersionKey, int] = {}
@@ -74,7 +80,8 @@ class ShelfHost:
         """Hold what is wanted now, and follow what is wanted from now on."""
         self._crashes = count_crashes(self._shelf)
         await self._look(first=True)
-        self._following = asyncio.get_running_loop().create_task(self._follow())
+        follow = keep_up("what a shared host is told", self._look, _LOOK_S, self._failed)
+        self._following = asyncio.get_running_loop().create_task(follow)
 
     async def drain(self, timeout_s: float) -> None:
         """Leave politely: every version says goodbye and answers what is in."""
@@ -86,29 +93,24 @@ class ShelfHost:
         self._keeper.close()
         remove_report(self._shelf, os.getpid())
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_S)
-            try:
-                await self._look(first=False)
-            except Exception:  # noqa: BLE001 - the top of a task; what is held is served on
-                _log.exception("a shared host could not do what it is told; it tries again")
-                self._mark = None
-
-    async def _look(self, *, first: bool) -> None:
-        """Hold what is wanted, if that has changed."""
+    async def _look(self, *, first: bool = False) -> None:
+        """Hold what is wanted, if that has changed; what went wrong is tried at the next look."""
         mark = wanted_mark(self._shelf)
         if mark == self._mark and not first:
             return
-        self._mark = mark
         wanted = {entry.key: entry for entry in read_wanted(self._shelf).entries}
         self._refused = {key: why for key, why in self._refused.items() if key in wanted}
         for key in self._hosts.keys() - wanted.keys():
             self._leave(key)
         known = self._hosts.keys() | self._refused.keys()
         new = [entry for key, entry in wanted.items() if key not in known]
-        await asyncio.gather(*(self._hold(entry, ahead=entry.ahead and not first) for entry in new))
+        holds = (self._hold(entry, ahead=entry.ahead and not first) for entry in new)
+        outcomes = await asyncio.gather(*holds, return_exceptions=True)
         self._report()
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        self._mark = mark
 
     async def _hold(self, entry: Entry, *, ahead: bool) -> None:
         """Offer a version to gateway replicas."""
@@ -128,15 +130,17 @@ class ShelfHost:
         socket = socket_path(folder(self._run_dir, *key), os.getpid())
         host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
         self._hosts[key] = host
-        if ahead:
+        with ExitStack() as undo:
+            undo.callback(self._keeper.forget, key)
+            undo.callback(self._hosts.pop, key)
             try:
-                await self._keeper.load(key)
+                if ahead:
+                    await self._keeper.load(key)
             except WeirError as error:
-                self._hosts.pop(key, None)
-                self._keeper.forget(key)
                 self._refused[key] = error.message
                 return
-        await host.open()
+            await host.open()
+            undo.pop_all()
 
     def _leave(self, key: VersionKey) -> None:
         """Withdraw a version; what it has in hand is answered."""

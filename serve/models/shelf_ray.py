@@ -10,6 +10,7 @@ from pathlib import Path
 from ray import serve as ray_serve
 
 from configs.settings import Settings
+from serve.deployment_ray import deployment
 from serve.models.curve import Curve
 from serve.models.host import Traced
 from serve.models.in_hand import InHand
@@ -47,7 +48,9 @@ class ShelfReplica:
         hosts = settings.hosts
         in_hand = InHand(hand(shelf_folder(run_dir, number), os.getpid()))
         keeper = Keeper(hosts.memory_max_bytes, hosts.load_wait_s, self._tally, in_hand)
-        self._host = ShelfHost(run_dir, number, keeper, self._load, self._traced_of)
+        self._host = ShelfHost(
+            run_dir, number, keeper, self._load, self._traced_of, self._tally.failed
+        )
         self._thread = LoopThread("weir-shelf")
         self._thread.submit(self._open(keeper)).result()
         collect_seldom()
@@ -87,13 +90,6 @@ class ShelfReplica:
 
 def application(settings: Settings, run_dir: Path, number: int) -> ray_serve.Application:
     """Give the Ray Serve application of a shared host."""
-    deploy = ray_serve.deployment(
-        name="shelf",
-        num_replicas=settings.hosts.replicas,
-        ray_actor_options={"num_cpus": 0},
-        health_check_period_s=2,
-        health_check_timeout_s=10,
-        graceful_shutdown_timeout_s=settings.limits.drain_s + 1,
-        graceful_shutdown_wait_loop_s=0.05,
-    )
-    return deploy(ShelfReplica).bind(settings, run_dir, number)
+    how_many = {"num_replicas": settings.hosts.replicas}
+    leave_s = settings.limits.drain_s + 1
+    return deployment(ShelfReplica, "shelf", how_many, leave_s).bind(settings, run_dir, number)

@@ -28,6 +28,7 @@ class ShelfTally:
         self._sequence = 0
         self._counts.histogram(names.SHELF_LOAD_DURATION, "")
         self._counts.add(names.SHELF_UNLOADS, by=0)
+        self._counts.add(names.TASK_FAILURES, names.TASK_FOLLOW, by=0)
 
     def loaded(self, seconds: float, error: str) -> None:
         """Count a load by how long it took; `error` is its code, empty if it went well."""
@@ -36,6 +37,10 @@ class ShelfTally:
     def unloaded(self) -> None:
         """Count a model that had to leave memory."""
         self._counts.add(names.SHELF_UNLOADS)
+
+    def failed(self) -> None:
+        """Count that the shared host could not do what it is told."""
+        self._counts.add(names.TASK_FAILURES, names.TASK_FOLLOW)
 
     def send(self, keeper: Keeper) -> None:
         """Send the counts as they are now; a later snapshot replaces one that is lost."""

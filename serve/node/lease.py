@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from configs.errors import StartError
-from serve.node.holder import ACCEPT, MESSAGE_BYTES, socket_path
+from serve.node.holder import ACCEPT, LEAVE, MESSAGE_BYTES, socket_path
 
 _ANSWER_S = 5.0
+_WORDS = ACCEPT.encode(), LEAVE.encode()
 _log = logging.getLogger("weir.gateway")
 
 
@@ -36,7 +37,10 @@ class Lease:
         self._following: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Ask for sockets; returns once there is one to accept on."""
+        """Ask for sockets; returns once there is one to accept on.
+
+        `StartError` if the holder has gone, has none of that name, says nothing, or makes no sense.
+        """
         asking = _ask(self._run_dir, self._name)
         asking.setblocking(False)
         readable = asyncio.Event()
@@ -45,10 +49,14 @@ class Lease:
         begun = asyncio.Event()
         self._following = asyncio.create_task(self._follow_or_let_go(asking, readable, begun))
         first = asyncio.create_task(begun.wait())
-        await asyncio.wait((first, self._following), return_when=asyncio.FIRST_COMPLETED)
-        if self._following.done():
+        asked = (first, self._following)
+        await asyncio.wait(asked, timeout=_ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
+        if not begun.is_set():
             first.cancel()
-            asking.close()
+            answered = self._following.done()
+            await self.close()
+            if not answered:
+                raise StartError(f"the node's holder said nothing for {_ANSWER_S:g} s")
             self._following.result()
             raise _nothing(self._name)
 
@@ -85,15 +93,16 @@ class Lease:
                 readable.clear()
                 await readable.wait()
                 continue
+            except ConnectionResetError:  # It ended before it had read what it was asked.
+                said = b""
             if not said:
                 asyncio.get_running_loop().remove_reader(asking)
                 return
-            slot = int(said[1:])
             if said.startswith(ACCEPT.encode()):
-                await self._accept(slot, socket.socket(fileno=descriptors[0]))
+                await self._accept(_slot(said), _lent(said, descriptors))
                 begun.set()
             else:
-                self._leave(slot)
+                self._leave(_slot(said))
 
 
 def borrow(run_dir: Path, name: str) -> socket.socket:
@@ -111,10 +120,28 @@ def _ask(run_dir: Path, name: str) -> socket.socket:
     try:
         asking.connect(str(socket_path(run_dir)))
         asking.sendall(name.encode("ascii"))
-    except OSError:
+    except OSError as error:
         asking.close()
-        raise
+        raise StartError(f"the node's holder cannot be asked: {error}") from error
     return asking
+
+
+def _slot(said: bytes) -> int:
+    """Give the slot that a message speaks of."""
+    if said[:1] not in _WORDS or not said[1:].isdigit():
+        raise _senseless(said)
+    return int(said[1:])
+
+
+def _lent(said: bytes, descriptors: list[int]) -> socket.socket:
+    """Give the socket that came with a message."""
+    if not descriptors:
+        raise _senseless(said)
+    return socket.socket(fileno=descriptors[0])
+
+
+def _senseless(said: bytes) -> StartError:
+    return StartError(f"the node's holder said {said!r}, which makes no sense")
 
 
 def _nothing(name: str) -> StartError:

@@ -33,6 +33,7 @@ class Loads:
     def __init__(self) -> None:
         self.of: Counter[int] = Counter()
         self.broken: set[int] = set()
+        self.surprising: set[int] = set()
         self.entered = threading.Event()
         self._go = threading.Event()
         self._go.set()
@@ -49,6 +50,9 @@ class Loads:
         self.of[number] += 1
         if number in self.broken:
             raise Refused("the file was changed on disk")
+        if number in self.surprising:
+            message = "nobody expected this"
+            raise RuntimeError(message)
         return Constant(float(number))
 
     @contextmanager
@@ -68,6 +72,7 @@ class Tallied:
     def __init__(self) -> None:
         self.loads: list[str] = []
         self.unloads = 0
+        self.failures = 0
 
     def loaded(self, seconds: float, error: str) -> None:
         """Note a load."""
@@ -77,3 +82,7 @@ class Tallied:
     def unloaded(self) -> None:
         """Note a departure."""
         self.unloads += 1
+
+    def failed(self) -> None:
+        """Note a failure to do what is told."""
+        self.failures += 1

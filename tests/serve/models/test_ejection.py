@@ -32,6 +32,7 @@ from tests.serve.versions import socket_of
 from tests.serve.waiting import until
 
 Faked = Callable[..., Awaitable[Fake]]
+Met = Callable[..., Awaitable[list[Fake]]]
 
 
 @pytest.fixture
@@ -47,6 +48,19 @@ async def fake(tmp_path: Path) -> AsyncIterator[Faked]:
     yield start
     for opened in made:
         opened.close()
+
+
+@pytest.fixture
+async def meet(gateway: Gateway, fake: Faked) -> Met:
+    """Starts replicas that behave so, and waits until the gateway has met every one."""
+
+    async def start(*behaviours: Behaviour) -> list[Fake]:
+        names = "abcd"[: len(behaviours)]
+        made = [await fake(*named) for named in zip(names, behaviours, strict=True)]
+        await all_linked(gateway, *made)
+        return made
+
+    return start
 
 
 @pytest.fixture
@@ -92,11 +106,10 @@ async def all_linked(gateway: Gateway, *fakes: Fake) -> None:
 
 
 async def test_a_hung_replica_costs_no_request(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """It greets and never answers: its batch is answered by another, and it rests."""
-    good, hung = await fake("a", answers), await fake("b", answers)
-    await all_linked(gateway, good, hung)
+    _, hung = await meet(answers, answers)
     assert await ask(gateway, 80) == []
     hung.behaviour = hangs
 
@@ -142,11 +155,10 @@ async def test_a_lone_replica_that_hung_is_asked_again(
 
 
 async def test_a_hung_batch_is_rescued_before_its_deadline(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """A deadline shorter than the patience with a replica still leaves time for a second try."""
-    good, hung = await fake("a", answers), await fake("b", answers)
-    await all_linked(gateway, good, hung)
+    _, hung = await meet(answers, answers)
     assert await ask(gateway, 80) == []
     hung.behaviour = hangs
 
@@ -154,12 +166,9 @@ async def test_a_hung_batch_is_rescued_before_its_deadline(
         assert (await gateway.ask([1, 1, 1], seconds=0.5))[0][0, 0] == 4.0
 
 
-async def test_rubbish_costs_no_request(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
-) -> None:
+async def test_rubbish_costs_no_request(gateway: Gateway, meet: Met, ejected: list[Reason]) -> None:
     """A replica that answers what is no frame is cut off, rests, and the others go on."""
-    good, bad = await fake("a", answers), await fake("b", babbles)
-    await all_linked(gateway, good, bad)
+    _, bad = await meet(answers, babbles)
 
     assert await ask(gateway, 80) == []
 
@@ -168,11 +177,10 @@ async def test_rubbish_costs_no_request(
 
 
 async def test_a_replica_that_drops_its_links_rests(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """Three links lost with a batch on them, one after another, are enough."""
-    good, bad = await fake("a", answers), await fake("b", leaves)
-    await all_linked(gateway, good, bad)
+    _, bad = await meet(answers, leaves)
 
     await until_ejected(gateway, ejected)
 
@@ -187,13 +195,10 @@ async def until_ejected(gateway: Gateway, ejected: list[Reason]) -> None:
 
 
 async def test_what_a_replica_refuses_another_one_runs(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """A replica that cannot run batches costs no request, and rests after five."""
-    replicas = [await fake(name, answers) for name in "abc"] + [
-        await fake("d", fails(NotReady.code))
-    ]
-    await all_linked(gateway, *replicas)
+    replicas = await meet(answers, answers, answers, fails(NotReady.code))
 
     for _ in range(40):
         assert await gateway.sum_of([1, 1, 1]) == 4.0
@@ -204,12 +209,10 @@ async def test_what_a_replica_refuses_another_one_runs(
 
 
 async def test_one_of_four_that_always_fails_rests_within_five_errors(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """A model that fails on one replica alone is that replica's fault."""
-    replicas = [await fake(name, answers) for name in "abc"]
-    replicas.append(await fake("d", fails(ModelFailed.code)))
-    await all_linked(gateway, *replicas)
+    await meet(answers, answers, answers, fails(ModelFailed.code))
 
     failed = await ask(gateway, 100, together=1)
 
@@ -218,22 +221,20 @@ async def test_one_of_four_that_always_fails_rests_within_five_errors(
 
 
 async def test_a_model_that_fails_everywhere_ejects_nobody(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """When all replicas complain, it is the inputs or the model, and no replica rests."""
-    replicas = [await fake(name, fails(ModelFailed.code)) for name in "ab"]
-    await all_linked(gateway, *replicas)
+    await meet(fails(ModelFailed.code), fails(ModelFailed.code))
 
     assert len(await ask(gateway, 40, together=1)) == 40
     assert ejected == []
 
 
 async def test_a_slow_replica_rests_and_gets_less_until_then(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """It is free less often, so that it is given less; when that is clear, it is given nothing."""
-    good, slow = await fake("a", answers_late(0.001)), await fake("b", answers_late(0.03))
-    await all_linked(gateway, good, slow)
+    good, slow = await meet(answers_late(0.001), answers_late(0.03))
 
     while not ejected:
         assert await ask(gateway, 128, together=32) == []
@@ -243,11 +244,10 @@ async def test_a_slow_replica_rests_and_gets_less_until_then(
 
 
 async def test_a_replica_that_is_well_again_is_let_in(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """After its pause it is given one batch, and when it answers that, its share of all."""
-    good, bad = await fake("a", answers), await fake("b", babbles)
-    await all_linked(gateway, good, bad)
+    _, bad = await meet(answers, babbles)
     assert await ask(gateway, 16) == []
     assert ejected == [Reason.RUBBISH]
     bad.behaviour = answers
@@ -260,11 +260,10 @@ async def test_a_replica_that_is_well_again_is_let_in(
 
 
 async def test_a_trial_that_fails_costs_no_request(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """A replica that is still ill is given one batch a pause, which another answers."""
-    good, bad = await fake("a", answers), await fake("b", babbles)
-    await all_linked(gateway, good, bad)
+    _, bad = await meet(answers, babbles)
 
     async with asyncio.timeout(5.0):
         while len(ejected) < 3:
@@ -308,10 +307,9 @@ async def test_a_version_that_always_loses_its_links_is_not_asked_twice_as_often
     assert gateway.retries == 3
 
 
-async def test_replicas_that_are_alike_take_turns(gateway: Gateway, fake: Faked) -> None:
+async def test_replicas_that_are_alike_take_turns(gateway: Gateway, meet: Met) -> None:
     """Where nothing is outstanding, batches go round."""
-    replicas = [await fake(name, answers) for name in "abcd"]
-    await all_linked(gateway, *replicas)
+    replicas = await meet(answers, answers, answers, answers)
     await until(lambda: gateway.batcher.carriers == 4, "all are free")
 
     assert await ask(gateway, 40, together=1) == []
@@ -357,11 +355,10 @@ async def test_rubbish_at_any_stage_closes_that_link_alone(
 
 
 async def test_no_second_try_when_it_could_not_end_in_time(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
     """A batch whose deadline leaves less than the median run is not sent again."""
-    good, bad = await fake("a", answers_late(0.3)), await fake("b", answers_late(0.3))
-    await all_linked(gateway, good, bad)
+    good, bad = await meet(answers_late(0.3), answers_late(0.3))
     assert await ask(gateway, 8) == []
     good.behaviour = bad.behaviour = leaves
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs.errors import ModelFailed
+from serve import upkeep
 from serve.models import keeper as module
 from serve.models.addresses import addresses, folder
 from serve.models.batcher import Batcher
@@ -59,6 +61,7 @@ class Shelf:
             keeper,
             lambda entry: (self.loads.load(entry.number), CURVE),
             lambda _: lambda _wires, _seconds: None,
+            self.tally.failed,
         )
 
     def want(self, *numbers: int) -> None:
@@ -94,6 +97,7 @@ class Shelf:
 async def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shelf]:
     """A shared host that is not open yet."""
     monkeypatch.setattr(module, "heap_bytes", lambda: 1)
+    monkeypatch.setattr(upkeep, "_PAUSE_S", 0.0)
     made = Shelf(tmp_path)
     yield made
     await made.host.drain(1.0)
@@ -174,6 +178,54 @@ async def test_what_does_not_load_is_refused(shelf: Shelf) -> None:
     assert shelf.sockets(1) == 0
     shelf.want(2)
     await until(lambda: not shelf.report().refused, "a report without the refusal")
+
+
+async def test_a_failure_to_do_what_is_told_is_counted_and_tried_again(
+    shelf: Shelf, ask: Ask
+) -> None:
+    """What is held is served on; what was told while it failed is held as soon as it can be."""
+    shelf.want(1)
+    await shelf.host.open()
+    wanted = shelf.files / "wanted.json"
+    wanted.write_text("rubbish")
+    await until(lambda: shelf.tally.failures > 1, "two failures")
+    assert shelf.host.following
+    assert await ask(1) == 1.0
+
+    shelf.want(1, 2)
+
+    await shelf.holds(1, 2)
+    assert await ask(2) == 2.0
+
+
+async def test_a_surprise_with_one_version_keeps_no_other_from_being_held(
+    shelf: Shelf, ask: Ask
+) -> None:
+    """It is counted, not said to be held, and tried again; the others are held meanwhile."""
+    await shelf.host.open()
+    shelf.loads.surprising.add(1)
+    shelf.want(1, 2)
+    await until(lambda: shelf.tally.failures > 1, "two failures")
+    await shelf.holds(2)
+    assert await ask(2) == 2.0
+
+    shelf.loads.surprising.clear()
+
+    await shelf.holds(1, 2)
+    assert await ask(1) == 1.0
+
+
+async def test_a_surprise_on_the_way_to_a_batch_is_told_by_its_code(shelf: Shelf, ask: Ask) -> None:
+    """The gateway counts errors by their codes; the same link goes on with the next batch."""
+    shelf.loads.surprising.add(1)
+    shelf.want(1)
+    await shelf.host.open()
+
+    with pytest.raises(ModelFailed):
+        await ask(1)
+
+    shelf.loads.surprising.clear()
+    assert await ask(1) == 1.0
 
 
 async def test_what_leaves_says_goodbye(shelf: Shelf, ask: Ask) -> None:

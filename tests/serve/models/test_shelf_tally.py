@@ -14,6 +14,8 @@ from serve.models.memory import give_back, heap_bytes
 from serve.models.shelf_tally import ShelfTally
 from tests.serve.models.shelved import Constant
 
+_SHOWN = ("weir_shelf", "weir_task")
+
 
 class ToExporter:
     """Hands snapshots to an exporter of this process."""
@@ -30,7 +32,7 @@ class ToExporter:
         """The samples of shared hosts, by name and labels."""
         text = self.exporter.page("*/*")[0].decode()
         lines = (line.rpartition(" ") for line in text.splitlines())
-        return {name: value for name, _, value in lines if name.startswith("weir_shelf")}
+        return {name: value for name, _, value in lines if name.startswith(_SHOWN)}
 
 
 async def test_loads_and_departures_are_on_the_page(tmp_path: Path) -> None:
@@ -40,16 +42,19 @@ async def test_loads_and_departures_are_on_the_page(tmp_path: Path) -> None:
     keeper = Keeper(2**20, 5.0, tally, InHand(tmp_path / "hand"))
     tally.send(keeper)
     assert way.page()["weir_shelf_unloads_total"] == "0.0"
+    assert way.page()['weir_task_failures_total{weir_task_name="follow"}'] == "0.0"
     for number in (1, 2):
         keeper.know(("m", number), lambda: (Constant(1.0), 2**20))
         await keeper.load(("m", number))
 
+    tally.failed()
     tally.send(keeper)
     keeper.close()
 
     page = way.page()
     assert page['weir_shelf_load_duration_seconds_count{error_type=""}'] == "2.0"
     assert page["weir_shelf_unloads_total"] == "1.0"
+    assert page['weir_task_failures_total{weir_task_name="follow"}'] == "1.0"
     assert page["weir_shelf_models"] == "1.0"
     assert float(page["weir_shelf_memory_bytes"]) >= 2**20
 

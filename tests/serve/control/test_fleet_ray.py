@@ -1,0 +1,106 @@
+"""A shared host that cannot be started anew takes nothing with it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from configs.errors import Refused
+from configs.settings import Hosts, Settings
+from serve.control.placement import Place
+from serve.models.shelf_files import Report, shelf_folder, write_report
+from serve.node.names import shelf_app
+from tests.serve.versions import MODEL, version
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # What Ray Serve does by itself.
+    from ray.serve.schema import ApplicationStatus
+
+    from serve.control import fleet_ray as module
+    from serve.control.fleet_ray import RayFleet
+
+KEY = MODEL, 1
+SHELF = shelf_app(0)
+RUNNING, FAILED = ApplicationStatus.RUNNING, ApplicationStatus.DEPLOY_FAILED
+
+
+class Serve:
+    """Ray Serve in memory: it runs what it is given, unless a test has it fail."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, ApplicationStatus] = {}
+        self.deleted: list[str] = []
+        self.broken = False
+        self.runs = 0
+
+    def run(self, _application: object, *, name: str, route_prefix: None) -> None:
+        """Put an application in the place of what runs under its name."""
+        del route_prefix
+        self.runs += 1
+        self.states[name] = FAILED if self.broken else RUNNING
+        if self.broken:
+            message = "Deploying failed.\nno memory for the shared host"
+            raise RuntimeError(message)
+
+    def status(self) -> SimpleNamespace:
+        """Give how all applications are."""
+        found = {name: SimpleNamespace(status=state) for name, state in self.states.items()}
+        return SimpleNamespace(applications=found)
+
+    def delete(self, name: str, *, _blocking: bool) -> None:
+        """End an application."""
+        del self.states[name]
+        self.deleted.append(name)
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """What the fleet takes for Ray Serve."""
+    made = Serve()
+    monkeypatch.setattr(module, "ray_serve", made)
+    return made
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, serve: Serve) -> RayFleet:
+    """A fleet with one shared host that does not run yet, and says that it holds version 1."""
+    del serve
+    write_report(shelf_folder(tmp_path, 0), os.getpid(), Report(held=(KEY,)))
+    return RayFleet(Settings(data=tmp_path, hosts=Hosts(shared=1)), tmp_path)
+
+
+async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
+    fleet: RayFleet, serve: Serve
+) -> None:
+    """What runs is not ended, its models are there still, and the next start of one tries again."""
+    await fleet.start(version(1), Place.SHARED)
+    serve.broken = True
+
+    with pytest.raises(Refused, match="did not start: no memory for the shared host"):
+        await fleet.replace_version(version(1))
+
+    assert serve.deleted == []
+    assert await fleet.places() == {KEY: {Place.SHARED}}
+    assert (await fleet.status())[KEY].state == "ready"
+    serve.broken = False
+    await fleet.start(version(1), Place.SHARED)
+    assert (serve.states, serve.runs) == ({SHELF: RUNNING}, 3)
+
+
+async def test_a_shared_host_that_did_not_start_is_started_for_the_next_version(
+    fleet: RayFleet, serve: Serve
+) -> None:
+    """Nothing is left of a first start that failed, and nothing is wanted of it."""
+    serve.broken = True
+    with pytest.raises(Refused):
+        await fleet.start(version(1), Place.SHARED)
+
+    assert serve.deleted == [SHELF]
+    assert await fleet.places() == {}
+    serve.broken = False
+    await fleet.start(version(1), Place.SHARED)
+    assert await fleet.places() == {KEY: {Place.SHARED}}
