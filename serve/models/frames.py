@@ -42,7 +42,7 @@ _TOGETHER_BYTES = 65 * 2**20
 _DTYPES = tuple(DTYPES[datatype] for datatype in Datatype)
 _CODES = {
     np.dtype(character).num: _DTYPES.index(np.dtype(character))
-    for character in np.typecodes["All"]
+    for character in str(np.typecodes["All"])
     if np.dtype(character) in _DTYPES
 }
 """By numpy's number of the type: it has two for some integers, and ONNX Runtime uses either."""

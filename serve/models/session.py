@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -65,10 +65,9 @@ class Session:
         """
         named = dict(zip(self._inputs, tensors, strict=True))
         try:
-            answer = self._session.run(self._outputs, named, options)
+            return tuple(self._session.run(self._outputs, named, options))
         except _ORT_ERRORS as error:
             raise ModelFailed(f"the model failed: {plain(error)}") from error
-        return cast("Tensors", answer)
 
     def run_brief(
         self, tensors: Sequence[NDArray[Any]], options: RunOptions | None = None
