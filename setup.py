@@ -18,7 +18,7 @@ COMPILED = [
     ),
     *(
         f"serve/edge/{name}.py"
-        for name in "bodies caller cycle head infer one_write reception visit".split()
+        for name in "bodies caller connection cycle head infer one_write reading reception turns visit".split()
     ),
     *(
         f"serve/models/{name}.py"
