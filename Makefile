@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick slow conformance hostile lint up bench overload lock generate clean
+.PHONY: help demo test test-quick slow conformance hostile lint up bench wheel overload lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -51,7 +51,11 @@ up: $(READY) ## a gateway in the foreground
 bench: $(READY) ## Weir beside nine other servers, and the other figures of docs/performance.md
 	benchmarks/install-tools
 	-$(BIN)/python -m benchmarks.environments
+	-$(BIN)/python -m benchmarks.compiled
 	$(BIN)/python -m benchmarks.figures --json .tools/figures.json
+
+wheel: $(READY) ## the package with its request path compiled, into dist/; needs a C compiler
+	WEIR_COMPILE=1 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index -w dist .
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
   --python-version 3.11 pyproject.toml

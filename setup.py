@@ -9,35 +9,27 @@ import os
 from setuptools import setup
 
 # Every request passes through these. A module that only starts, stops or watches gains nothing.
-COMPILED = [
-    *(
-        f"serve/protocol/{name}.py"
-        for name in (
-            "contract http_answer http_request json_values packed parameters tensors".split()
-        )
-    ),
-    *(
-        f"serve/edge/{name}.py"
-        for name in "bodies caller connection cycle head infer one_write reading reception turns visit".split()
-    ),
-    *(
-        f"serve/models/{name}.py"
-        for name in (
-            "away batch batcher caps curve expiry frames health host_link incoming link links "
-            "waiting".split()
-        )
-    ),
-    *(f"serve/recorder/{name}.py" for name in ("counts", "recorder", "samples")),
-    *(f"serve/admission/{name}.py" for name in ("gate", "limit")),
-    *(f"serve/{name}.py" for name in ("exchange", "gateway", "prediction", "router")),
-]
+REQUEST_PATH = """
+    serve/admission/gate serve/admission/limit
+    serve/edge/bodies serve/edge/caller serve/edge/connection serve/edge/cycle serve/edge/head
+    serve/edge/infer serve/edge/one_write serve/edge/reading serve/edge/reception serve/edge/turns
+    serve/edge/visit
+    serve/exchange serve/gateway serve/prediction serve/router
+    serve/models/away serve/models/batch serve/models/batcher serve/models/caps serve/models/curve
+    serve/models/expiry serve/models/frames serve/models/health serve/models/host_link
+    serve/models/incoming serve/models/link serve/models/links serve/models/waiting
+    serve/protocol/contract serve/protocol/http_answer serve/protocol/http_request
+    serve/protocol/json_values serve/protocol/packed serve/protocol/parameters
+    serve/protocol/tensors
+    serve/recorder/counts serve/recorder/recorder serve/recorder/samples
+"""
 
 if os.environ.get("WEIR_COMPILE") == "1":
     from mypyc.build import mypycify
 
     setup(
         ext_modules=mypycify(
-            ["--config-file=pyproject.toml", *COMPILED],
+            ["--config-file=pyproject.toml", *(f"{module}.py" for module in REQUEST_PATH.split())],
             opt_level="3",
             debug_level="0",
             group_name="weir",

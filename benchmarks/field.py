@@ -8,14 +8,15 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks import model, questions
+from benchmarks import compiled, model, questions
 from benchmarks.contestants import Contestant, Peer
 from benchmarks.model import Workload
 from benchmarks.questions import Questions
 from benchmarks.slow_model import slowed
-from benchmarks.weir import Served, Weir
+from benchmarks.weir import Served, Weir, here
 
 WEIR, UNRECORDED, FLOOR, FASTAPI = "weir", "weir, recorder off", "floor", "fastapi"
+INTERPRETED = "weir, not compiled"
 TRITON = "triton front end, python backend"
 ROW_S = 0.005
 WAIT_TARGET_S = 10.0
@@ -49,7 +50,7 @@ PEERS: tuple[tuple[str, str, str, frozenset[str], dict[str, str]], ...] = (
     ("ray serve, haproxy", "ray", "ray_server.py", _JSON | _BINARY, HAPROXY),
     (TRITON, "triton", "triton_server.py", _JSON | _BINARY | _GRPC, {}),
 )
-NAMES = (WEIR, UNRECORDED, *(peer[0] for peer in PEERS))
+NAMES = (WEIR, UNRECORDED, INTERPRETED, *(peer[0] for peer in PEERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,17 @@ def contestants(
 ) -> list[Contestant]:
     """The wanted contestants, or all."""
     everyone: list[Contestant] = [
-        Weir(name, field.served, folder, name == WEIR, otlp, workers, WAIT_TARGET_S)
-        for name in (WEIR, UNRECORDED)
+        Weir(
+            name,
+            field.served,
+            folder,
+            name != UNRECORDED,
+            otlp,
+            workers,
+            WAIT_TARGET_S,
+            command=here if name == INTERPRETED else compiled.command,
+        )
+        for name in (WEIR, UNRECORDED, INTERPRETED)
     ]
     everyone += [
         Peer(name, environment, script, answers, folder, field.questions, workers, variables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,13 +36,18 @@ def alone(workload: Workload) -> tuple[Served, ...]:
     return (Served(NAME, workload.model, (workload.card,), workload.reference),)
 
 
+def here() -> tuple[str, ...]:
+    """How Weir is run as it lies here, interpreted."""
+    return COMMAND
+
+
 @dataclass(frozen=True, slots=True)
 class Weir:
     """Weir itself, with a data directory that outlives its runs, like a real one.
 
     `otlp` is where spans (of one request in a hundred) and metrics go; without it nothing is
     traced. With more than one core it gets a gateway replica for every two; `hosts` are more
-    settings of that section.
+    settings of that section. `command` runs an installation of Weir, by default this one.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Weir:
     workers: int = 1
     wait_target_s: float | None = None
     hosts: Mapping[str, object] = field(default_factory=dict)
+    command: Callable[[], tuple[str, ...]] = here
 
     @property
     def answers(self) -> frozenset[str]:
@@ -75,10 +81,12 @@ class Weir:
         }
         config.write_text(yaml.safe_dump(settings), encoding="utf-8")
         data, log = self.folder / slug(self.name), self.folder / f"{slug(self.name)}.log"
-        first = not data.exists()
+        first, command = not data.exists(), self.command()
         with on_cores(cores):
             begin = time.monotonic()
-            server = start([*COMMAND, "up", "--config", str(config), "--data", str(data)], log)
+            up_with = [*command, "up", "--config", str(config), "--data", str(data)]
+            # From a folder without modules, so that an installation runs its own.
+            server = start(up_with, log, folder=self.folder)
         ready = f"http://127.0.0.1:{control_port}/health/ready"
         with httpx.Client(trust_env=False) as client:
             until_ready(f"answer of {ready}", lambda: client.get(ready), server, log)

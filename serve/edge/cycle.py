@@ -58,7 +58,6 @@ class Cycle:
     """
 
     __slots__ = (
-        "__weakref__",
         "_begun",
         "_body",
         "_desk",

@@ -87,8 +87,8 @@ def _total(histogram: Histogram) -> tuple[int, float]:
 
 def _less(now: list[tuple[int, float]], before: list[tuple[int, float]]) -> tuple[int, float]:
     """What has come since; series outlive a version that is unloaded and loaded again."""
-    count = sum(count for count, _ in now) - sum(count for count, _ in before)
-    return count, sum(seconds for _, seconds in now) - sum(seconds for _, seconds in before)
+    counts = sum(each[0] for each in now) - sum(each[0] for each in before)
+    return counts, sum(each[1] for each in now) - sum(each[1] for each in before)
 
 
 class Recorder:

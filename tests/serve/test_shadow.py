@@ -256,8 +256,8 @@ async def test_an_answered_request_is_forgotten_at_once(tmp_path: Path) -> None:
         exchange = cycle.visit.exchange
         assert exchange is not None
         await wire.answer
-        forgotten = weakref.ref(cycle)
-        del cycle, exchange
+        forgotten = weakref.ref(wire)  # The cycle holds it, and who holds the cycle with it.
+        del cycle, exchange, wire
         await asyncio.sleep(0)
         assert forgotten() is None
     finally:
