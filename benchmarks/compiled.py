@@ -1,6 +1,6 @@
 """Weir as it is shipped, its request path compiled: `python -m benchmarks.compiled`.
 
-The installation in is made from a wheel of the sources as they are.
+The installation in `.tools/compiled` is made from a wheel of the sources as they are.
 """
 
 from __future__ import annotations

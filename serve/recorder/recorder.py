@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from math import fsum
 from time import perf_counter
 from typing import Any
 
@@ -88,7 +89,7 @@ def _total(histogram: Histogram) -> tuple[int, float]:
 def _less(now: list[tuple[int, float]], before: list[tuple[int, float]]) -> tuple[int, float]:
     """What has come since; series outlive a version that is unloaded and loaded again."""
     counts = sum(each[0] for each in now) - sum(each[0] for each in before)
-    return counts, sum(each[1] for each in now) - sum(each[1] for each in before)
+    return counts, fsum(each[1] for each in now) - fsum(each[1] for each in before)
 
 
 class Recorder:
