@@ -55,6 +55,7 @@ bench: $(READY) ## Weir beside nine other servers, and the other figures of docs
 	$(BIN)/python -m benchmarks.figures --json .tools/figures.json
 
 wheel: $(READY) ## the package with its request path compiled, into dist/; needs a C compiler
+	rm -rf build
 	WEIR_COMPILE=1 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index -w dist .
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
@@ -71,5 +72,5 @@ generate: $(READY) ## dashboards, alert rules, docs/signals.md and the messages 
 	$(BIN)/python -m monitors.telemetry.generate
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serve/protocol/inference.proto
 
-clean: ## forget the environment and the tools
-	rm -rf $(VENV) .tools
+clean: ## forget the environment, the tools and what was built
+	rm -rf $(VENV) .tools build dist

@@ -17,7 +17,7 @@ from benchmarks.processes import BenchmarkError
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".tools" / "compiled"
 _PACKAGES = ("configs", "registry", "monitors", "serve")
-_BUILD = ("setup.py", "pyproject.toml", "requirements.lock")
+_BUILD = ("setup.py", "pyproject.toml", "requirements.lock", "requirements-dev.lock")
 _MADE_FROM = HOME / "made-from.txt"
 
 
@@ -48,6 +48,7 @@ def make() -> bool:
 
 def wheel(folder: Path) -> Path:
     """Build the compiled wheel into a folder; takes a minute and a C compiler."""
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # What lies there would come along.
     build = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check")
     alone = ("--no-deps", "--no-build-isolation", "--no-index")
     _run(*build, *alone, "--wheel-dir", str(folder), str(ROOT), variables={"WEIR_COMPILE": "1"})

@@ -12,7 +12,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from configs.errors import Unauthenticated, WeirError
-from serve.compiled import described
+from serve.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,11 @@ def _fail(sentence: str, code: int) -> NoReturn:
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(described(), prog_name="weir")
+@click.version_option(
+    package_name="weir-gateway",
+    prog_name="weir",
+    message=f"%(prog)s, version %(version)s{' (compiled)' if compiled() else ''}",
+)
 def main() -> None:
     """Weir: every request passes through it, every model version is measured by it."""
 

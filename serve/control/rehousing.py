@@ -14,7 +14,7 @@ _LOOK_S = 2.0
 
 
 class Rehousing:
-    """Does `rehouse` again and again; the count of its failures goes out before each time."""
+    """Does `rehouse` again and again; the count of its failures goes out after each time."""
 
     def __init__(
         self, rehouse: Callable[[], Awaitable[None]], source: str, transport: Transport
@@ -31,10 +31,12 @@ class Rehousing:
         await keep_up("giving versions hosts of their own", self._look, _LOOK_S, self._failed)
 
     async def _look(self) -> None:
-        self._sequence += 1
-        snapshot = self._counts.snapshot(self._source, self._sequence)
-        await asyncio.to_thread(self._transport.send_snapshot, snapshot)
-        await self._rehouse()
+        try:
+            await self._rehouse()
+        finally:
+            self._sequence += 1
+            snapshot = self._counts.snapshot(self._source, self._sequence)
+            await asyncio.to_thread(self._transport.send_snapshot, snapshot)
 
     def _failed(self) -> None:
         self._counts.add(names.TASK_FAILURES, names.TASK_REHOUSE)

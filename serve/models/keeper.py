@@ -58,7 +58,7 @@ class Keeper:
         self._models: dict[VersionKey, Runnable] = {}
         self._loads: dict[VersionKey, Load] = {}
         self._loading: dict[VersionKey, asyncio.Task[None]] = {}
-        self._most_bytes: dict[VersionKey, int] = {}
+        self._first_bytes: dict[VersionKey, int] = {}
         self._thread = ThreadPoolExecutor(1, "weir-load")
 
     @property
@@ -79,6 +79,7 @@ class Keeper:
     def forget(self, key: VersionKey) -> None:
         """Let go of a model for good."""
         self._loads.pop(key, None)
+        self._first_bytes.pop(key, None)
         self._drop(key)
 
     def close(self) -> None:
@@ -150,8 +151,7 @@ class Keeper:
             raise NotReady(f"version {key[1]} of {key[0]} does not live here any more")
         self._models[key] = model
         # Only the first load runs large batches; what they need, later loads do not show.
-        self._most_bytes[key] = max(size, self._most_bytes.get(key, 0))
-        self._shelf.put(key, self._most_bytes[key])
+        self._shelf.put(key, max(size, self._first_bytes.setdefault(key, size)))
         self._tally.loaded(perf_counter() - started, "")
         self._make_room()
 

@@ -10,7 +10,7 @@ from monitors.blocks import Folded
 DRAWS = 1 << 32
 """How many values the draw of a prediction can take; see `Dial`."""
 
-_LEAST_SHED = 1 / 1024
+LEAST_SHED = 1 / 1024
 _FILL = 0.45
 """Below this share of the target the rate goes up; less than a half, lest it fall again."""
 _RELIEF_TURNS = 4
@@ -49,7 +49,7 @@ class Dial:
         self._target = target
         self._period_s = period_s
         self._opened_rows = self._fill_rows = _FREE_ROWS
-        self._kept_rows = 0.0
+        self.kept_rows = 0.0
         self._behind_turns = 0
         self._pause_turns = 0
         self._wary = False
@@ -59,15 +59,19 @@ class Dial:
 
     def kept(self, rows: int) -> None:
         """Count rows that were kept; if the turn was full, the rate and what it has kept halve."""
-        if self._kept_rows >= self._fill_rows:
-            self._kept_rows /= 2
-            self.rate /= 2
-            self.limit = int(self.rate * DRAWS)
-        self._kept_rows += rows
+        if self.kept_rows >= self._fill_rows:
+            self.halve()
+        self.kept_rows += rows
 
-    def turn(self, kept_rows: int, seconds: float, *, refusing: bool = False) -> None:
+    def halve(self) -> None:
+        """Keep half, also of what this turn has kept."""
+        self.kept_rows /= 2
+        self.rate /= 2
+        self.limit = int(self.rate * DRAWS)
+
+    def turn(self, kept_rows: float, seconds: float, *, refusing: bool = False) -> None:
         """Set the rate by the rows that were kept in the last `seconds`."""
-        self._kept_rows = 0.0
+        self.kept_rows = 0.0
         if self.rate == 0.0 or seconds <= 0.0:
             return
         per_second = kept_rows / seconds
@@ -75,7 +79,7 @@ class Dial:
         while per_second > target:
             self.rate, per_second = self.rate / 2, per_second / 2
         if refusing or self._sheds():
-            self.rate = max(self.rate / 2, min(self.rate, _LEAST_SHED))
+            self.rate = max(self.rate / 2, min(self.rate, LEAST_SHED))
         elif self.rate == 1.0 or per_second >= _FILL * target:
             self._wary = False
         elif not self._pause_turns:

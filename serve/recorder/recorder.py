@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import fsum
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -16,8 +17,8 @@ from monitors.telemetry import names
 from registry.records import Role
 from registry.signature import Signature
 from serve.recorder.counts import Counts, Histogram
-from serve.recorder.dial import Dial
-from serve.recorder.samples import Origin, Sample
+from serve.recorder.dial import LEAST_SHED, Capacity, Dial
+from serve.recorder.samples import Origin, Sample, within
 
 
 class Lost(StrEnum):
@@ -79,7 +80,7 @@ class ArmRecorder:
     ) -> None:
         """Keep the rows of a prediction if its draw is below the dial's limit."""
         if draw < self._recorder.dial.limit:
-            self._recorder.keep(Sample(self.origin, prediction_id, rows, *tensors, groups))
+            self._recorder.keep(draw, Sample(self.origin, prediction_id, rows, *tensors, groups))
 
 
 def _total(histogram: Histogram) -> tuple[int, float]:
@@ -100,6 +101,8 @@ class Recorder:
         target = settings.sample_rows_per_s if settings.enabled else 0.0
         self.dial = Dial(target, settings.flush_s)
         self._buffer_max_rows = settings.buffer_max_rows
+        # Rate and buffer change together: the loop keeps and halves, the shipper takes and turns.
+        self._lock = Lock()
         self._samples: list[Sample] = []
         self._rows = 0
         self._refusing = False
@@ -112,14 +115,31 @@ class Recorder:
         """Give the recorder of a version in a role, to be kept."""
         return ArmRecorder(self, Origin(model, version, role, signature))
 
-    def keep(self, sample: Sample) -> None:
-        """Buffer a sample, or drop it when the buffer is full."""
-        if self._rows + sample.rows > self._buffer_max_rows:
-            self.dropped(sample.rows, Lost.BUFFER_FULL)
-            return
-        self._rows += sample.rows
-        self._samples.append(sample)
-        self.dial.kept(sample.rows)
+    def keep(self, draw: int, sample: Sample) -> None:
+        """Buffer a sample that was drawn; if there is no room, keep less of all, or drop it."""
+        with self._lock:
+            while self._rows + sample.rows > self._buffer_max_rows and self._thin():
+                pass
+            if draw >= self.dial.limit:  # It has fallen since it was compared.
+                return
+            if self._rows + sample.rows > self._buffer_max_rows:
+                self.dropped(sample.rows, Lost.BUFFER_FULL)
+                return
+            self._rows += sample.rows
+            self._samples.append(sample)
+            self.dial.kept(sample.rows)
+
+    def _thin(self) -> bool:
+        """Halve what is buffered, unless little is kept already; the rest is all of a lower rate.
+
+        To drop only what comes later would leave less than the rate says.
+        """
+        if not self._samples or self.dial.rate <= LEAST_SHED:
+            return False
+        self.dial.halve()
+        self._samples = within(self.dial.rate, self._samples)
+        self._rows = sum(sample.rows for sample in self._samples)
+        return True
 
     def dropped(self, rows: int, reason: Lost) -> None:
         """Count rows that were chosen and lost."""
@@ -130,10 +150,18 @@ class Recorder:
         self.counts.add(names.REQUESTS_SHED, model)
         self._refusing = True
 
-    def turn(self, kept_rows: int, seconds: float) -> None:
-        """Set the dial by what was kept in the last `seconds`, and by whether all were served."""
+    def turn(self, seconds: float, capacity: Capacity) -> tuple[list[Sample], float]:
+        """Give what the last `seconds` brought and the rate of it, and set the dial anew.
+
+        The samples hold all that the rate keeps, and what was kept while it was higher.
+        """
         refusing, self._refusing = self._refusing, False
-        self.dial.turn(kept_rows, seconds, refusing=refusing)
+        with self._lock:
+            samples, _ = self.take()
+            rate = self.dial.rate
+            self.dial.capacity = capacity
+            self.dial.turn(self.dial.kept_rows, seconds, refusing=refusing)
+        return samples, rate
 
     def take(self) -> tuple[list[Sample], int]:
         """Give what is buffered, and its rows, and begin anew."""

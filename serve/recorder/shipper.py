@@ -81,13 +81,8 @@ class Shipper:
     def ship(self, seconds: float) -> None:
         """Send what the last `seconds` brought."""
         recorder = self._recorder
-        taken = recorder.take()[0]
-        # After the taking: between two turns the rate only falls.
-        rate = recorder.dial.rate
-        samples = within(rate, taken)
-        recorder.dial.capacity = self._transport.capacity()
-        recorder.turn(sum(sample.rows for sample in samples), seconds)
-        made, lost = blocks(samples, self._source, rate, time.time())
+        taken, rate = recorder.turn(seconds, self._transport.capacity())
+        made, lost = blocks(within(rate, taken), self._source, rate, time.time())
         if lost:
             recorder.dropped(lost, Lost.SHAPES_DIFFER)
         sent = bool(made) and self._transport.send_blocks(made)

@@ -176,8 +176,8 @@ def test_every_way_to_lose_rows_is_counted() -> None:
     ships.ship(1.0)
     transport.refuses = False
     transport.lost = 4
-    records.keep(sample(2, 2))
-    records.keep(sample(3, 5, width=4))
+    records.keep(0, sample(2, 2))
+    records.keep(0, sample(3, 5, width=4))
     ships.ship(1.0)
 
     (snapshot,) = transport.snapshots
@@ -288,3 +288,50 @@ def test_a_refusal_lowers_the_rate_of_the_next_block_only() -> None:
 
     assert [block.rate for block in transport.blocks] == [1.0, 0.5, 1.0]
     assert records.counts.snapshot("me", 0).counters[REQUESTS_SHED.name, (MODEL,)] == 1
+
+
+def test_what_comes_while_the_monitors_are_asked_is_labelled_right() -> None:
+    """A rate that rises at the end of a turn is not that of what was kept before it rose."""
+    records, transport = recorder(rows_per_s=1000.0, buffer_max_rows=8192), Memory()
+    stable = arm(records)
+    ships = shipper(records, transport)
+    records.dial.turn(16_000, 1.0)
+    low = records.dial.rate
+    draws = np.random.default_rng(1).integers(DRAWS, size=2_000).tolist()
+    asked = transport.capacity
+
+    def capacity() -> Capacity:
+        for draw in draws:
+            keep(stable, draw, draw)
+        transport.capacity = asked  # type: ignore[method-assign]
+        return asked()
+
+    transport.capacity = capacity  # type: ignore[method-assign]
+    ships.ship(1.0)
+    ships.ship(1.0)
+
+    (block,) = transport.blocks
+    assert records.dial.rate > low
+    assert sorted(int(kept, 16) for kept in block.prediction_ids.tolist()) == sorted(
+        draw for draw in draws if draw < block.rate * DRAWS
+    )
+
+
+def test_large_requests_that_fill_the_buffer_leave_all_that_their_rate_keeps() -> None:
+    """A buffer with room for two requests loses none of fifty that come in one turn."""
+    some = 0
+    for seed in range(40):
+        records, transport = recorder(buffer_max_rows=8192), Memory()
+        stable = arm(records)
+        draws = np.random.default_rng(seed).integers(DRAWS, size=50).tolist()
+        for draw in draws:
+            keep(stable, draw, draw, rows=4096)
+        shipper(records, transport).ship(1.0)
+
+        assert dropped(transport.snapshots[-1]) == {}
+        found = {int(kept, 16) for block in transport.blocks for kept in block.prediction_ids}
+        for block in transport.blocks:
+            assert found == {draw for draw in draws if draw < block.rate * DRAWS}
+            some += 1
+
+    assert some > 10
