@@ -44,7 +44,7 @@ async def test_a_look_that_fails_is_counted_and_others_follow(
             raise RuntimeError(message)
 
     looking = asyncio.ensure_future(Rehousing(rehouse, "control-1", sent).run())
-    await until(lambda: looks >= 4, "looks after the failure")
+    await until(lambda: len(sent.failures) >= 4, "counts after the failure")
     looking.cancel()
 
     assert sent.failures[:4] == [0, 0, 1, 1]
