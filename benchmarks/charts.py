@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import median
 
+from benchmarks import page
 from benchmarks.table import spread
 
 MISSING = "missing"
@@ -84,15 +85,9 @@ def prices(thing: Thing, load: str, samples: Sequence[Sample]) -> tuple[float, .
     return tuple(1e3 * (last - first) / more for first, last in _ends(thing, load, samples))
 
 
-def placed(page: str, thing: Thing, text: str) -> str:
+def placed(text_of_page: str, thing: Thing, text: str) -> str:
     """A page with this text between the comments of a thing; `ValueError` if it lacks one."""
-    begin, end = markers(thing)
-    before, found, rest = page.partition(begin)
-    _, ended, after = rest.partition(end)
-    if not found or not ended:
-        message = f"the chart of {thing.name} needs the lines {begin} and {end}"
-        raise ValueError(message)
-    return f"{before}{begin}\n{text}\n{end}{after}"
+    return page.placed(text_of_page, f"the chart of {thing.name} needs", *markers(thing), text)
 
 
 def markers(thing: Thing) -> tuple[str, str]:

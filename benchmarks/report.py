@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks import page
 from benchmarks.environments import SERVERS
 from benchmarks.summary import Figure, Target
 from benchmarks.table import FORMATS, KINDS, spread, target
@@ -32,22 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     measured = orjson.loads(args.figures.read_bytes())
     try:
-        page = placed(args.page.read_text(encoding="utf-8"), "\n".join(lines(measured)))
+        written = placed(args.page.read_text(encoding="utf-8"), "\n".join(lines(measured)))
     except ValueError as failure:
         print(f"{args.page}: {failure}")
         return 1
-    args.page.write_text(page, encoding="utf-8")
+    args.page.write_text(written, encoding="utf-8")
     return 0
 
 
-def placed(page: str, tables: str) -> str:
+def placed(text_of_page: str, tables: str) -> str:
     """A page with the tables between its two comments; `ValueError` if it lacks one."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        message = f"the tables need the lines {BEGIN} and {END}"
-        raise ValueError(message)
-    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+    return page.placed(text_of_page, "the tables need", BEGIN, END, tables)
 
 
 def lines(measured: Measured) -> Iterator[str]:
