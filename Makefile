@@ -55,6 +55,7 @@ bench: $(READY) ## Weir beside nine other servers, and the other figures of docs
 	$(BIN)/python -m benchmarks.figures --json .tools/figures.json
 
 wheel: $(READY) ## the package with its request path compiled, into dist/; needs a C compiler
+	@command -v $${CC:-cc} >/dev/null || { echo "make wheel needs a C compiler: install one, or name it with CC="; exit 1; }
 	rm -rf build
 	WEIR_COMPILE=1 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index -w dist .
 
