@@ -18,7 +18,7 @@ from serve.models import frames
 from serve.models.curve import Curve
 from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
-from serve.models.run_times import RunTimes
+from serve.models.run_times import ALONE, BESIDE_OTHERS, RunTimes
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
 """Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
@@ -68,6 +68,7 @@ class Host:
         self._version = version
         self._run = run
         self._memory = memory or Always()
+        self._own_loop = memory is None
         self._path = path
         self._traced = traced
         self._longest = longest
@@ -120,7 +121,10 @@ class Host:
 
     def quick(self, frame: Frame) -> bool:
         """Whether a batch runs so shortly that a thread would cost more than it frees."""
-        return self._memory.present and self._times.inline(_rows(frame))
+        alone = self._own_loop and len(self._links) == 1
+        return self._memory.present and self._times.inline(
+            _rows(frame), ALONE if alone else BESIDE_OTHERS
+        )
 
     def use(self) -> AbstractAsyncContextManager[None]:
         """Have the model in memory while the block runs."""

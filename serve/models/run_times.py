@@ -7,12 +7,23 @@ have taken since.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from serve.models.curve import Curve
 
-_STAY_S = 0.000_20
-"""Runs stay on the loop while they should take less than this."""
-_COME_S = 0.000_12
-"""Runs come to the loop from threads when they should take less than this."""
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Runs stay on the loop below `stay_s`, and come back to it from threads below `come_s`."""
+
+    stay_s: float
+    come_s: float
+
+
+BESIDE_OTHERS = Patience(0.000_20, 0.000_12)
+"""Where others wait for the loop: runs in threads would be beside one another."""
+ALONE = Patience(0.002_0, 0.001_2)
+"""Where only one gateway replica asks, which waits for the answer before it asks again."""
 _HOLDUP_S = 0.005
 """A run of this length on the loop would be noticed: one is enough to leave."""
 _WEIGHT = 0.1
@@ -31,13 +42,15 @@ class RunTimes:
         self._curve = curve
         self._typical: dict[int, float] = {}
         self._slowness = 1.0
-        self._below_s = _STAY_S
+        self._on_loop = True
 
-    def inline(self, rows: int) -> bool:
-        """Whether a batch of so many rows may run on the loop."""
-        return self._curve is not None and (
-            self._typical_s(rows, self._curve) * self._slowness < self._below_s
-        )
+    def inline(self, rows: int, patience: Patience = BESIDE_OTHERS) -> bool:
+        """Decide whether a batch of so many rows runs on the loop."""
+        if self._curve is None:
+            return False
+        seconds = self._typical_s(rows, self._curve) * self._slowness
+        self._on_loop = seconds < (patience.stay_s if self._on_loop else patience.come_s)
+        return self._on_loop
 
     def ran(self, rows: int, seconds: float, *, answered: bool = True) -> None:
         """Note a run; one that failed at once says nothing of those that do not.
@@ -58,8 +71,6 @@ class RunTimes:
         else:
             found = min(found, _OUTLIER * self._slowness)
             self._slowness += _WEIGHT * (found - self._slowness)
-        stays = typical * self._slowness < self._below_s
-        self._below_s = _STAY_S if stays else _COME_S
 
     def _typical_s(self, rows: int, curve: Curve) -> float:
         typical = self._typical.get(rows)

@@ -75,7 +75,11 @@ class Contract:
         self._extra = frozenset(card.extra_inputs)
         self._nullable = {feature.input for feature in card.features if feature.nullable}
         self._required = {
-            spec.name: [f for f in card.features if f.input == spec.name and not f.nullable]
+            spec.name: sorted(
+                (feature.column or 0, feature.name)
+                for feature in card.features
+                if feature.input == spec.name and not feature.nullable
+            )
             for spec in signature.inputs
         }
 
@@ -128,12 +132,14 @@ class Contract:
     def _refuse_missing(self, values: NDArray[Any], spec: TensorSpec) -> None:
         if spec.datatype not in FLOATS or not values.size:
             return
+        required = self._required[spec.name]
         rows = values.reshape(values.shape[0] if values.ndim else 1, -1)
-        for feature in self._required[spec.name]:
-            column = feature.column or 0
+        if not required or (required[-1][0] < rows.shape[1] and not _any_nan(values)):
+            return
+        for column, feature in required:
             if column >= rows.shape[1] or np.isnan(rows[:, column]).any():
                 raise BadTensor(
-                    f"feature {feature.name!r} is missing (null or not sent) in input "
+                    f"feature {feature!r} is missing (null or not sent) in input "
                     f"{spec.name!r}, which is not allowed"
                 )
 
@@ -202,6 +208,12 @@ class Contract:
         if output.classes and self._signature.outputs[place].datatype in _NOT_RANKED:
             raise BadInput(f"output {output.name!r} is not numeric, so it has no highest classes")
         return Wanted(place, binary if output.binary is None else output.binary, output.classes)
+
+
+def _any_nan(values: NDArray[Any]) -> bool:
+    """Whether one of some floats is NaN; their squares add up to NaN just then, infinite or not."""
+    total = float(np.vdot(values, values))
+    return total != total  # noqa: PLR0124 - NaN alone is unlike itself
 
 
 _NOT_RANKED = frozenset({Datatype.BOOL, Datatype.BYTES})

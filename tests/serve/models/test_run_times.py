@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from serve.models.curve import Curve
-from serve.models.run_times import RunTimes
+from serve.models.frames import Tensors
+from serve.models.run_times import ALONE, BESIDE_OTHERS, RunTimes
 from tests.serve.models.linked import Gate, Gateway, kill
 from tests.serve.versions import host
 from tests.serve.waiting import until
@@ -25,6 +27,39 @@ def test_nothing_runs_on_the_loop_before_it_was_measured() -> None:
 
     assert not slow.inline(1)
     assert brief.inline(1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "alone", "beside"),
+    [(1, True, True), (256, True, False), (2048, True, False), (4096, False, False)],
+)
+def test_where_nobody_else_waits_longer_runs_stay(rows: int, alone: bool, beside: bool) -> None:
+    """One gateway replica waits for its answer anyhow; several have their runs side by side."""
+    assert RunTimes(BRIEF).inline(rows, ALONE) is alone
+    assert RunTimes(BRIEF).inline(rows, BESIDE_OTHERS) is beside
+
+
+async def test_the_second_gateway_replica_is_not_kept_waiting(tmp_path: Path) -> None:
+    """A run of a ms is on the loop while one replica asks, in a thread as soon as two do."""
+    threads: list[int] = []
+
+    def run(tensors: Tensors) -> Tensors:
+        threads.append(threading.get_ident())
+        return (tensors[0].sum(axis=1, keepdims=True) + 1,)
+
+    opened = await host(tmp_path, 1, run=run, curve=Curve((1,), (0.001,)))
+    first, second = Gateway(tmp_path), None
+    try:
+        assert await first.sum_of([1, 2, 3]) == 7.0
+        second = Gateway(tmp_path)
+        assert await second.sum_of([1, 2, 3]) == 7.0
+    finally:
+        for gateway in filter(None, (first, second)):
+            await gateway.links.close()
+        kill(opened)
+    loop = threading.get_ident()
+    assert threads[0] == loop
+    assert threads[1] != loop
 
 
 @pytest.mark.parametrize(("rows", "inline"), [(1, True), (64, True), (256, False), (4096, False)])
