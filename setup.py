@@ -12,8 +12,8 @@ from setuptools import setup
 REQUEST_PATH = """
     serve/admission/gate serve/admission/limit
     serve/edge/bodies serve/edge/caller serve/edge/connection serve/edge/cycle serve/edge/head
-    serve/edge/infer serve/edge/one_write serve/edge/reading serve/edge/reception serve/edge/turns
-    serve/edge/visit
+    serve/edge/in_place serve/edge/infer serve/edge/one_write serve/edge/reading
+    serve/edge/reception serve/edge/turns serve/edge/visit
     serve/exchange serve/gateway serve/prediction serve/router
     serve/models/away serve/models/batch serve/models/batcher serve/models/caps serve/models/curve
     serve/models/expiry serve/models/frames serve/models/health serve/models/host_link

@@ -36,6 +36,7 @@ from registry.records import Role
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.recorder.dial import Capacity
 from serve.recorder.recorder import Recorder
+from serve.recorder.samples import Origin
 from serve.recorder.shipper import Shipper
 
 FEATURES = (10, 30, 100, 300, 1000)
@@ -104,7 +105,7 @@ def requests(features: int, rounds: int) -> tuple[float, float]:
     """Microseconds that a one-row request costs when it is kept, and the shipping of its row."""
     _, signature = _version(features)
     recorder = Recorder(RecorderSettings(sample_rows_per_s=1e6))
-    arm = recorder.arm("m", 1, Role.STABLE, signature)
+    arm = recorder.arm(Origin("m", 1, Role.STABLE, signature))
     shipper = Shipper(recorder, _Pickled(), "benchmark", 1.0, dict)
     rng = np.random.default_rng(0)
     asked = []

@@ -18,6 +18,7 @@ from serve.models.links import Links
 from serve.protocol.contract import Contract
 from serve.protocol.describe import Durations, Statistics
 from serve.recorder.recorder import ArmRecorder, Recorder
+from serve.recorder.samples import Origin
 from serve.router import Router
 
 _IDLE_CHECK_S = 0.02
@@ -56,7 +57,9 @@ class ServedVersion:
         arm = self._arms.get(role)
         if arm is None:
             version = self.version
-            arm = self._recorder.arm(version.model, version.number, role, version.signature)
+            arm = self._recorder.arm(
+                Origin.watched(version.model, version.number, role, version.signature, version.card)
+            )
             self._arms[role] = arm
         return arm
 

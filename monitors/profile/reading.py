@@ -20,6 +20,16 @@ def watched(card: Card) -> tuple[Feature, ...]:
     return tuple(feature for feature in card.features if feature.policy is not Policy.DROP)
 
 
+def tensors_read(card: Card) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the inputs, and of the outputs, that some monitor reads."""
+    groups = {group.name for group in card.groups if group.source == "feature"}
+    read = (*watched(card), *(feature for feature in card.features if feature.name in groups))
+    score = card.score.output if card.score is not None else None
+    decision = card.decision.output if card.decision is not None else None
+    outputs = frozenset(name for name in (score, decision) if name is not None)
+    return frozenset(feature.input for feature in read), outputs
+
+
 def column_of(tensors: Tensors, name: str, column: int | None, what: str) -> NDArray[Any]:
     """One value per row, shape (rows,), out of the tensor `name`; `Refused` if there is none."""
     if name not in tensors:

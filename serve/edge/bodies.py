@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from configs.errors import ClientGone, Overloaded, TooLarge
 from serve.edge.asgi import Receive
 from serve.edge.compression import Inflater
+
+LARGE_BYTES = 2**17
+"""From here on, it pays to have the system write a body to where it belongs."""
 
 
 class Bodies:
@@ -19,7 +24,9 @@ class Bodies:
         if length is not None and length > self.each_max:
             raise TooLarge(f"the body has {length} bytes, {self.each_max} are allowed")
 
-    async def read(self, receive: Receive, length: int | None, encoding: bytes | None) -> bytes:
+    async def read(
+        self, receive: Receive, length: int | None, encoding: bytes | None
+    ) -> bytes | memoryview:
         """Give a whole body of an ASGI request; `ClientGone` if it is cut off."""
         self.check(length)
         body = Body(self, encoding)
@@ -39,30 +46,30 @@ class Body:
     """One body that arrives in parts, inflated if it is encoded.
 
     Its bytes count before and after. `TooLarge`, or `Overloaded` when there is no room for it
-    among the others; `release` makes its room free.
+    among the others; `release` makes its room free. `length` is how many bytes will come, if that
+    is known.
     """
 
-    __slots__ = ("_all", "_buffer", "_first", "_inflater", "_size", "_taken")
+    __slots__ = ("_all", "_buffer", "_first", "_inflater", "_length", "_place", "_size", "_taken")
 
-    def __init__(self, bodies: Bodies, encoding: bytes | None) -> None:
+    def __init__(self, bodies: Bodies, encoding: bytes | None, length: int | None = None) -> None:
         self._all = bodies
         self._inflater = Inflater(encoding, bodies.each_max) if encoding is not None else None
-        self._first: bytes | None = None
+        self._length = length
+        self._place: memoryview | None = None
+        self._first: bytes | memoryview | None = None
         self._buffer: bytearray | None = None
         self._size = self._taken = 0
 
-    def take(self, part: bytes) -> None:
+    def take(self, part: bytes | memoryview) -> None:
         """Take in a part."""
-        bodies = self._all
+        each_max = self._all.each_max
         self._size += len(part)
-        if self._size > bodies.each_max:
-            raise TooLarge(f"the body is larger than the {bodies.each_max} bytes that are allowed")
+        if self._size > each_max:
+            raise TooLarge(f"the body is larger than the {each_max} bytes that are allowed")
         if self._inflater is not None:
             part = self._inflater.feed(part)
-        self._taken += len(part)
-        bodies.left -= len(part)
-        if bodies.left < 0:
-            raise Overloaded("too many large bodies are being read already; try again")
+        self.filled(len(part))
         if self._buffer is not None:
             self._buffer += part
         elif self._first is None:
@@ -71,8 +78,32 @@ class Body:
             self._buffer = bytearray(self._first)
             self._buffer += part
 
-    def whole(self) -> bytes:
+    def rest(self) -> memoryview | None:
+        """Give where what is missing goes, if the body is large: `filled` is told what has come.
+
+        The system gives memory page by page, as it is written to: a length alone costs nothing.
+        """
+        length = self._length
+        if length is None or length < LARGE_BYTES or self._inflater is not None:
+            return None
+        place = self._place = np.empty(length, np.uint8).data
+        come = self._first if self._buffer is None else self._buffer
+        if come is not None:
+            place[: self._taken] = come
+        return place[self._taken :]
+
+    def filled(self, count: int) -> None:
+        """Take in that so many more bytes have their place."""
+        self._taken += count
+        bodies = self._all
+        bodies.left -= count
+        if bodies.left < 0:
+            raise Overloaded("too many large bodies are being read already; try again")
+
+    def whole(self) -> bytes | memoryview:
         """Give all that was taken in."""
+        if self._place is not None:
+            return self._place.toreadonly()
         if self._inflater is not None:
             self._inflater.close()
         if self._buffer is not None:

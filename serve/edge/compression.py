@@ -24,7 +24,7 @@ class Inflater:
         self._inflate = zlib.decompressobj(window)
         self._left = max_bytes
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes | memoryview) -> bytes:
         """Give what a piece inflates to."""
         try:
             inflated = self._inflate.decompress(data, self._left + 1)

@@ -22,8 +22,6 @@ from serve.edge.pace import Taking
 from serve.edge.reading import HEAD_MAX_BYTES, Reading, Refused
 from serve.edge.turns import CLOSE
 
-_DISCARD_MAX_BYTES = 2**20
-
 
 class Keeper(Protocol):
     """**Protocol:** who knows all connections and how many there may be."""
@@ -53,7 +51,6 @@ class Connection(Reading):
         self._keeper = keeper
         self.taking = Taking()
         self.last_look = False
-        self._discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or answer `503` at once when there are too many connections."""
@@ -80,7 +77,7 @@ class Connection(Reading):
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or drop it when it comes too late."""
         if self.channel.lingering or self._last_words is not None:
-            self._discard(data)
+            self._discard(len(data))
             return
         begins = self.arriving_since is None
         if begins:
@@ -97,8 +94,9 @@ class Connection(Reading):
         except (httptools.HttpParserError, Refused):
             self.refuse(self._refusal, "malformed")
         else:
-            if begins and self.arriving_since is None:
-                self._learn(data)
+            missing = 0 if self.arriving_since is None else self._read_in_place()
+            if begins and missing is not None:
+                self._learn(data, missing)
 
     def refuse(self, error: WeirError, reason: str) -> None:
         """End the connection with an error, after the answers to the requests before this one."""
@@ -138,11 +136,6 @@ class Connection(Reading):
             return
         self.received -= len(rest)
         self.data_received(self._head_anew() + rest)
-
-    def _discard(self, data: bytes) -> None:
-        self._discarded += len(data)
-        if self._discarded > _DISCARD_MAX_BYTES:
-            self.channel.abort()
 
 
 def _answer(error: WeirError, more: list[tuple[bytes, bytes]] | None = None) -> bytes:

@@ -32,7 +32,7 @@ class Desk(Protocol):
     def body(self, head: Head) -> Body:
         """Begin to read a body; `WeirError` when it is too large."""
 
-    def serve(self, cycle: Cycle, body: bytes) -> None:
+    def serve(self, cycle: Cycle, body: bytes | memoryview) -> None:
         """Answer a request that has arrived, sooner or later."""
 
     def refuse(self, cycle: Cycle, error: WeirError) -> None:
@@ -82,7 +82,7 @@ class Cycle:
         self.response_started = self.response_complete = False
         self._begun = self._gone = False
         self._body: Body | None = None
-        self._whole: bytes | None = None
+        self._whole: bytes | memoryview | None = None
         self._fault: WeirError | None = None
 
     def begin(self) -> None:
@@ -107,12 +107,27 @@ class Cycle:
         if not self.response_started:
             self._desk.serve(self, body)
 
-    def take(self, part: bytes) -> None:
+    def take(self, part: bytes | memoryview) -> None:
         """Take in a part of the body."""
         if self.response_started or self._fault is not None:
             return
         try:
             self._reading().take(part)
+        except WeirError as error:
+            self._wrong(error)
+
+    def rest(self) -> memoryview | None:
+        """Give where the rest of a large body goes, None if it is to come in parts."""
+        if self.response_started or self._fault is not None:
+            return None
+        return self._reading().rest()
+
+    def filled(self, count: int) -> None:
+        """Take in that so much of the rest has come."""
+        if self.response_started or self._fault is not None:
+            return
+        try:
+            self._reading().filled(count)
         except WeirError as error:
             self._wrong(error)
 

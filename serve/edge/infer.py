@@ -71,9 +71,9 @@ class Inference:
 
     def body(self, head: Head) -> Body:
         """Begin to read a body."""
-        return Body(self._bodies, head.encoding)
+        return Body(self._bodies, head.encoding, head.length)
 
-    def serve(self, cycle: Cycle, body: bytes) -> None:
+    def serve(self, cycle: Cycle, body: bytes | memoryview) -> None:
         """Ask the model."""
         head, visit = cycle.head, cycle.visit
         try:

@@ -12,12 +12,15 @@ from urllib.parse import unquote
 import httptools
 
 from configs.errors import BadInput, Overloaded, TooLarge, WeirError
+from serve.edge.bodies import LARGE_BYTES
 from serve.edge.cycle import Cycle, Desk
+from serve.edge.in_place import RestOfBody
 from serve.edge.turns import Common, Turns
 
 HEAD_MAX_BYTES = 64 * 2**10
 CHUNKS_MAX = 2**16
 PIPELINE_MAX = 128
+_DISCARD_MAX_BYTES = 2**20
 _FIELD_BYTES = 32
 """What each header field counts besides its name and value, for the room it takes here."""
 _HEAD_END = b"\r\n\r\n"
@@ -43,6 +46,7 @@ class Reading(Turns):
         self._head_bytes = 0
         self._hosts = 0
         self._chunks = 0
+        self._discarded = 0
         self._keep_alive = True
         self._refusal: WeirError = BadInput("this is not valid HTTP/1.1")
 
@@ -122,6 +126,20 @@ class Reading(Turns):
         else:
             super().on_message_complete()
 
+    def filled(self, count: int, *, whole: bool) -> None:
+        """Take in a part of a large body that was read into place, maybe the last."""
+        cycle: Any = self.cycle
+        if self.channel.lingering or self._last_words is not None or cycle is None:
+            self._take_back()
+            self._discard(count)
+            return
+        self.received += count
+        cycle.filled(count)
+        if whole or cycle.response_started:
+            self._take_back()
+        if whole:
+            self.on_message_complete()
+
     def _arrives(self) -> None:
         self.arriving_since = self._now()
         self.idle_since = None
@@ -153,21 +171,61 @@ class Reading(Turns):
             return False
         end = data.find(_HEAD_END) + len(_HEAD_END)
         head = desk.known(data[:end])
-        if head is None or head.length != len(data) - end:
+        if head is None or head.length is None:
             return False
+        missing = head.length - (len(data) - end)
+        if missing < 0 or (missing and head.length < LARGE_BYTES):
+            return False
+        cycle = Cycle(self, desk, head)
+        if missing:
+            self._begin_known(cycle, memoryview(data)[end:])
+            return True
         self.idle_since = None
-        cycle = self._current = Cycle(self, desk, head)
+        self._current = cycle
         self.cycle = cycle  # type: ignore[assignment]
         cycle.serve(data[end:])
         return True
 
-    def _learn(self, data: bytes) -> None:
-        """Remember the head of what was one whole request, and nothing else, in one piece."""
+    def _begin_known(self, cycle: Cycle, part: memoryview) -> None:
+        """Begin with a large request of which the head and a part of the body have come."""
+        self._arrives()
+        self.in_head = False
+        self._current = cycle
+        self.cycle = cycle  # type: ignore[assignment]
+        self._hold()
+        self.received = len(part)
+        cycle.begin()
+        cycle.take(part)
+        self._read_in_place()
+
+    def _read_in_place(self) -> int | None:
+        """Have the rest of a large body read to where it belongs; gives how much that is."""
+        cycle: Any = self.cycle
+        if self.in_head or cycle is None or cycle is not self._current:
+            return None
+        place = self._current.rest()
+        if place is None:
+            return None
+        self.channel.set_protocol(RestOfBody(self, place))
+        return len(place)
+
+    def _take_back(self) -> None:
+        """Be given again what the client sends."""
+        self._parse_anew()
+        self.channel.set_protocol(self)
+
+    def _parse_anew(self) -> None:
+        """Go on behind bytes that the parser has not seen."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _learn(self, data: bytes, missing: int) -> None:
+        """Remember the head of what was one request and nothing else, but for so many bytes."""
         cycle: Any = self.cycle
         if self._desk is None or not isinstance(cycle, Cycle) or not self._keep_alive:
             return
         end = data.find(_HEAD_END) + len(_HEAD_END)
-        if cycle.head.length == len(data) - end and cycle.head.plain:
+        if cycle.head.length == len(data) - end + missing and cycle.head.plain:
             self._desk.learn(data[:end], cycle.head)
 
     def _head_anew(self) -> bytes:
@@ -175,9 +233,13 @@ class Reading(Turns):
         fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
         version = self.parser.get_http_version().encode()
         line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse_anew()
         return b"".join((line, *fields, b"\r\n"))
+
+    def _discard(self, count: int) -> None:
+        self._discarded += count
+        if self._discarded > _DISCARD_MAX_BYTES:
+            self.channel.abort()
 
     def _head_too_large(self) -> None:
         self._stop(BadInput(f"the head of a request may have {HEAD_MAX_BYTES} bytes"))

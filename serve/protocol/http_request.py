@@ -24,7 +24,7 @@ _KNOWN_IN_OUTPUT = frozenset({"name", "parameters"})
 _NO_BYTES = memoryview(b"")
 
 
-def read(body: bytes, json_bytes: int | None = None) -> Asked:
+def read(body: bytes | memoryview, json_bytes: int | None = None) -> Asked:
     """Give the request in a body, of which the first `json_bytes` are JSON, None for all.
 
     With 0 the body is the one input of the model, packed (a "raw binary request").
@@ -39,7 +39,7 @@ def read(body: bytes, json_bytes: int | None = None) -> Asked:
     return _asked(_object(whole[:json_bytes]), whole[json_bytes:])
 
 
-def read_about_models(body: bytes) -> Mapping[str, Any]:
+def read_about_models(body: bytes | memoryview) -> Mapping[str, Any]:
     """Give what a body asks of the model repository; it may be empty (v2 repository extension)."""
     asked = _object(body, _KNOWN_ABOUT_MODELS) if body else {}
     if type(asked.get("ready", False)) is not bool:

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from configs.settings import Recorder as RecorderSettings
 from monitors.telemetry import names
-from registry.records import Role
-from registry.signature import Signature
 from serve.recorder.counts import Counts, Histogram
 from serve.recorder.dial import LEAST_SHED, Capacity, Dial
-from serve.recorder.samples import Origin, Sample, within
+from serve.recorder.samples import Origin, Sample, kept, within
 
 
 class Lost(StrEnum):
@@ -80,7 +78,10 @@ class ArmRecorder:
     ) -> None:
         """Keep the rows of a prediction if its draw is below the dial's limit."""
         if draw < self._recorder.dial.limit:
-            self._recorder.keep(draw, Sample(self.origin, prediction_id, rows, *tensors, groups))
+            origin = self.origin
+            inputs = kept(tensors[0], origin.inputs)
+            outputs = kept(tensors[1], origin.outputs)
+            self._recorder.keep(draw, Sample(origin, prediction_id, rows, inputs, outputs, groups))
 
 
 def _total(histogram: Histogram) -> tuple[int, float]:
@@ -111,9 +112,9 @@ class Recorder:
         for reason in Lost:
             self.dropped(0, reason)
 
-    def arm(self, model: str, version: int, role: Role, signature: Signature) -> ArmRecorder:
+    def arm(self, origin: Origin) -> ArmRecorder:
         """Give the recorder of a version in a role, to be kept."""
-        return ArmRecorder(self, Origin(model, version, role, signature))
+        return ArmRecorder(self, origin)
 
     def keep(self, draw: int, sample: Sample) -> None:
         """Buffer a sample that was drawn; if there is no room, keep less of all, or drop it."""

@@ -11,23 +11,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.profile.reading import tensors_read
+from registry.card import Card
 from registry.records import Role
-from registry.signature import Signature
+from registry.signature import Signature, TensorSpec
 from serve.recorder.dial import DRAWS
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which version, in which role, rows come from."""
+    """Which version, in which role, rows come from.
+
+    `inputs` and `outputs` are the places of the tensors that a monitor reads, None for all.
+    """
 
     model: str
     version: int
     role: Role
     signature: Signature
+    inputs: tuple[int, ...] | None = None
+    outputs: tuple[int, ...] | None = None
+
+    @classmethod
+    def watched(
+        cls, model: str, version: int, role: Role, signature: Signature, card: Card
+    ) -> Origin:
+        """Give the origin of rows of which no more is kept than what the card has monitors read."""
+        inputs, outputs = tensors_read(card)
+        return cls(
+            model,
+            version,
+            role,
+            signature,
+            _places(signature.inputs, inputs),
+            _places(signature.outputs, outputs),
+        )
 
 
 class Sample(NamedTuple):
-    """The tensors of one request and its answer, as they passed."""
+    """The tensors of one request and its answer that its origin keeps, as they passed."""
 
     origin: Origin
     prediction_id: str
@@ -35,6 +57,11 @@ class Sample(NamedTuple):
     inputs: Sequence[NDArray[Any]]
     outputs: Sequence[NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]]
+
+
+def kept(tensors: Sequence[NDArray[Any]], places: tuple[int, ...] | None) -> Sequence[NDArray[Any]]:
+    """Give the tensors in some places, all for None."""
+    return tensors if places is None else tuple([tensors[place] for place in places])
 
 
 def within(rate: float, samples: Iterable[Sample]) -> list[Sample]:
@@ -78,12 +105,12 @@ def _block(origin: Origin, samples: list[Sample], source: str, rate: float) -> S
         prediction_ids=ids.repeat(rows),
         row_numbers=np.arange(rows.sum()) - (rows.cumsum() - rows).repeat(rows),
         inputs={
-            spec.name: _column([sample.inputs[place] for sample in samples], signature)
-            for place, spec in enumerate(signature.inputs)
+            name: _column([sample.inputs[at] for sample in samples], signature)
+            for at, name in enumerate(_names(signature.inputs, origin.inputs))
         },
         outputs={
-            spec.name: _column([sample.outputs[place] for sample in samples], signature)
-            for place, spec in enumerate(signature.outputs)
+            name: _column([sample.outputs[at] for sample in samples], signature)
+            for at, name in enumerate(_names(signature.outputs, origin.outputs))
         },
         groups={name: _group(name, samples) for name in names},
     )
@@ -93,6 +120,16 @@ def _column(tensors: Sequence[NDArray[Any]], signature: Signature) -> NDArray[An
     if signature.batched:
         return np.concatenate(tensors)
     return np.stack(tensors)
+
+
+def _places(specs: Sequence[TensorSpec], read: frozenset[str]) -> tuple[int, ...] | None:
+    """Give the places of the tensors that are read, None when all are."""
+    places = tuple(place for place, spec in enumerate(specs) if spec.name in read)
+    return places if len(places) < len(specs) else None
+
+
+def _names(specs: Sequence[TensorSpec], places: tuple[int, ...] | None) -> list[str]:
+    return [specs[place].name for place in (range(len(specs)) if places is None else places)]
 
 
 def _group(name: str, samples: Sequence[Sample]) -> NDArray[np.object_]:

@@ -23,6 +23,7 @@ from serve.gateway import Gateway
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
 from serve.recorder.recorder import Recorder
+from serve.recorder.samples import Origin
 from serve.shadow import Copy, ShadowQueue, Target
 from serve.traces import Tracer
 from tests.serve.models.carriers import Answering, Holding, batcher
@@ -41,7 +42,7 @@ class Shadows:
         settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
         self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
         self.batcher: Batcher = batcher(queue_max_rows=1000)
-        arm = self.recorder.arm(MODEL, 2, Role.SHADOW, REGRESSOR)
+        arm = self.recorder.arm(Origin(MODEL, 2, Role.SHADOW, REGRESSOR))
         self.busy = False
         self.target = Target(self.batcher, arm, lambda: self.busy)
         self.offered = 0

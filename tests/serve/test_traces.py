@@ -227,7 +227,7 @@ async def test_every_shadow_span_ends(spans: Spans, fails: bool) -> None:
     else:
         Answering(gathers)
     queue = ShadowQueue(ShadowSettings(flush_s=0.001), records.counts, tracer, 1.0)
-    target = Target(gathers, records.arm(MODEL, 2, Role.SHADOW, REGRESSOR), lambda: False)
+    target = Target(gathers, records.arm(SHADOW), lambda: False)
     copied = begin(tracer)
 
     queue.offer(target, Copy(ID, 0, 1, (np.ones((1, 3), np.float32),), {}, copied))

@@ -94,10 +94,11 @@ class Echo:
 
     def body(self, head: Head) -> Body:
         """Read the body."""
-        return Body(self.bodies, head.encoding)
+        return Body(self.bodies, head.encoding, head.length)
 
-    def serve(self, cycle: Cycle, body: bytes) -> None:
+    def serve(self, cycle: Cycle, body: bytes | memoryview) -> None:
         """Answer by path."""
+        body = bytes(body)
         self._application.bodies.append(body)
         path = cycle.head.endpoint.model
         if path == "/wait" and not self._application.go.is_set():

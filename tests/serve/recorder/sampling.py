@@ -50,7 +50,7 @@ def recorder(rows_per_s: float = 1e6, buffer_max_rows: int = 1000) -> Recorder:
 
 def arm(of: Recorder, signature: Signature = REGRESSOR) -> ArmRecorder:
     """The recorder of version 1 as stable."""
-    return of.arm(MODEL, 1, Role.STABLE, signature)
+    return of.arm(Origin(MODEL, 1, Role.STABLE, signature))
 
 
 def shipped(snapshot: Snapshot) -> int:

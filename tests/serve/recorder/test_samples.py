@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from registry.card import Card, Decision, Feature, Group, Policy, Score, Task
 from registry.records import Role
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.recorder.samples import Origin, Sample, blocks
-from tests.serve.recorder.sampling import STABLE, sample
+from tests.serve.recorder.sampling import STABLE, recorder, sample
 from tests.serve.versions import MODEL, REGRESSOR
+
+PICTURE = Signature(
+    inputs=(
+        TensorSpec(name="image", datatype=Datatype.FP32, shape=(-1, 3, 224, 224)),
+        TensorSpec(name="row", datatype=Datatype.FP32, shape=(-1, 1)),
+    ),
+    outputs=(
+        TensorSpec(name="score", datatype=Datatype.FP32, shape=(-1, 1)),
+        TensorSpec(name="mask", datatype=Datatype.FP32, shape=(-1, 1)),
+    ),
+)
 
 
 def test_rows_become_columns() -> None:
@@ -93,3 +106,48 @@ def test_origins_are_compared_by_what_they_say() -> None:
     made, _ = blocks([sample(1, origin=STABLE), sample(2, origin=again)], "me", 1.0, 99.0)
 
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("card", "inputs", "outputs"),
+    [
+        (Card(task=Task.OTHER), [], []),
+        (Card(task=Task.OTHER, score=Score(output="score", column=0)), [], ["score"]),
+        (Card(task=Task.OTHER, decision=Decision(output="mask")), [], ["mask"]),
+        (Card(task=Task.OTHER, features=(Feature(name="age", input="row"),)), ["row"], []),
+        (
+            Card(task=Task.OTHER, features=(Feature(name="a", input="row", policy=Policy.DROP),)),
+            [],
+            [],
+        ),
+        (
+            Card(
+                task=Task.OTHER,
+                features=(Feature(name="a", input="row", policy=Policy.DROP),),
+                groups=(Group(name="a", source="feature"),),
+            ),
+            ["row"],
+            [],
+        ),
+    ],
+)
+def test_only_what_a_monitor_reads_is_kept(
+    card: Card, inputs: list[str], outputs: list[str]
+) -> None:
+    """An image, or a row of dropped features, does not fill the recorder's memory."""
+    records = recorder()
+    arm = records.arm(Origin.watched(MODEL, 1, Role.STABLE, PICTURE, card))
+    image = np.zeros((2, 3, 224, 224), np.float32)
+    row, score, mask = (np.full((2, 1), value, np.float32) for value in (1, 2, 3))
+
+    arm.sample(0, "0" * 32, 2, ((image, row), (score, mask)), {})
+
+    samples, _ = records.take()
+    (block,), lost = blocks(samples, "me", 1.0, 99.0)
+    assert (block.rows, lost) == (2, 0)
+    assert sorted(block.inputs) == inputs
+    assert sorted(block.outputs) == outputs
+    values = {"row": 1, "score": 2, "mask": 3}
+    for name, column in {**block.inputs, **block.outputs}.items():
+        assert (column == values[name]).all()
+    assert all(image is not tensor for sample in samples for tensor in sample.inputs)

@@ -14,9 +14,10 @@ from registry.records import Role
 from registry.signature import Signature
 from serve.recorder.dial import DRAWS, Capacity
 from serve.recorder.recorder import Recorder
+from serve.recorder.samples import Origin
 from serve.recorder.shipper import Shipper
 from tests.serve.recorder.sampling import Memory, arm, dropped, keep, recorder, sample, shipped
-from tests.serve.versions import MODEL
+from tests.serve.versions import MODEL, REGRESSOR
 from tests.serve.waiting import wait_until
 
 
@@ -145,7 +146,7 @@ def test_all_versions_go_in_one_shipment() -> None:
     records, transport = recorder(), Counting()
     ships = shipper(records, transport)
     for version in range(1, 6):
-        keep(records.arm(MODEL, version, Role.STABLE, arm(records).origin.signature), version, 0)
+        keep(records.arm(Origin(MODEL, version, Role.STABLE, REGRESSOR)), version, 0)
     ships.ship(1.0)
     ships.ship(1.0)
 

@@ -1,0 +1,63 @@
+"""The rest of a large body, read by the system straight to where it belongs.
+
+The parser would have every part of it copied three times on its way. What is read here has no
+syntax: so many bytes, as `Content-Length` has said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+
+class Owner(Protocol):
+    """**Protocol:** the connection whose request it is."""
+
+    def filled(self, count: int, *, whole: bool) -> None:
+        """Take in that so many more bytes lie in place, and whether nothing is missing now."""
+
+    def eof_received(self) -> bool | None:
+        """Hear that the client will send no more."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hear that the connection has ended."""
+
+    def pause_writing(self) -> None:
+        """Hear that the client does not take what is written."""
+
+    def resume_writing(self) -> None:
+        """Hear that it does again."""
+
+
+class RestOfBody(asyncio.BufferedProtocol):
+    """Stands in for a connection until `place` is full, or the connection is its own again."""
+
+    def __init__(self, owner: Owner, place: memoryview) -> None:
+        self._owner = owner
+        self._place = place
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Give the place of what is missing and no more: what follows is another request."""
+        del sizehint
+        return self._place
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Tell the owner how much has come."""
+        self._place = self._place[nbytes:]
+        self._owner.filled(nbytes, whole=not self._place)
+
+    def eof_received(self) -> bool | None:
+        """Tell the owner."""
+        return self._owner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner."""
+        self._owner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Tell the owner."""
+        self._owner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Tell the owner."""
+        self._owner.resume_writing()
