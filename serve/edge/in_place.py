@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+_FIRST_BYTES = 2**12
+
 
 class Owner(Protocol):
     """**Protocol:** the connection whose request it is."""
@@ -28,23 +30,15 @@ class Owner(Protocol):
     def resume_writing(self) -> None:
         """Hear that it does again."""
 
+    def first_bytes(self, data: bytes) -> None:
+        """Take in what was read behind a large request, and read as usual from here on."""
 
-class RestOfBody(asyncio.BufferedProtocol):
-    """Stands in for a connection until `place` is full, or the connection is its own again."""
 
-    def __init__(self, owner: Owner, place: memoryview) -> None:
+class _StandIn(asyncio.BufferedProtocol):
+    """Hears what the connection would hear, but for what is read."""
+
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._place = place
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the place of what is missing and no more: what follows is another request."""
-        del sizehint
-        return self._place
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Tell the owner how much has come."""
-        self._place = self._place[nbytes:]
-        self._owner.filled(nbytes, whole=not self._place)
 
     def eof_received(self) -> bool | None:
         """Tell the owner."""
@@ -61,3 +55,41 @@ class RestOfBody(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Tell the owner."""
         self._owner.resume_writing()
+
+
+class RestOfBody(_StandIn):
+    """Stands in for a connection until `place` is full, or the connection is its own again."""
+
+    def __init__(self, owner: Owner, place: memoryview) -> None:
+        super().__init__(owner)
+        self._place = place
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Give the place of what is missing and no more: what follows is another request."""
+        del sizehint
+        return self._place
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Tell the owner how much has come."""
+        self._place = self._place[nbytes:]
+        self._owner.filled(nbytes, whole=not self._place)
+
+
+class FirstBytes(_StandIn):
+    """Stands in behind a large request, for one read of a head and little more.
+
+    Another large one is likely to follow. Read as usual, much of its body would come along.
+    """
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._bytes = bytearray(_FIRST_BYTES)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Give room for a head."""
+        del sizehint
+        return self._bytes
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand over to the owner."""
+        self._owner.first_bytes(bytes(self._bytes[:nbytes]))

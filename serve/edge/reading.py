@@ -14,7 +14,7 @@ import httptools
 from configs.errors import BadInput, Overloaded, TooLarge, WeirError
 from serve.edge.bodies import LARGE_BYTES
 from serve.edge.cycle import Cycle, Desk
-from serve.edge.in_place import RestOfBody
+from serve.edge.in_place import FirstBytes, RestOfBody
 from serve.edge.turns import Common, Turns
 
 HEAD_MAX_BYTES = 64 * 2**10
@@ -135,10 +135,17 @@ class Reading(Turns):
             return
         self.received += count
         cycle.filled(count)
-        if whole or cycle.response_started:
-            self._take_back()
         if whole:
+            self._parse_anew()
+            self.channel.set_protocol(FirstBytes(self))
             self.on_message_complete()
+        elif cycle.response_started:
+            self._take_back()
+
+    def first_bytes(self, data: bytes) -> None:
+        """Take in what was read behind a large request, and read as usual from here on."""
+        self.channel.set_protocol(self)
+        self.data_received(data)
 
     def _arrives(self) -> None:
         self.arriving_since = self._now()
@@ -210,8 +217,7 @@ class Reading(Turns):
         return len(place)
 
     def _take_back(self) -> None:
-        """Be given again what the client sends."""
-        self._parse_anew()
+        """Be given what the client still sends, to drop it."""
         self.channel.set_protocol(self)
 
     def _parse_anew(self) -> None:
