@@ -24,8 +24,37 @@ _NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_NUMBERS = {
+    OK: b"0",
+    "CANCELLED": b"1",
+    "INVALID_ARGUMENT": b"3",
+    "DEADLINE_EXCEEDED": b"4",
+    "NOT_FOUND": b"5",
+    "PERMISSION_DENIED": b"7",
+    "RESOURCE_EXHAUSTED": b"8",
+    "FAILED_PRECONDITION": b"9",
+    "ABORTED": b"10",
+    "UNIMPLEMENTED": b"12",
+    "INTERNAL": b"13",
+    "UNAVAILABLE": b"14",
+    "UNAUTHENTICATED": b"16",
+}
+_PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 
 def status_of(error: WeirError | None) -> str:
     """Give the name of the status of a call that ended so."""
     return OK if error is None else _NAMES[error.status]
+
+
+def number(status: str) -> bytes:
+    """Give the value of `grpc-status` for the name of a status."""
+    return _NUMBERS[status]
+
+
+def percent_encoded(sentence: str) -> bytes:
+    """Give a sentence as the value of `grpc-message` (gRPC over HTTP/2, "Status-Message")."""
+    raw = sentence.encode()
+    if _PLAIN.issuperset(raw):
+        return raw
+    return b"".join([b"%c" % byte if byte in _PLAIN else b"%%%02X" % byte for byte in raw])
