@@ -32,7 +32,7 @@ from serve.node.lean_ray import keep_replica_on_loopback
 from serve.node.lease import Lease
 from serve.node.logs import log_to
 from serve.node.loop_thread import LoopThread
-from serve.node.names import CONTROL, HTTP_SOCKET, NAMESPACE, gateway_replica
+from serve.node.names import CONTROL, GRPC_SOCKET, HTTP_SOCKET, NAMESPACE, gateway_replica
 from serve.recorder.shipper import Shipper
 from serve.recorder.transport_ray import RayTransport
 from serve.traces import Tracer
@@ -49,7 +49,7 @@ _log = logging.getLogger("weir.gateway")
 
 
 class GatewayReplica:
-    """Listens on the node's HTTP port and follows the control plane's route table.
+    """Listens on the node's inference ports and follows the control plane's route table.
 
     Requests are served by a loop of their own; Ray's loop only asks for tables and health.
     """
@@ -108,7 +108,7 @@ class GatewayReplica:
             ray.get_actor(CONTROL, namespace=NAMESPACE).gone.remote(self._name)
 
     def _gauges(self) -> Mapping[Series, float]:
-        open_now = float(self._listener.connections)
+        open_now = float(self._listener.connections + self._grpc.connections)
         return {**self._gateway.gauges(), (names.CONNECTIONS_OPEN.name, ()): open_now}
 
     async def _open(self, run_dir: Path) -> None:
@@ -124,15 +124,22 @@ class GatewayReplica:
             server_context(settings.listen),
             edge.desk,
         )
-        self._lease = Lease(run_dir, HTTP_SOCKET, self._listener.accept, self._listener.leave)
-        self._grpc = GrpcListener(self._reception, settings.listen, settings.limits)
+        self._http_lease = Lease(run_dir, HTTP_SOCKET, self._listener.accept, self._listener.leave)
+        self._grpc = GrpcListener(
+            self._reception,
+            settings.limits,
+            edge.bodies,
+            self._gateway.count_closed,
+            server_context(settings.listen, "h2"),
+        )
+        self._grpc_lease = Lease(run_dir, GRPC_SOCKET, self._grpc.accept, self._grpc.leave)
         self._listening = False
 
     async def _drain(self, limits: Limits) -> None:
         reception = self._reception
         reception.draining = True
         if self._listening:
-            await self._lease.close()
+            await asyncio.gather(self._http_lease.close(), self._grpc_lease.close())
             await asyncio.gather(
                 self._listener.drain(
                     limits.drain_s, limits.deadline_s, lambda: reception.open_requests > 0
@@ -164,8 +171,9 @@ class GatewayReplica:
         await self._gateway.wait_connected(_SETTLE_S if self._listening else _CONNECT_S)
         if not self._listening:
             await self._listener.open()
-            await self._lease.open()
             await self._grpc.open()
+            await self._http_lease.open()
+            await self._grpc_lease.open()
             self._listening = True
 
 

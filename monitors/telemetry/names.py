@@ -143,7 +143,7 @@ CONNECTIONS_OPEN = Metric(
     Kind.GAUGE,
     "{connection}",
     (),
-    "Connections that are open on the inference port.",
+    "Connections that are open on the inference ports.",
 )
 INFERENCE_DURATION = Metric(
     "weir.inference.duration",

@@ -124,8 +124,7 @@ class RayFleet:
     async def replace_gateway(self) -> None:
         """Put new gateway replicas in the place of the present ones.
 
-        The new ones are an application of their own, which listens before the old one is ended:
-        the gRPC port is nobody's while no replica has it.
+        The new ones are an application of their own, which listens before the old one is ended.
         """
         old = _gateways(await self._states())
         async with self._configuring:

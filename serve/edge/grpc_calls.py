@@ -1,35 +1,35 @@
-"""Inference over gRPC: the methods of the Open Inference Protocol v2's one service."""
+"""Inference over gRPC: the methods of the Open Inference Protocol v2's one service.
+
+Everything here is called when something has happened: a head has come, a message, the model's
+answer. An inference call has no task, and nothing waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 
 from configs.errors import BadInput, NotSupported, WeirError
 from monitors.telemetry import names
-from serve.access.principal import Principal
-from serve.edge.caller import Caller
+from serve.edge import grpc_reply
+from serve.edge.grpc_call import Call
 from serve.edge.reception import Reception
-from serve.edge.visit import Visit
+from serve.exchange import Exchange
 from serve.protocol import grpc_answer, grpc_request
 from serve.protocol import inference_pb2 as messages
 from serve.protocol.describe import Said
 from serve.protocol.grpc_status import OK, status_of
 from serve.protocol.paths import Ask, Endpoint, pin
 from serve.recorder.counts import Histogram
-from serve.traces import Call
+from serve.traces import Call as Traced
 
 SERVICE = "inference.GRPCInferenceService"
 _SYSTEM = "grpc"
-_Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class Method(NamedTuple):
@@ -42,15 +42,6 @@ class Method(NamedTuple):
     takes: type[Message]
     gives: type[Message]
     under: str = ""
-
-
-class Called(NamedTuple):
-    """One call that was let in: its method, and by whom it was made."""
-
-    name: str
-    visit: Visit
-    caller: Caller
-    principal: Principal
 
 
 METHODS: Mapping[str, Method] = {
@@ -83,133 +74,159 @@ METHODS: Mapping[str, Method] = {
 """Every method of the service that takes one message and gives one."""
 
 _INFER = "ModelInfer"
-_STREAM = "ModelStreamInfer"
+STREAM = "ModelStreamInfer"
 _FIRST_MESSAGE_S = 1.0
 
 
-class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Answers every gRPC call of the inference port.
+class GrpcCalls:
+    """Answers one method of the inference service, for all connections.
 
-    A caller is judged by the metadata, before its message is asked for.
+    A caller is judged by the metadata, before its message is read.
     """
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Reception, name: str) -> None:
         self._reception = reception
-        self._durations: dict[tuple[str, str, str], Histogram] = {}
-        self._histogram((_INFER, OK, ""))  # What has not happened yet is counted as zero.
+        self._name = name
+        self._method = METHODS[_INFER if name == STREAM else name]
+        self._durations: dict[tuple[str, str], Histogram] = {}
+        if name == _INFER:
+            self._histogram((OK, ""))  # What has not happened yet is counted as zero.
 
-    def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
-        """Give what answers a call, None for a method that is not of this service."""
-        service, _, name = handler_call_details.method[1:].partition("/")
-        if service != SERVICE:
-            return None
-        method = METHODS.get(_INFER if name == _STREAM else name)
-        if method is None:
-            return None
-        visit = self._reception.arrive()
-        visit.endpoint = Endpoint(method.ask)
-        caller = _caller(handler_call_details.invocation_metadata)
-        try:
-            principal = self._reception.admit(visit.endpoint, caller)
-        except WeirError as refusal:
-            return self._refusing(name, visit, refusal)
-        if name == _STREAM:
-            streams = NotSupported("streams are not supported: use ModelInfer for each request")
-            return self._refusing(name, visit, streams, after_message_s=_FIRST_MESSAGE_S)
-        return grpc.unary_unary_rpc_method_handler(
-            partial(self._call, Called(name, visit, caller, principal)),
-            response_serializer=method.gives.SerializeToString,
-        )
-
-    def _refusing(
-        self, name: str, visit: Visit, refusal: WeirError, after_message_s: float = 0.0
-    ) -> grpc.RpcMethodHandler:
-        """Give what answers with an error, without a look at what is sent.
-
-        With `after_message_s` it first waits so long for a message: a client that is still sending
-        one when its stream ends may be told of that, and not of the error.
-        """
-
-        async def refuse(messages: AsyncIterator[bytes], context: Any) -> None:
-            if after_message_s:
-                with contextlib.suppress(TimeoutError, StopAsyncIteration):
-                    async with asyncio.timeout(after_message_s):
-                        await anext(messages)
-            error, request_id = self._reception.failed(visit, refusal)
-            self._count(name, error, visit)
-            await abort(context, error, request_id)
-
-        return grpc.stream_stream_rpc_method_handler(refuse)
-
-    async def _call(self, called: Called, sent: bytes, context: Any) -> Message:
-        """Answer one call; a client that leaves cancels it."""
-        reception, visit = self._reception, called.visit
+    def begin(self, call: Call) -> None:
+        """Let a call in by its head, or end it with an error."""
+        reception, head = self._reception, call.head
         reception.open_requests += 1
-        error: WeirError | None = None
+        visit = call.visit = reception.arrive()
+        visit.endpoint = Endpoint(self._method.ask)
         try:
-            answer = await self._answer(called, sent, context)
-        except asyncio.CancelledError:
-            error, _ = reception.failed(visit, reception.left(visit))
-            raise
+            call.principal = reception.admit(visit.endpoint, head.caller)
+            if head.fault is not None:
+                raise head.fault
+            visit.waits(head.timeout_s)
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
-            error, request_id = reception.failed(visit, raised)
-            await abort(context, error, request_id)
-        finally:
-            reception.open_requests -= 1
-            self._count(called.name, error, visit)
-        if visit.exchange is not None:
-            # The answer leaves when this returns; recording it must not come before.
-            asyncio.get_running_loop().call_soon(visit.exchange.answered, reception.gateway.shadows)
-        return answer
+            self._fail(call, raised)
 
-    async def _answer(self, called: Called, sent: bytes, context: Any) -> Message:
-        method, visit = METHODS[called.name], called.visit
-        visit.waits(context.time_remaining())
-        message = _parsed(method, sent)
-        visit.endpoint = _endpoint(method.ask, message)
-        if method.ask is Ask.INFER:
-            return await self._infer(visit, called.caller, message, context)
-        said = await self._reception.describe(
-            visit.endpoint, _asked(message), called.principal, visit.deadline
-        )
-        told: Said = {method.under: said} if method.under else said
-        answer: Message = ParseDict(told, method.gives(), ignore_unknown_fields=True)
-        return answer
+    def serve(self, call: Call, message: bytes) -> None:
+        """Answer a call that has come as a whole."""
+        method, visit = self._method, call.visit
+        try:
+            asked = _parsed(method, message)
+            visit.endpoint = _endpoint(method.ask, asked)
+            if method.ask is Ask.INFER:
+                self._infer(call, asked)
+            else:
+                telling = self._tell(call, visit.endpoint, asked)
+                call.task = asyncio.get_running_loop().create_task(telling)
+        except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
+            self._fail(call, raised)
 
-    async def _infer(self, visit: Visit, caller: Caller, message: Any, context: Any) -> Message:
+    def ended(self, call: Call) -> None:
+        """Do nothing: no method here has a stream."""
+
+    def refuse(self, call: Call, error: WeirError) -> None:
+        """End a call with an error."""
+        self._fail(call, error)
+
+    def left(self, call: Call) -> None:
+        """Give up a call, and say in the counts whether its client left or ran out of time."""
+        visit = call.visit
+        error, _ = self._reception.failed(visit, self._reception.left(visit))
+        self._end(call, error)
+
+    def _infer(self, call: Call, message: Any) -> None:
+        visit = call.visit
         asked = grpc_request.read(message)
-        exchange = self._reception.begin(visit, caller, asked, _CALL)
-        outputs = await exchange.run(asked, visit.deadline)
-        version = exchange.version
-        context.set_trailing_metadata(
-            (
-                ("weir-prediction-id", exchange.prediction_id),
-                ("weir-version", version),
-                ("weir-arm", exchange.arm),
-            )
+        exchange = self._reception.begin(visit, call.head.caller, asked, _CALL)
+        exchange.start(asked, visit.deadline, lambda told: self._told(call, told))
+
+    def _told(self, call: Call, exchange: Exchange) -> None:
+        """Write the answer that the model has given."""
+        if call.over:
+            return
+        version, prediction_id = exchange.version, exchange.prediction_id
+        try:
+            answer = grpc_answer.write(
+                exchange.model,
+                version,
+                exchange.request_id,
+                exchange.said(),
+                exchange.outputs(),
+            ).SerializeToString()
+        except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
+            self._fail(call, raised)
+            return
+        trailers = grpc_reply.good(
+            grpc_reply.unlike_others(b"weir-prediction-id", prediction_id),
+            (b"weir-version", version.encode()),
+            (b"weir-arm", exchange.arm.encode()),
         )
-        return grpc_answer.write(exchange.model, version, asked.id, exchange.said(), outputs)
+        call.answer(answer, trailers)
+        # The answer leaves at the end of this turn; recording it must not come before.
+        asyncio.get_running_loop().call_soon(exchange.answered, self._reception.gateway.shadows)
+        self._end(call, None)
 
-    def _count(self, name: str, error: WeirError | None, visit: Visit) -> None:
-        histogram = self._histogram((name, status_of(error), visit.code))
-        histogram.record(perf_counter() - visit.started)
+    async def _tell(self, call: Call, endpoint: Endpoint, asked: Any) -> None:
+        """Answer a call that is no inference."""
+        method = self._method
+        try:
+            said = await self._reception.describe(
+                endpoint, _asked(asked), call.principal, call.visit.deadline
+            )
+            told: Said = {method.under: said} if method.under else said
+            answer = ParseDict(told, method.gives(), ignore_unknown_fields=True)
+        except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
+            self._fail(call, raised)
+        else:
+            call.answer(answer.SerializeToString(), grpc_reply.good())
+            self._end(call, None)
 
-    def _histogram(self, key: tuple[str, str, str]) -> Histogram:
+    def _fail(self, call: Call, raised: Exception) -> None:
+        if call.over:
+            return
+        error, request_id = self._reception.failed(call.visit, raised)
+        call.finish(grpc_reply.failed(error, request_id))
+        self._end(call, error)
+
+    def _end(self, call: Call, error: WeirError | None) -> None:
+        self._reception.open_requests -= 1
+        histogram = self._histogram((status_of(error), call.visit.code))
+        histogram.record(perf_counter() - call.visit.started)
+
+    def _histogram(self, key: tuple[str, str]) -> Histogram:
         histogram = self._durations.get(key)
         if histogram is None:
-            name, status, code = key
             histogram = self._reception.gateway.recorder.counts.histogram(
-                names.CALL_DURATION, _SYSTEM, f"{SERVICE}/{name}", status, code
+                names.CALL_DURATION, _SYSTEM, f"{SERVICE}/{self._name}", *key
             )
             self._durations[key] = histogram
         return histogram
 
 
-def _caller(metadata: _Metadata | None) -> Caller:
-    return Caller.of(
-        (name.encode(), value if isinstance(value, bytes) else value.encode())
-        for name, value in metadata or ()
-    )
+class Streams(GrpcCalls):
+    """Refuses the one method that is not offered, and says which to use.
+
+    It waits a little for a message first: a client that is still sending one when its stream ends
+    may be told of that, and not of the error.
+    """
+
+    def __init__(self, reception: Reception) -> None:
+        super().__init__(reception, STREAM)
+
+    def begin(self, call: Call) -> None:
+        """Let a call in by its head, if only to refuse it."""
+        super().begin(call)
+        if not call.over:
+            call.streams = True
+            asyncio.get_running_loop().call_later(_FIRST_MESSAGE_S, self.ended, call)
+
+    def serve(self, call: Call, _message: bytes) -> None:
+        """End a call whose first message has come."""
+        self.ended(call)
+
+    def ended(self, call: Call) -> None:
+        """End a call."""
+        streams = "streams are not supported: use ModelInfer for each request"
+        self.refuse(call, NotSupported(streams))
 
 
 def _parsed(method: Method, sent: bytes) -> Any:
@@ -244,15 +261,7 @@ def _asked(message: Any) -> dict[str, object]:
     return asked
 
 
-async def abort(context: Any, error: WeirError, request_id: str) -> None:
-    """End a call with an error; code, id and when to try again stand in the trailing metadata."""
-    metadata = [("weir-error-code", error.code), ("weir-request-id", request_id)]
-    if error.retryable:
-        metadata.append(("grpc-retry-pushback-ms", str(int(error.retry_after_s * 1000))))
-    await context.abort(grpc.StatusCode[status_of(error)], error.message, tuple(metadata))
-
-
-_CALL = Call(
+_CALL = Traced(
     f"{SERVICE}/ModelInfer",
     {names.RPC_SYSTEM: _SYSTEM, names.RPC_METHOD: f"{SERVICE}/ModelInfer"},
     names.RPC_STATUS,

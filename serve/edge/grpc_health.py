@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
-import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from configs.errors import NotFound
-from serve.edge.grpc_calls import SERVICE, abort
+from configs.errors import BadInput, NotFound, WeirError
+from serve.edge import grpc_reply
+from serve.edge.grpc_call import Call
+from serve.edge.grpc_calls import SERVICE
+from serve.edge.grpc_plain import PlainDesk
 from serve.edge.reception import Reception
 
 HEALTH = "grpc.health.v1.Health"
@@ -19,46 +21,54 @@ _LOOK_AGAIN_S = 0.5
 _WATCHERS = 64
 
 
-class Health:
-    """Says whether the gateway, or the inference service, can be used."""
+class Check(PlainDesk):
+    """Says once whether the gateway, or the inference service, can be used."""
+
+    def serve(self, call: Call, message: bytes) -> None:
+        """Answer, or say that there is no such service."""
+        try:
+            service = _service(message)
+            if service not in _KNOWN:
+                raise NotFound("no such service")
+        except WeirError as error:
+            self.refuse(call, error)
+        else:
+            call.answer(_said(_status(self._reception, service)), grpc_reply.good())
+
+
+class Watch(PlainDesk):
+    """Says whether it can be used, now and whenever that changes, until one of the two leaves."""
 
     def __init__(self, reception: Reception) -> None:
-        self._reception = reception
+        super().__init__(reception)
         self._watchers = 0
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        """Give what a gRPC server calls."""
-        read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
-        return grpc.method_handlers_generic_handler(
-            HEALTH,
-            {
-                "Check": grpc.unary_unary_rpc_method_handler(self._check, read, write),
-                "Watch": grpc.unary_stream_rpc_method_handler(self._watch, read, write),
-            },
-        )
-
-    async def _check(self, asked: Any, context: Any) -> HealthCheckResponse:
-        if asked.service not in _KNOWN:
-            unknown = NotFound("no such service")
-            error, request_id = self._reception.failed(self._reception.arrive(), unknown)
-            await abort(context, error, request_id)
-        return HealthCheckResponse(status=self._status(asked.service))
-
-    async def _watch(self, asked: Any, context: Any) -> AsyncIterator[HealthCheckResponse]:
-        """Tell the status now and whenever it changes, until one of the two leaves."""
+    def serve(self, call: Call, message: bytes) -> None:
+        """Answer for as long as the client likes, unless too many want that."""
         if self._watchers >= _WATCHERS:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch already")
-        self._watchers += 1
+            call.finish(grpc_reply.bad("RESOURCE_EXHAUSTED", "too many watch already"))
+            return
         try:
-            async for status in self._statuses(asked.service):
-                yield HealthCheckResponse(status=status)
-        finally:
-            self._watchers -= 1
+            service = _service(message)
+        except BadInput as error:
+            self.refuse(call, error)
+        else:
+            self._watchers += 1
+            call.task = asyncio.get_running_loop().create_task(self._watch(call, service))
+            call.task.add_done_callback(self._ended)
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        self._watchers -= 1
+
+    async def _watch(self, call: Call, service: str) -> None:
+        async for status in self._statuses(service):
+            call.send(_said(status))
+        call.finish(grpc_reply.good())
 
     async def _statuses(self, service: str) -> AsyncIterator[int]:
         told = None
         while True:
-            status = self._status(service)
+            status = _status(self._reception, service)
             if status != told:
                 told = status
                 yield status
@@ -66,10 +76,24 @@ class Health:
                 return
             await asyncio.sleep(_LOOK_AGAIN_S)
 
-    def _status(self, service: str) -> int:
-        if service not in _KNOWN:
-            unknown: int = HealthCheckResponse.SERVICE_UNKNOWN
-            return unknown
-        ready = self._reception.ready()
-        status: int = HealthCheckResponse.SERVING if ready else HealthCheckResponse.NOT_SERVING
-        return status
+
+def _service(message: bytes) -> str:
+    try:
+        service: str = HealthCheckRequest.FromString(message).service
+    except DecodeError:
+        raise BadInput("this is no message of the type HealthCheckRequest") from None
+    return service
+
+
+def _status(reception: Reception, service: str) -> int:
+    if service not in _KNOWN:
+        unknown: int = HealthCheckResponse.SERVICE_UNKNOWN
+        return unknown
+    ready = reception.ready()
+    status: int = HealthCheckResponse.SERVING if ready else HealthCheckResponse.NOT_SERVING
+    return status
+
+
+def _said(status: int) -> bytes:
+    said: bytes = HealthCheckResponse(status=status).SerializeToString()
+    return said

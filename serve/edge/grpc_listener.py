@@ -2,76 +2,83 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
 
-import grpc
-import grpc.aio
-from grpc_reflection.v1alpha import reflection
-
-from configs.errors import StartError
-from configs.settings import Limits, Listen
-from serve.edge.grpc_calls import SERVICE, GrpcCalls
-from serve.edge.grpc_health import HEALTH, Health
+from configs.settings import Limits
+from serve.edge.bodies import Bodies
+from serve.edge.grpc_connection import GrpcConnection
+from serve.edge.grpc_connections import GrpcConnections
+from serve.edge.grpc_services import Services
 from serve.edge.reception import Reception
+from serve.node.sockets import BACKLOG
 
-_STREAMS = 256
-_AGE_S = 600
+_CHECK_S = 0.02
 
 
 class GrpcListener:
-    """Serves gRPC on the loop that makes it; each replica of a node binds the port for itself."""
+    """Serves gRPC on listening sockets that somebody else holds, maybe by TLS.
 
-    def __init__(self, reception: Reception, listen: Listen, limits: Limits) -> None:
-        self._server = grpc.aio.server(
-            options=_options(limits), maximum_concurrent_rpcs=limits.connections_max
+    Which sockets may change while it serves: whoever lends them has numbered them in slots.
+    `on_closed` is told why a connection was broken off, in the words of `GrpcConnections`.
+    """
+
+    def __init__(
+        self,
+        reception: Reception,
+        limits: Limits,
+        bodies: Bodies,
+        on_closed: Callable[[str], None] = lambda _reason: None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connections = GrpcConnections(limits, on_closed)
+        self._bodies = bodies
+        self._services = Services(reception)
+        self._tls = tls
+        self._handshake_s = limits.slow_s if tls is not None else None
+        self._slots: dict[int, asyncio.Server] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    async def open(self, *lent: socket.socket) -> None:
+        """Begin to serve, and to accept on the sockets."""
+        self._connections.watch()
+        for slot, sock in enumerate(lent):
+            await self.accept(slot, sock)
+
+    async def accept(self, slot: int, lent: socket.socket) -> None:
+        """Accept on one more socket, which is closed when its slot is left."""
+        self._slots[slot] = await self._loop.create_server(
+            self._connection,
+            sock=lent,
+            backlog=BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._handshake_s,
         )
-        self._server.add_generic_rpc_handlers((GrpcCalls(reception), Health(reception).handlers()))
-        if not reception.asks_for_keys:  # Its streams may stay open, and it asks nobody for a key.
-            services = (SERVICE, HEALTH, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(services, self._server)
-        self.port = self._bind(listen)
 
-    async def open(self) -> None:
-        """Begin to accept."""
-        await self._server.start()
+    def leave(self, slot: int) -> None:
+        """Accept on a slot no more; whoever holds its socket has others accept what waits there."""
+        self._slots.pop(slot).close()
 
     async def drain(self, busy_s: float) -> None:
         """Stop to accept, tell the clients to go elsewhere, and give open calls `busy_s`."""
-        await self._server.stop(busy_s)
+        for slot in [*self._slots]:
+            self.leave(slot)
+        clock = self._loop.time
+        began = clock()
+        await asyncio.sleep(_CHECK_S)  # What was accepted a moment ago becomes a connection.
+        while clock() - began < busy_s:
+            self._connections.leave()
+            if not self.connections:
+                break
+            await asyncio.sleep(_CHECK_S)
+        self._connections.close()
 
-    def _bind(self, listen: Listen) -> int:
-        host = f"[{listen.host}]" if ":" in listen.host else listen.host
-        address = f"{host}:{listen.grpc_port}"
-        credentials = _credentials(listen.tls_certificate, listen.tls_key)
-        try:
-            if credentials is None:
-                port: int = self._server.add_insecure_port(address)
-            else:
-                port = self._server.add_secure_port(address, credentials)
-        except RuntimeError:
-            raise StartError(f"cannot listen on {address} for gRPC") from None
-        return port
-
-
-def _options(limits: Limits) -> list[tuple[str, int]]:
-    return [
-        ("grpc.so_reuseport", 1),
-        ("grpc.max_receive_message_length", limits.body_max_bytes),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_allowed_incoming_connections", limits.connections_max),
-        # A client that does not finish its handshake, and one that has gone without a word.
-        # No connection takes all the calls that may be open, nor keeps any open for ever.
-        ("grpc.max_concurrent_streams", _STREAMS),
-        ("grpc.max_connection_age_ms", _AGE_S * 1000),
-        ("grpc.max_connection_age_grace_ms", int(limits.deadline_s * 1000)),
-        ("grpc.server_handshake_timeout_ms", int(limits.slow_s * 1000)),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", int(limits.slow_s * 1000)),
-        ("grpc.max_metadata_size", 64 * 2**10),
-    ]
-
-
-def _credentials(certificate: Path | None, key: Path | None) -> grpc.ServerCredentials | None:
-    if certificate is None or key is None:
-        return None
-    return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    def _connection(self) -> GrpcConnection:
+        return GrpcConnection(self._connections, self._services.desk, self._bodies, self._loop)

@@ -33,13 +33,14 @@ _OTHER_METHOD = "_OTHER"
 class Edge:
     """Answers the HTTP requests of the inference port, but for those that its `desk` takes.
 
-    While the reception drains, every answer asks the client to reconnect.
+    While the reception drains, every answer asks the client to reconnect. `bodies` are those that
+    are being read.
     """
 
     def __init__(self, reception: Reception, limits: Limits) -> None:
         self._reception = reception
-        self._bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
-        self.desk = Inference(reception, limits, self._bodies)
+        self.bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
+        self.desk = Inference(reception, limits, self.bodies)
         self._durations: dict[tuple[str, str, int, str], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +76,7 @@ class Edge:
         sent: Mapping[str, object] = {}
         if asked.ask in POSTED:
             sent = http_request.read_about_models(
-                await self._bodies.read(receive, heard.length, heard.encoding)
+                await self.bodies.read(receive, heard.length, heard.encoding)
             )
         said = await self._reception.describe(asked, sent, principal, visit.deadline)
         status = 503 if said.get("ready") is False else 200

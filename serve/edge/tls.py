@@ -9,8 +9,10 @@ from configs.errors import StartError
 from configs.settings import Listen
 
 
-def server_context(listen: Listen) -> ssl.SSLContext | None:
+def server_context(listen: Listen, *protocols: str) -> ssl.SSLContext | None:
     """Give what a listener speaks TLS with, None if it is to speak in the clear.
+
+    Clients are offered the `protocols` (ALPN, RFC 7301).
 
     Raises `StartError` when the certificate or its key cannot be used.
     """
@@ -25,6 +27,8 @@ def server_context(listen: Listen) -> ssl.SSLContext | None:
         context.load_cert_chain(listen.tls_certificate, listen.tls_key, password="")
     except (ssl.SSLError, ValueError) as error:
         raise StartError(_why(listen.tls_certificate, listen.tls_key, error)) from None
+    if protocols:
+        context.set_alpn_protocols(protocols)
     return context
 
 

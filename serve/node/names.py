@@ -7,6 +7,7 @@ CONTROL = "weir-control"
 OBSERVER = "weir-observer"
 EXPORTER = "weir-exporter"
 HTTP_SOCKET = "http"
+GRPC_SOCKET = "grpc"
 CONTROL_SOCKET = "control"
 
 

@@ -34,18 +34,6 @@ def listen(host: str, port: int, purpose: str, slots: int = 1) -> tuple[socket.s
         return tuple(held)
 
 
-def reserve(host: str, port: int, purpose: str) -> socket.socket:
-    """Bind a port that processes of ours will listen on; `StartError` says that it is taken.
-
-    The socket that stays says only that it shares the port: with SO_REUSEADDR others could have it
-    while nobody listens.
-    """
-    with _bound(host, port, purpose, socket.SO_REUSEADDR) as first:
-        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        host, port = first.getsockname()[:2]
-        return _bound(host, port, purpose, socket.SO_REUSEPORT)
-
-
 def waiting(listening: socket.socket) -> int:
     """Give how many connections wait to be accepted from a listening socket."""
     told = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING.size)

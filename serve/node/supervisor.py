@@ -25,10 +25,10 @@ from serve.node.descendants import adopt_orphans, end_descendants
 from serve.node.descriptors import allow_connections
 from serve.node.holder import Holder
 from serve.node.logs import log_path
-from serve.node.names import CONTROL_SOCKET, HTTP_SOCKET
+from serve.node.names import CONTROL_SOCKET, GRPC_SOCKET, HTTP_SOCKET
 from serve.node.owned import owned
 from serve.node.ray_environment import ENVIRONMENT
-from serve.node.sockets import listen, reserve
+from serve.node.sockets import listen
 
 _DRIVER_DOWN_S = 4.3
 _END_S = 5.0
@@ -59,11 +59,8 @@ def supervise(settings: Settings, tell: Tell) -> None:
         _signals() as heard,
         owned(settings.data),
         _sockets(settings) as sockets,
-        _reserved(settings) as grpc_port,
         _run_dir() as run_dir,
     ):
-        listen = settings.listen.model_copy(update={"grpc_port": grpc_port})
-        settings = settings.model_copy(update={"listen": listen})
         _run(settings, run_dir, sockets, Watch(heard, tell))
 
 
@@ -93,7 +90,8 @@ def _run(settings: Settings, run_dir: Path, sockets: Held, watch: Watch) -> None
             raise StartError(_why(word, log))
         scheme = "http" if settings.listen.tls_certificate is None else "https"
         http, control = (_url(scheme, sockets[name][0]) for name in (HTTP_SOCKET, CONTROL_SOCKET))
-        grpc = f"{_host(settings.listen.host)}:{settings.listen.grpc_port}"
+        grpc_port = sockets[GRPC_SOCKET][0].getsockname()[1]
+        grpc = f"{_host(settings.listen.host)}:{grpc_port}"
         watch.tell(Started(http, grpc, control, time.monotonic() - began))
         if _first(watch.heard, status) == status:
             raise StartError(f"the gateway ended by itself; see {log}")
@@ -185,19 +183,13 @@ def _sockets(settings: Settings) -> Iterator[Held]:
         held: dict[str, tuple[socket.socket, ...]] = {}
         for name, port, purpose, slots in (
             (HTTP_SOCKET, place.http_port, "inference", replicas),
+            (GRPC_SOCKET, place.grpc_port, "gRPC inference", replicas),
             (CONTROL_SOCKET, place.control_port, "control", 1),
         ):
             held[name] = listen(place.host, port, purpose, slots)
             for sock in held[name]:
                 stack.enter_context(sock)
         yield held
-
-
-@contextlib.contextmanager
-def _reserved(settings: Settings) -> Iterator[int]:
-    """Hold the gRPC port without listening on it, so that nobody but gateway replicas gets it."""
-    with reserve(settings.listen.host, settings.listen.grpc_port, "gRPC inference") as held:
-        yield held.getsockname()[1]
 
 
 @contextlib.contextmanager

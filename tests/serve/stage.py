@@ -108,8 +108,6 @@ class Stage:
             await self.gateway.wait_connected(connect_s)
             if not self._opened:
                 await self.begin()
-                if self._grpc is not None:
-                    await self._grpc.open()
                 self._opened = True
 
         self.on_edge(applied())
@@ -117,6 +115,8 @@ class Stage:
     async def begin(self) -> None:
         """Begin to accept."""
         await self.listener.open(self._listening)
+        if self._grpc is not None:
+            await self._grpc.open(self._grpc_listening)
 
     async def end(self) -> None:
         """Leave what waits in the socket to whoever has it too."""
@@ -155,6 +155,8 @@ class Stage:
             self.drain_host(leaving)
         self.on_edge(self.gateway.close())
         self._listening.close()
+        if self._grpc is not None:
+            self._grpc_listening.close()
         self._edge_loop.stop(_PATIENCE_S)
         self._host_loop.stop(_PATIENCE_S)
 
@@ -169,8 +171,14 @@ class Stage:
             desk=self.edge.desk,
         )
         if self._settings.listen.grpc_port == 0:
-            self._grpc = GrpcListener(self.reception, self._settings.listen, self._settings.limits)
-            self.grpc_port = self._grpc.port
+            self._grpc = GrpcListener(
+                self.reception,
+                self._settings.limits,
+                self.edge.bodies,
+                self.gateway.count_closed,
+            )
+            (self._grpc_listening,) = listen("127.0.0.1", 0, "a test")
+            self.grpc_port = self._grpc_listening.getsockname()[1]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from configs.errors import StartError
-from serve.node.sockets import listen, reserve, waiting
+from serve.node.sockets import listen, waiting
 
 
 def test_a_taken_port_is_told_in_one_line() -> None:
@@ -23,15 +23,12 @@ def test_a_taken_port_is_told_in_one_line() -> None:
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_another_gateway_never_shares_a_port(slots: int) -> None:
-    """A port that replicas share, or that is reserved for them, is taken for everybody else."""
-    reserved = reserve("127.0.0.1", 0, "gRPC")
-    for held in (*listen("127.0.0.1", 0, "a test", slots), reserved):
+    """A port that replicas share is taken for everybody else."""
+    for held in listen("127.0.0.1", 0, "a test", slots):
         with held:
             port = held.getsockname()[1]
             with pytest.raises(StartError):
                 listen("127.0.0.1", port, "another", slots)
-            with pytest.raises(StartError):
-                reserve("127.0.0.1", port, "another")
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -44,7 +41,6 @@ def test_a_gateway_that_just_ended_leaves_its_ports_free(slots: int) -> None:
         accepted.close()
         assert client.recv(1) == b""
 
-    reserve("127.0.0.1", port, "gRPC").close()
     for held in listen("127.0.0.1", port, "another", slots):
         held.close()
 
