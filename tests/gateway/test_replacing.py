@@ -18,6 +18,7 @@ from tests.gateway.conftest import QUICK
 from tests.gateway.load import CONNECTIONS, keeps_up, load
 from tests.gateway.running import Running, running_gateway
 from tests.registry import models
+from tests.serve.edge.grpc_load import Load
 
 pytestmark = pytest.mark.gateway
 MODEL = "busy"
@@ -57,6 +58,19 @@ def test_a_replacement_loses_nothing(busy: Running, what: str) -> None:
         url = f"{busy.control}/v1/system:replace"
         httpx.post(url, json=order, timeout=60, trust_env=False).raise_for_status()
         wait_for(lambda: _are_others(busy.pids(what, model), before), "new processes", BACK_S)
+
+
+def test_a_replacement_loses_no_call_over_grpc(busy: Running) -> None:
+    """The old replicas let their clients go, and answer what is on its way."""
+    before = busy.pids("gateway")
+    with Load(int(busy.grpc.rpartition(":")[2]), MODEL) as load:
+        load.more(200)
+        url = f"{busy.control}/v1/system:replace"
+        httpx.post(url, json={"what": "gateway"}, timeout=60, trust_env=False).raise_for_status()
+        wait_for(lambda: _are_others(busy.pids("gateway"), before), "new processes", BACK_S)
+        load.more(200)
+
+    assert load.failures == []
 
 
 def test_a_killed_gateway_replica_loses_what_it_had_in_hand(busy: Running) -> None:

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,7 @@ from serve.node.loop_thread import LoopThread
 from serve.node.sockets import listen
 from tests.control.memory import MemoryControl
 from tests.security.certificates import Certified, certified
+from tests.serve.edge.grpc_listening import PREFACE, grpc_listening, settings
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,28 @@ def test_a_handshake_that_does_not_end_is_broken_off(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
                 connection.sendall(greeting)
                 assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("offered", [[], ["http/1.1"], ["h2"], ["http/1.1", "h2"]])
+def test_who_does_not_offer_http_2_gets_no_grpc(tmp_path: Path, offered: list[str]) -> None:
+    """The protocol is agreed upon in the handshake (RFC 9113, 3.2), or the connection ends."""
+    files = certified(tmp_path / "tls")
+    client = ssl.create_default_context(cafile=files.ca)
+    if offered:
+        client.set_alpn_protocols(offered)
+    with (
+        grpc_listening(Limits(), server_context(files.listen(), "h2")) as served,
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection,
+        client.wrap_socket(connection, server_hostname="127.0.0.1") as spoken,
+    ):
+        spoken.sendall(PREFACE + settings())
+        if "h2" in offered:
+            assert spoken.recv(1)
+            assert not served.closed
+        else:
+            with suppress(ConnectionError):
+                assert spoken.recv(1) == b""
+            assert served.closed == {"malformed": 1}
 
 
 def test_plain_http_fails(served: Served) -> None:
