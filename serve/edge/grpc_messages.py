@@ -50,7 +50,7 @@ class Messages:
             body.take(piece)
             if self._left:
                 return messages
-            messages.append(body.whole())
+            messages.append(bytes(body.whole()))
             self._body = None
             self._whole.append(body)
 
