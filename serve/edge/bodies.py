@@ -8,9 +8,6 @@ from configs.errors import ClientGone, Overloaded, TooLarge
 from serve.edge.asgi import Receive
 from serve.edge.compression import Inflater
 
-LARGE_BYTES = 2**17
-"""From here on, it pays to have the system write a body to where it belongs."""
-
 
 class Bodies:
     """All bodies that are being read: each of at most `each_max`, of at most `all_max` together."""
@@ -46,16 +43,14 @@ class Body:
     """One body that arrives in parts, inflated if it is encoded.
 
     Its bytes count before and after. `TooLarge`, or `Overloaded` when there is no room for it
-    among the others; `release` makes its room free. `length` is how many bytes will come, if that
-    is known.
+    among the others; `release` makes its room free.
     """
 
-    __slots__ = ("_all", "_buffer", "_first", "_inflater", "_length", "_place", "_size", "_taken")
+    __slots__ = ("_all", "_buffer", "_first", "_inflater", "_place", "_size", "_taken")
 
-    def __init__(self, bodies: Bodies, encoding: bytes | None, length: int | None = None) -> None:
+    def __init__(self, bodies: Bodies, encoding: bytes | None) -> None:
         self._all = bodies
         self._inflater = Inflater(encoding, bodies.each_max) if encoding is not None else None
-        self._length = length
         self._place: memoryview | None = None
         self._first: bytes | memoryview | None = None
         self._buffer: bytearray | None = None
@@ -78,14 +73,11 @@ class Body:
             self._buffer = bytearray(self._first)
             self._buffer += part
 
-    def rest(self) -> memoryview | None:
-        """Give where what is missing goes, if the body is large: `filled` is told what has come.
+    def rest(self, length: int) -> memoryview:
+        """Give where what is missing of so many bytes goes; `filled` is told what has come.
 
         The system gives memory page by page, as it is written to: a length alone costs nothing.
         """
-        length = self._length
-        if length is None or length < LARGE_BYTES or self._inflater is not None:
-            return None
         place = self._place = np.empty(length, np.uint8).data
         come = self._first if self._buffer is None else self._buffer
         if come is not None:

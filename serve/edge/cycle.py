@@ -118,9 +118,10 @@ class Cycle:
 
     def rest(self) -> memoryview | None:
         """Give where the rest of a large body goes, None if it is to come in parts."""
-        if self.response_started or self._fault is not None:
+        length = self.head.large
+        if not length or self.response_started or self._fault is not None:
             return None
-        return self._reading().rest()
+        return self._reading().rest(length)
 
     def filled(self, count: int) -> None:
         """Take in that so much of the rest has come."""

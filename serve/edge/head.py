@@ -14,6 +14,8 @@ from serve.protocol.paths import Endpoint
 
 _HEADS = 1024
 _LONGEST = 2048
+_LARGE_BYTES = 2**17
+"""From here on, it pays to have the system write a body to where it belongs."""
 
 
 class Head:
@@ -61,6 +63,14 @@ class Head:
     def plain(self) -> bool:
         """Whether the body means what its bytes say, and nothing is to be said before it comes."""
         return self.encoding is None and self.fault is None and not self.expects
+
+    @property
+    def large(self) -> int:
+        """Give the length of a body that is to be read into place, 0 if it is to come in parts."""
+        length = self.length
+        if length is None or length < _LARGE_BYTES or self.encoding is not None:
+            return 0
+        return length
 
     def _json_bytes(self, value: bytes) -> None:
         if value.isdigit() and len(value) <= 12:

@@ -71,7 +71,7 @@ class Inference:
 
     def body(self, head: Head) -> Body:
         """Begin to read a body."""
-        return Body(self._bodies, head.encoding, head.length)
+        return Body(self._bodies, head.encoding)
 
     def serve(self, cycle: Cycle, body: bytes | memoryview) -> None:
         """Ask the model."""

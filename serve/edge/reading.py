@@ -12,7 +12,6 @@ from urllib.parse import unquote
 import httptools
 
 from configs.errors import BadInput, Overloaded, TooLarge, WeirError
-from serve.edge.bodies import LARGE_BYTES
 from serve.edge.cycle import Cycle, Desk
 from serve.edge.in_place import FirstBytes, RestOfBody
 from serve.edge.turns import Common, Turns
@@ -181,7 +180,7 @@ class Reading(Turns):
         if head is None or head.length is None:
             return False
         missing = head.length - (len(data) - end)
-        if missing < 0 or (missing and head.length < LARGE_BYTES):
+        if missing < 0 or (missing and not head.large):
             return False
         cycle = Cycle(self, desk, head)
         if missing:

@@ -94,7 +94,7 @@ class Echo:
 
     def body(self, head: Head) -> Body:
         """Read the body."""
-        return Body(self.bodies, head.encoding, head.length)
+        return Body(self.bodies, head.encoding)
 
     def serve(self, cycle: Cycle, body: bytes | memoryview) -> None:
         """Answer by path."""

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from monitors.telemetry import names
+from registry.card import Card, Feature, Score, Task
 from registry.records import FULL, Arm, Role, Route, ShadowArm
 from serve.router import Router
 from tests.serve.stage import Stage, stage
@@ -244,7 +245,10 @@ def test_a_pin_decides_the_version(http: httpx.Client, served: Stage) -> None:
 
 def test_a_shadow_sees_the_same_request(http: httpx.Client, served: Stage) -> None:
     """With a full shadow every answer has a copy of the same id, input and groups."""
-    served.apply(table(served.next_generation(), {1: FULL}, shadow=ShadowArm(2, FULL)))
+    first = Feature(name="first", input="x", column=0)
+    card = Card(task=Task.REGRESSION, score=Score(output="y"), features=(first,))
+    routes = table(served.next_generation(), {1: FULL}, shadow=ShadowArm(2, FULL), card=card)
+    served.apply(routes)
     served.gateway.recorder.take()
     sent = shadowed(served, "sent")
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from configs.settings import Limits
-from serve.edge.bodies import LARGE_BYTES
 from tests.serve.edge.listening import Listening, answer, listening
 from tests.serve.waiting import wait_until
 
-SIZE = 3 * LARGE_BYTES + 17
+SIZE = 400_017
 LARGE = bytes(range(256)) * (SIZE // 256) + bytes(SIZE % 256)
 
 
