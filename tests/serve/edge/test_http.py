@@ -51,9 +51,10 @@ def answered(served: Stage, version: int, arm: str, error: str = "") -> int:
     return sum(found.buckets) if found else 0
 
 
-def shadowed(served: Stage, outcome: str) -> int:
-    """How many copies came to this end."""
-    return served.counts().counters.get((names.SHADOW_REQUESTS.name, (MODEL, "2", outcome)), 0)
+def shadowed(served: Stage, outcome: str, version: int = 2) -> int:
+    """How many copies for a version came to this end."""
+    series = (names.SHADOW_REQUESTS.name, (MODEL, str(version), outcome))
+    return served.counts().counters.get(series, 0)
 
 
 def test_an_answer(http: httpx.Client) -> None:
@@ -247,15 +248,17 @@ def test_a_shadow_sees_the_same_request(http: httpx.Client, served: Stage) -> No
     """With a full shadow every answer has a copy of the same id, input and groups."""
     first = Feature(name="first", input="x", column=0)
     card = Card(task=Task.REGRESSION, score=Score(output="y"), features=(first,))
-    routes = table(served.next_generation(), {1: FULL}, shadow=ShadowArm(2, FULL), card=card)
+    for number in (7, 8):  # A version that was served before would keep the card it had.
+        served.start_host(number)
+    routes = table(served.next_generation(), {7: FULL}, shadow=ShadowArm(8, FULL), card=card)
     served.apply(routes)
     served.gateway.recorder.take()
-    sent = shadowed(served, "sent")
+    sent = shadowed(served, "sent", 8)
 
     replies = [http.post(INFER, json=row(n, 0, 0)) for n in range(10)]
-    wait_until(lambda: shadowed(served, "sent") == sent + 10, "ten copies")
+    wait_until(lambda: shadowed(served, "sent", 8) == sent + 10, "ten copies")
 
-    assert {reply.headers["weir-version"] for reply in replies} == {"1"}
+    assert {reply.headers["weir-version"] for reply in replies} == {"7"}
     samples, _ = served.gateway.recorder.take()
     roles: dict[Role, dict[str, Any]] = {Role.STABLE: {}, Role.SHADOW: {}}
     for sample in samples:
