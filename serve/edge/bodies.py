@@ -82,6 +82,7 @@ class Body:
         come = self._first if self._buffer is None else self._buffer
         if come is not None:
             place[: self._taken] = come
+            self._first = self._buffer = None
         return place[self._taken :]
 
     def filled(self, count: int) -> None:

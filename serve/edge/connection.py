@@ -76,7 +76,7 @@ class Connection(Reading):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or drop it when it comes too late."""
-        if self.channel.lingering or self._last_words is not None:
+        if self._comes_too_late():
             self._discard(len(data))
             return
         begins = self.arriving_since is None

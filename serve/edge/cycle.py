@@ -96,7 +96,8 @@ class Cycle:
         if self._fault is not None:
             self._desk.refuse(self, self._fault)
         elif self._whole is not None:
-            self._desk.serve(self, self._whole)
+            whole, self._whole = self._whole, None
+            self._desk.serve(self, whole)
         elif self.head.expects:
             self._wire.ask_to_continue()
 
@@ -119,7 +120,7 @@ class Cycle:
     def rest(self) -> memoryview | None:
         """Give where the rest of a large body goes, None if it is to come in parts."""
         length = self.head.large
-        if not length or self.response_started or self._fault is not None:
+        if not length or not self._begun or self.response_started or self._fault is not None:
             return None
         return self._reading().rest(length)
 
@@ -137,12 +138,14 @@ class Cycle:
         if self.response_started or self._fault is not None:
             return
         try:
-            self._whole = self._reading().whole()
+            whole = self._reading().whole()
         except WeirError as error:
             self._wrong(error)
             return
         if self._begun:
-            self._desk.serve(self, self._whole)
+            self._desk.serve(self, whole)
+        else:
+            self._whole = whole
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """Write the answer: a status, header fields of ours, a body."""
@@ -154,6 +157,7 @@ class Cycle:
     def left(self) -> None:
         """Give up: the client has left, or its request can no longer be understood."""
         self._release()
+        self._whole = None
         self._gone = True
         if self._begun and not self.response_started:
             gone = "the client left before it got its answer"

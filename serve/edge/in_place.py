@@ -10,13 +10,14 @@ import asyncio
 from typing import Protocol
 
 _FIRST_BYTES = 2**12
+_NOWHERE = memoryview(bytearray())
 
 
 class Owner(Protocol):
     """**Protocol:** the connection whose request it is."""
 
-    def filled(self, count: int, *, whole: bool) -> None:
-        """Take in that so many more bytes lie in place, and whether nothing is missing now."""
+    def filled(self, count: int, *, whole: bool) -> bool:
+        """Take in so many more bytes, and whether they are the last; whether more go there."""
 
     def eof_received(self) -> bool | None:
         """Hear that the client will send no more."""
@@ -35,26 +36,39 @@ class Owner(Protocol):
 
 
 class _StandIn(asyncio.BufferedProtocol):
-    """Hears what the connection would hear, but for what is read."""
+    """Hears what the connection would hear, but for what is read.
+
+    A TLS transport remembers for whom it read last, even when that is over: so who stands in lets
+    go of the owner when it has done its part.
+    """
 
     def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+        self._owner: Owner | None = owner
+
+    def let_go(self) -> None:
+        """Keep nothing alive any more."""
+        self._owner = None
 
     def eof_received(self) -> bool | None:
         """Tell the owner."""
-        return self._owner.eof_received()
+        return self._owner.eof_received() if self._owner is not None else None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the owner."""
-        self._owner.connection_lost(exc)
+        """Tell the owner, for the last time."""
+        owner = self._owner
+        self.let_go()
+        if owner is not None:
+            owner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Tell the owner."""
-        self._owner.pause_writing()
+        if self._owner is not None:
+            self._owner.pause_writing()
 
     def resume_writing(self) -> None:
         """Tell the owner."""
-        self._owner.resume_writing()
+        if self._owner is not None:
+            self._owner.resume_writing()
 
 
 class RestOfBody(_StandIn):
@@ -64,6 +78,11 @@ class RestOfBody(_StandIn):
         super().__init__(owner)
         self._place = place
 
+    def let_go(self) -> None:
+        """Keep nothing alive any more."""
+        super().let_go()
+        self._place = _NOWHERE
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the place of what is missing and no more: what follows is another request."""
         del sizehint
@@ -72,7 +91,8 @@ class RestOfBody(_StandIn):
     def buffer_updated(self, nbytes: int) -> None:
         """Tell the owner how much has come."""
         self._place = self._place[nbytes:]
-        self._owner.filled(nbytes, whole=not self._place)
+        if self._owner is not None and not self._owner.filled(nbytes, whole=not self._place):
+            self.let_go()
 
 
 class FirstBytes(_StandIn):
@@ -92,4 +112,7 @@ class FirstBytes(_StandIn):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand over to the owner."""
-        self._owner.first_bytes(bytes(self._bytes[:nbytes]))
+        owner = self._owner
+        self.let_go()
+        if owner is not None:
+            owner.first_bytes(bytes(self._bytes[:nbytes]))

@@ -182,6 +182,7 @@ class Inference:
     def _end(self, cycle: Cycle, status: int) -> None:
         self._reception.open_requests -= 1
         visit = cycle.visit
+        visit.exchange = None  # The connection keeps the cycle, but not what was asked.
         key = (status, visit.code)
         histogram = self._durations.get(key)
         if histogram is None:

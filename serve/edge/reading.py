@@ -125,21 +125,23 @@ class Reading(Turns):
         else:
             super().on_message_complete()
 
-    def filled(self, count: int, *, whole: bool) -> None:
-        """Take in a part of a large body that was read into place, maybe the last."""
+    def filled(self, count: int, *, whole: bool) -> bool:
+        """Take in a part of a large body; gives whether more of it is to be read into place."""
         cycle: Any = self.cycle
         if self.channel.lingering or self._last_words is not None or cycle is None:
-            self._take_back()
-            self._discard(count)
-            return
+            self.channel.set_protocol(self)  # To drop what the client still sends.
+            return False
         self.received += count
         cycle.filled(count)
         if whole:
             self._parse_anew()
             self.channel.set_protocol(FirstBytes(self))
             self.on_message_complete()
-        elif cycle.response_started:
-            self._take_back()
+            return False
+        if cycle.response_started:
+            self.channel.set_protocol(self)
+            return False
+        return True
 
     def first_bytes(self, data: bytes) -> None:
         """Take in what was read behind a large request, and read as usual from here on."""
@@ -215,10 +217,6 @@ class Reading(Turns):
         self.channel.set_protocol(RestOfBody(self, place))
         return len(place)
 
-    def _take_back(self) -> None:
-        """Be given what the client still sends, to drop it."""
-        self.channel.set_protocol(self)
-
     def _parse_anew(self) -> None:
         """Go on behind bytes that the parser has not seen."""
         self.parser = httptools.HttpRequestParser(self)
@@ -240,6 +238,18 @@ class Reading(Turns):
         line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
         self._parse_anew()
         return b"".join((line, *fields, b"\r\n"))
+
+    def _comes_too_late(self) -> bool:
+        """Whether the last answer is on its way, or that to the request that still arrives."""
+        if self.channel.lingering or self._last_words is not None:
+            return True
+        cycle: Any = self._current
+        return (
+            cycle is not None
+            and cycle.response_started
+            and cycle is self.cycle
+            and not self.in_head
+        )
 
     def _discard(self, count: int) -> None:
         self._discarded += count

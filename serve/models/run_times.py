@@ -26,6 +26,8 @@ ALONE = Patience(0.002_0, 0.001_2)
 """Where only one gateway replica asks, which waits for the answer before it asks again."""
 _HOLDUP_S = 0.005
 """A run of this length on the loop would be noticed: one is enough to leave."""
+_LONG_S = 0.1
+"""After one such run the loop is spared even where only one gateway replica asks."""
 _WEIGHT = 0.1
 _OUTLIER = 4.0
 _SIZES_MAX = 4096
@@ -42,15 +44,17 @@ class RunTimes:
         self._curve = curve
         self._typical: dict[int, float] = {}
         self._slowness = 1.0
+        self._patience = BESIDE_OTHERS
         self._on_loop = True
+        self._was_long = False
 
     def inline(self, rows: int, patience: Patience = BESIDE_OTHERS) -> bool:
         """Decide whether a batch of so many rows runs on the loop."""
         if self._curve is None:
             return False
-        seconds = self._typical_s(rows, self._curve) * self._slowness
-        self._on_loop = seconds < (patience.stay_s if self._on_loop else patience.come_s)
-        return self._on_loop
+        self._patience = BESIDE_OTHERS if self._was_long else patience
+        expected = self._typical_s(rows, self._curve) * self._slowness
+        return expected < self._limit_s
 
     def ran(self, rows: int, seconds: float, *, answered: bool = True) -> None:
         """Note a run; one that failed at once says nothing of those that do not.
@@ -59,6 +63,7 @@ class RunTimes:
         that took several times as long as it should, such as one that lost its processor, counts
         for four times only.
         """
+        self._was_long = self._was_long or seconds >= _LONG_S
         if not answered and seconds < _HOLDUP_S:
             return
         if self._curve is None:
@@ -71,6 +76,11 @@ class RunTimes:
         else:
             found = min(found, _OUTLIER * self._slowness)
             self._slowness += _WEIGHT * (found - self._slowness)
+        self._on_loop = typical * self._slowness < self._limit_s
+
+    @property
+    def _limit_s(self) -> float:
+        return self._patience.stay_s if self._on_loop else self._patience.come_s
 
     def _typical_s(self, rows: int, curve: Curve) -> float:
         typical = self._typical.get(rows)

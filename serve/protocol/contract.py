@@ -211,7 +211,12 @@ class Contract:
 
 
 def _any_nan(values: NDArray[Any]) -> bool:
-    """Whether one of some floats is NaN; their squares add up to NaN just then, infinite or not."""
+    """Whether one of some floats is NaN; their squares add up to NaN just then, infinite or not.
+
+    Packed values lie where the JSON before them ends. Not every BLAS takes that.
+    """
+    if not values.flags.aligned:
+        return bool(np.isnan(values).any())
     total = float(np.vdot(values, values))
     return total != total  # noqa: PLR0124 - NaN alone is unlike itself
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +67,10 @@ class Application:
 
 
 class Echo:
-    """A desk that answers every request as the application would; `left` counts who left."""
+    """A desk that answers every request as the application would; `left` counts who left.
+
+    `places` are where large bodies lay. While there is an `early` answer, all get it by their head.
+    """
 
     def __init__(self, application: Application, limits: Limits) -> None:
         self._application = application
@@ -76,6 +80,8 @@ class Echo:
         heads = Heads()
         self.known, self.learn = heads.known, heads.learn
         self.left = 0
+        self.early: bytes | None = None
+        self.places: list[weakref.ref[Any]] = []
 
     def read(self, method: bytes, path: str, fields: list[tuple[bytes, bytes]]) -> Head | None:
         """Take everything."""
@@ -88,8 +94,8 @@ class Echo:
         _, path, method = cycle.head.endpoint
         self._application.seen.append((str(method), path))
         cycle.visit = Visit(0.0, 0.0)
-        if path == "/early":
-            self._answer(cycle, b"early")
+        if self.early is not None or path == "/early":
+            self._answer(cycle, self.early or b"early")
         return cycle.visit
 
     def body(self, head: Head) -> Body:
@@ -98,6 +104,8 @@ class Echo:
 
     def serve(self, cycle: Cycle, body: bytes | memoryview) -> None:
         """Answer by path."""
+        if isinstance(body, memoryview):
+            self.places.append(weakref.ref(body.obj))
         body = bytes(body)
         self._application.bodies.append(body)
         path = cycle.head.endpoint.model

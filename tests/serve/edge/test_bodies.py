@@ -12,6 +12,7 @@ import pytest
 
 from configs.settings import Limits
 from registry.records import FULL
+from tests.serve.edge.listening import answer
 from tests.serve.edge.test_http import INFER, row
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import table
@@ -81,6 +82,13 @@ def test_an_announced_body_above_the_cap(http: httpx.Client) -> None:
 
     assert reply.status_code == 413
     assert reply.json()["error"] == f"the body has {CAP + 1} bytes, {CAP} are allowed"
+
+
+def test_an_announced_body_above_the_cap_behind_another_request(wire: socket.socket) -> None:
+    """No memory is asked for before somebody has looked at the length."""
+    get = b"GET /v2/health/live HTTP/1.1\r\nHost: weir\r\n\r\n"
+    wire.sendall(get + head(f"Content-Length: {2**63 - 1}") + bytes(2**20))
+    assert [answer(wire)[0], answer(wire)[0]] == [200, 413]
 
 
 def test_an_unannounced_body_above_the_cap(http: httpx.Client) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gzip
 import socket
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from configs.settings import Limits
-from tests.serve.edge.listening import Listening, answer, listening
+from serve.edge.head import Head
+from serve.edge.in_place import FirstBytes, RestOfBody
+from tests.serve.edge.listening import Listening, answer, everything, listening
 from tests.serve.waiting import wait_until
 
 SIZE = 400_017
@@ -34,6 +39,7 @@ def served(listener: Listening) -> Listening:
     """The listener with no connection left over."""
     wait_until(lambda: listener.connections == 0, "the end of what was before")
     listener.application.bodies.clear()
+    listener.desk.places.clear()
     return listener
 
 
@@ -140,3 +146,124 @@ def test_a_slow_body_is_given_up() -> None:
         send(connection, head(), LARGE[: SIZE // 2])
         assert answer(connection)[0] == 408
         assert "slow_request" in opened.closed
+
+
+class Heard:
+    """A connection that notes what its stand-ins tell it; `more` is whether it wants more."""
+
+    def __init__(self, *, more: bool) -> None:
+        self.more = more
+        self.bytes = 0
+        self.lost = 0
+
+    def filled(self, count: int, *, whole: bool) -> bool:
+        """Count."""
+        self.bytes += count
+        return self.more and not whole
+
+    def first_bytes(self, data: bytes) -> None:
+        """Count."""
+        self.bytes += len(data)
+
+    def eof_received(self) -> bool | None:
+        """Do nothing."""
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count."""
+        del exc
+        self.lost += 1
+
+    def pause_writing(self) -> None:
+        """Do nothing."""
+
+    def resume_writing(self) -> None:
+        """Do nothing."""
+
+
+def filled_up(stand_in: RestOfBody) -> None:
+    """Have all come that is missing."""
+    stand_in.buffer_updated(len(stand_in.get_buffer(-1)))
+
+
+def interrupted(stand_in: RestOfBody) -> None:
+    """Have the connection end."""
+    stand_in.connection_lost(None)
+
+
+def given_up(stand_in: RestOfBody) -> None:
+    """Have a part come that nobody wants."""
+    stand_in.buffer_updated(1)
+
+
+@pytest.mark.parametrize(
+    ("end", "more"), [(filled_up, True), (interrupted, True), (given_up, False)]
+)
+def test_who_has_stood_in_keeps_nothing_alive(
+    end: Callable[[RestOfBody], None], more: bool
+) -> None:
+    """A TLS transport remembers for whom it read: the body must not live as long."""
+    owner, memory = Heard(more=more), np.empty(100, np.uint8)
+    alive: list[weakref.ref[Heard] | weakref.ref[NDArray[np.uint8]]]
+    alive = [weakref.ref(owner), weakref.ref(memory)]
+    stand_in = RestOfBody(owner, memory.data)
+
+    end(stand_in)
+
+    del owner, memory
+    assert [each() for each in alive] == [None, None]
+    stand_in.buffer_updated(0)
+    stand_in.connection_lost(None)
+
+
+def test_the_first_bytes_are_handed_over_once() -> None:
+    """The owner gets what was read, and is not kept alive."""
+    owner = Heard(more=True)
+    stand_in = FirstBytes(owner)
+    stand_in.get_buffer(-1)[:3] = b"abc"
+
+    stand_in.buffer_updated(3)
+
+    assert owner.bytes == 3
+    alive = weakref.ref(owner)
+    del owner
+    assert alive() is None
+
+
+@pytest.mark.parametrize("head_of", [head(), head(SIZE, "/wait")])
+def test_an_idle_connection_keeps_no_body(served: Listening, head_of: bytes) -> None:
+    """What was asked is forgotten with its answer, though the connection stays."""
+    with served.connect() as connection:
+        send(connection, head_of + LARGE)
+        served.go()
+        assert answer(connection)[0] == 200
+        assert served.desk.places
+        wait_until(lambda: all(place() is None for place in served.desk.places), "no body")
+
+
+def test_an_early_answer_that_is_not_taken_ends_what_is_read(
+    served: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What still comes of the request is not read as another, though its answer waits."""
+    with served.connect() as connection:
+        for _ in range(2):
+            send(connection, head() + LARGE)
+            assert answer(connection) == (200, LARGE)
+    assert served.desk.known(head()) is not None
+    paths: list[str] = []
+    read = served.desk.read
+
+    def noting(method: bytes, path: str, fields: list[tuple[bytes, bytes]]) -> Head | None:
+        paths.append(path)
+        return read(method, path, fields)
+
+    monkeypatch.setattr(served.desk, "read", noting)
+    monkeypatch.setattr(served.desk, "early", bytes(2**23))
+    with served.connect() as connection:
+        begun = len(served.application.seen)
+        send(connection, head() + LARGE[:1000])
+        wait_until(lambda: len(served.application.seen) > begun, "the request to begin")
+        send(connection, b"POST /evil HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert answer(connection) == (200, bytes(2**23))
+        assert everything(connection) == b""
+    assert paths == []

@@ -39,6 +39,17 @@ def test_where_nobody_else_waits_longer_runs_stay(rows: int, alone: bool, beside
     assert RunTimes(BRIEF).inline(rows, BESIDE_OTHERS) is beside
 
 
+def test_after_a_long_run_the_loop_is_spared() -> None:
+    """A model that took 0.1 s once may do so again, and what runs on the loop cannot be ended."""
+    times = RunTimes(Curve((1,), (0.000_8,)))
+    assert times.inline(1, ALONE)
+    times.ran(1, 0.1)
+    for _ in range(500):
+        times.ran(1, 0.000_8)
+
+    assert not times.inline(1, ALONE)
+
+
 async def test_the_second_gateway_replica_is_not_kept_waiting(tmp_path: Path) -> None:
     """A run of a ms is on the loop while one replica asks, in a thread as soon as two do."""
     threads: list[int] = []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -236,6 +239,31 @@ def test_a_packed_nan_is_a_missing_value(datatype: str) -> None:
     send(math.nan, math.inf, math.nan)
     with pytest.raises(BadTensor, match="'age' is missing"):
         send(1.0, math.nan, 1.0)
+
+
+_ODD = """
+import json
+from tests.serve.protocol.test_packed import REQUIRED, contract, framed, packed, read, tensor
+from registry.signature import Datatype
+reads = contract(Datatype.FP64, features=[REQUIRED])
+for spaces in range(8):
+    sent, at = framed([(tensor("x", "FP64", [20, 3]), packed("FP64", [1.0] * 60))])
+    read(reads, sent[:at] + b" " * spaces + sent[at:], at + spaces)
+print("read")
+"""
+
+
+def test_packed_values_may_lie_at_any_byte() -> None:
+    """Some processors load numbers from even places only; the JSON before them has any length."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ODD],
+        env={**os.environ, "OPENBLAS_CORETYPE": "Prescott"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr
 
 
 def test_a_feature_of_a_tensor_without_sizes() -> None:
