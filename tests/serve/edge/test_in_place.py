@@ -245,11 +245,6 @@ def test_an_early_answer_that_is_not_taken_ends_what_is_read(
     served: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What still comes of the request is not read as another, though its answer waits."""
-    with served.connect() as connection:
-        for _ in range(2):
-            send(connection, head() + LARGE)
-            assert answer(connection) == (200, LARGE)
-    assert served.desk.known(head()) is not None
     paths: list[str] = []
     read = served.desk.read
 
@@ -257,9 +252,12 @@ def test_an_early_answer_that_is_not_taken_ends_what_is_read(
         paths.append(path)
         return read(method, path, fields)
 
-    monkeypatch.setattr(served.desk, "read", noting)
-    monkeypatch.setattr(served.desk, "early", bytes(2**23))
     with served.connect() as connection:
+        send(connection, head() + LARGE)
+        assert answer(connection) == (200, LARGE)
+        assert served.desk.known(head()) is not None
+        monkeypatch.setattr(served.desk, "read", noting)
+        monkeypatch.setattr(served.desk, "early", bytes(2**23))
         begun = len(served.application.seen)
         send(connection, head() + LARGE[:1000])
         wait_until(lambda: len(served.application.seen) > begun, "the request to begin")
