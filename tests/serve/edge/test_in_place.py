@@ -253,8 +253,9 @@ def test_an_early_answer_that_is_not_taken_ends_what_is_read(
         return read(method, path, fields)
 
     with served.connect() as connection:
-        send(connection, head() + LARGE)
-        assert answer(connection) == (200, LARGE)
+        for _ in range(2):  # The first head of a connection is not learnt.
+            send(connection, head() + LARGE)
+            assert answer(connection) == (200, LARGE)
         assert served.desk.known(head()) is not None
         monkeypatch.setattr(served.desk, "read", noting)
         monkeypatch.setattr(served.desk, "early", bytes(2**23))
