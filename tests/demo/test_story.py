@@ -92,8 +92,10 @@ def test_the_story_is_told_and_every_panel_has_something_to_show(
             told.append(line)
             if "Ctrl-C" in line:
                 break
-        empty = empty_panels(tmp_path, control) if demo.poll() is None else []
-        demo.send_signal(signal.SIGINT)
+        try:
+            empty = empty_panels(tmp_path, control) if demo.poll() is None else []
+        finally:
+            demo.send_signal(signal.SIGINT)
         told += words.readlines()
         complained = complaints.read()
     assert demo.wait(60) in (0, 130), "".join(told) + complained
