@@ -455,8 +455,10 @@ def test_far_too_many_connections(hasty: GrpcListening, monkeypatch: pytest.Monk
     second = hasty.connect()
     assert second.everything() == b""
     assert first.everything() != b""
-    for each in (first, second, *clients):
-        each.close()
+    first.close()
+    second.close()
+    for client in clients:
+        client.close()
 
 
 def test_calls_above_the_limit_of_a_connection(served: GrpcListening) -> None:

@@ -365,6 +365,7 @@ def test_who_goes_on_to_send_at_the_end(served: GrpcListening) -> None:
     (connection,) = served.all._open
     raw.send(goaway())
     wait_until(connection.channel.is_closing, "the end")
+    assert served.all._timer is not None
     served.all._timer.cancel()  # No look ends it.
     sent = 0
     while sent < 2**26 and raw.send(bytes(2**16)):
