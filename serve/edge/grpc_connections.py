@@ -115,9 +115,10 @@ class GrpcConnections:
 
     def _last_look(self, connection: GrpcConnection) -> None:
         """Break off a connection whose last answer was taken, and had time to be read."""
-        if connection.last_look:
+        taken = connection.channel.untaken() == 0
+        if taken and connection.last_look:
             connection.channel.abort()
-        connection.last_look = connection.channel.untaken() == 0
+        connection.last_look = taken
 
     def _look(self, connection: GrpcConnection, now: float, *, crowded: bool) -> None:
         channel = connection.channel
