@@ -13,7 +13,8 @@ REQUEST_PATH = """
     serve/admission/gate serve/admission/limit
     serve/edge/bodies serve/edge/caller serve/edge/connection serve/edge/cycle
     serve/edge/grpc_call serve/edge/grpc_calls serve/edge/grpc_connection serve/edge/grpc_head
-    serve/edge/grpc_messages serve/edge/grpc_reply serve/edge/head serve/edge/in_place
+    serve/edge/grpc_messages serve/edge/grpc_reply serve/edge/grpc_unread serve/edge/head
+    serve/edge/in_place
     serve/edge/infer serve/edge/one_write serve/edge/reading serve/edge/reception serve/edge/turns
     serve/edge/visit
     serve/exchange serve/gateway serve/prediction serve/router

@@ -103,6 +103,11 @@ class Body:
             return bytes(self._buffer)
         return self._first or b""
 
+    def hand_over(self) -> int:
+        """Give the bytes that count here, which somebody else takes back from now on."""
+        taken, self._taken = self._taken, 0
+        return taken
+
     def release(self) -> None:
         """Let others have the room."""
         self._all.left += self._taken

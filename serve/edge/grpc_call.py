@@ -37,6 +37,9 @@ class Desk(Protocol):
 class Wire(Protocol):
     """**Protocol:** the connection, as a call sees it."""
 
+    def check_room(self) -> None:
+        """Refuse an answer where too many wait to be taken: `Overloaded`."""
+
     def write(self, call: Call, data: bytes, trailers: Fields | None, *, first: bool) -> None:
         """Write a part of an answer, soon; the `first` has the head, the last has trailers."""
 
@@ -46,7 +49,9 @@ class Call:
 
     With `streams` each message is answered when it comes; without, there must be exactly one.
     `ended` is whether the client has sent all, which so far are `received` bytes in `parts` parts;
-    `over` whether it is answered, with `sent` bytes. `since` is when the one or the other began.
+    `over` whether it is answered. `sent` are the bytes of its answer, of which `untaken` were not
+    taken at the end. The wait for the client began at `since`, when its connection had moved
+    `moved` bytes.
     """
 
     __slots__ = (
@@ -57,6 +62,7 @@ class Call:
         "desk",
         "ended",
         "head",
+        "moved",
         "over",
         "parts",
         "principal",
@@ -66,14 +72,13 @@ class Call:
         "stream_id",
         "streams",
         "task",
+        "untaken",
         "visit",
     )
 
     visit: Visit
 
-    def __init__(
-        self, wire: Wire, stream_id: int, head: Head, desk: Desk, bodies: Bodies, now: float
-    ) -> None:
+    def __init__(self, wire: Wire, stream_id: int, head: Head, desk: Desk, bodies: Bodies) -> None:
         self._wire = wire
         self._messages = Messages(bodies, head.encoding)
         self._whole: bytes | None = None
@@ -81,11 +86,15 @@ class Call:
         self.stream_id = stream_id
         self.head = head
         self.desk = desk
-        self.since = now
-        self.received = self.parts = self.sent = 0
+        self.since = 0.0
+        self.received = self.parts = self.sent = self.moved = self.untaken = 0
         self.ended = self.over = self.streams = False
         self.principal: Principal = ANONYMOUS
         self.task: asyncio.Task[None] | None = None
+
+    def waits(self, now: float, moved: int, untaken: int) -> None:
+        """Begin to wait for the client: for what it sends, or until it takes the answer."""
+        self.since, self.moved, self.untaken = now, moved, untaken
 
     def take(self, part: bytes) -> None:
         """Take in a part of what the client sends."""
@@ -112,7 +121,10 @@ class Call:
             self.desk.refuse(self, BadInput("the call has no message"))
         else:
             message, self._whole = self._whole, None
-            self.desk.serve(self, message)
+            try:
+                self.desk.serve(self, message)
+            except WeirError as error:
+                self.desk.refuse(self, error)
 
     def left(self) -> None:
         """Give up, unless the call is over: the client has left."""
@@ -125,15 +137,17 @@ class Call:
         self.desk.left(self)
 
     def send(self, message: bytes) -> None:
-        """Send one message of an answer that goes on."""
+        """Send one message of an answer that goes on; `Overloaded` while too many wait."""
         if not self.over:
+            self._wire.check_room()
             begun, self._begun = self._begun, True
             data = framed(message)
             self.sent += len(data)
             self._wire.write(self, data, None, first=not begun)
 
     def answer(self, message: bytes, trailers: Fields) -> None:
-        """Send an answer of one message."""
+        """Send an answer of one message; `Overloaded` while too many wait."""
+        self._wire.check_room()
         self._finish()
         data = framed(message)
         self.sent = len(data)
@@ -150,7 +164,7 @@ class Call:
             return
         if self.streams:
             self.desk.serve(self, message)
-            self._messages.release()
+            self._messages.release_whole()
         elif self._whole is None:
             self._whole = message
         else:

@@ -152,15 +152,15 @@ class GrpcCalls:
                 exchange.said(),
                 exchange.outputs(),
             ).SerializeToString()
+            trailers = grpc_reply.good(
+                grpc_reply.unlike_others(b"weir-prediction-id", prediction_id),
+                (b"weir-version", version.encode()),
+                (b"weir-arm", exchange.arm.encode()),
+            )
+            call.answer(answer, trailers)
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             self._fail(call, raised)
             return
-        trailers = grpc_reply.good(
-            grpc_reply.unlike_others(b"weir-prediction-id", prediction_id),
-            (b"weir-version", version.encode()),
-            (b"weir-arm", exchange.arm.encode()),
-        )
-        call.answer(answer, trailers)
         # The answer leaves at the end of this turn; recording it must not come before.
         asyncio.get_running_loop().call_soon(exchange.answered, self._reception.gateway.shadows)
         self._end(call, None)
@@ -174,10 +174,10 @@ class GrpcCalls:
             )
             told: Said = {method.under: said} if method.under else said
             answer = ParseDict(told, method.gives(), ignore_unknown_fields=True)
+            call.answer(answer.SerializeToString(), grpc_reply.good())
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             self._fail(call, raised)
         else:
-            call.answer(answer.SerializeToString(), grpc_reply.good())
             self._end(call, None)
 
     def _fail(self, call: Call, raised: Exception) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from ngh2 import Connection as Session
 from ngh2 import (
-    Configuration,
     ConnectionClosed,
     DataReceived,
     ErrorCode,
@@ -24,47 +24,26 @@ from ngh2 import (
     PingAcknowledged,
     RequestReceived,
     Role,
-    Setting,
     SettingsReceived,
     StreamClosed,
     TrailersReceived,
 )
-from ngh2 import Connection as Session
 
 from configs.errors import Overloaded
 from serve.edge.bodies import Bodies
+from serve.edge.grpc_bounds import BOUNDS, CONNECTION_WINDOW, SETTINGS
 from serve.edge.grpc_call import Call, Desk
-from serve.edge.grpc_head import METADATA_MAX_BYTES, Head
+from serve.edge.grpc_head import Head
+from serve.edge.grpc_leaving import Leaving
 from serve.edge.grpc_reply import HEAD, Fields, refusal
+from serve.edge.grpc_unread import Unread
 from serve.edge.one_write import OneWriteTransport
 from serve.edge.pace import Taking
 
-STREAMS_MAX = 256
-_STREAM_WINDOW = 4 * 2**20
-_CONNECTION_WINDOW = 16 * 2**20
-"""What may be on its way; it is given back as it arrives, and counts among the bodies then."""
 _PARTS_FREE = 1024
 _PART_BYTES = 64
 """A call may come in this many parts; beyond, each must bring so many bytes on average."""
 _WRITE_BYTES = 2**18
-_FAREWELL = b"farewell"
-
-_SETTINGS = {
-    Setting.MAX_CONCURRENT_STREAMS: STREAMS_MAX,
-    Setting.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
-    Setting.MAX_HEADER_LIST_SIZE: METADATA_MAX_BYTES,
-}
-_BOUNDS = Configuration(
-    auto_window_update=False,
-    # Above what a call may have, which is told to the caller: this ends the connection.
-    max_inbound_header_list_size=2 * METADATA_MAX_BYTES,
-    max_inbound_header_count=1024,
-    max_continuations=8,
-    max_settings=32,
-    max_outbound_ack=256,
-    # Streams that the client resets: so many at once, and so many a second.
-    stream_reset_rate_limit=(1000, 200),
-)
 
 
 class Keeper(Protocol):
@@ -79,8 +58,11 @@ class Keeper(Protocol):
     def count(self, reason: str) -> None:
         """Count a connection that is broken off."""
 
-    def began(self, untaken: int) -> bool:
-        """Count a call; whether it may be answered where so many bytes wait to be taken."""
+    def began(self) -> bool:
+        """Count a call; whether there may be so many."""
+
+    def has_room(self, untaken: int) -> bool:
+        """Whether more may be answered where so many bytes wait to be taken."""
 
     def ended(self) -> None:
         """Note that one call fewer is open."""
@@ -93,10 +75,10 @@ class GrpcConnection(asyncio.Protocol):
     not take what is written, nothing more is read from it.
 
     `begun` and `heard` are when the client came and was heard last, `pinged` when it was asked
-    whether it is there; `idle_since` is when its last call ended, None while it has one, and
-    `leaving_since` when it was told to leave. `greeted` is whether it has shown to speak HTTP/2,
-    `write_paused` that it does not take what is written. By `chance`, from 0 to 1, connections that
-    began together do not end together.
+    whether it is there; `idle_since` is when its last call ended, None while it has one.
+    `greeted` is whether it has shown to speak HTTP/2, `write_paused` that it does not take what is
+    written, `last_look` whether the last answer has had time to arrive. By `chance`, from 0 to 1,
+    connections that began together do not end together.
     """
 
     def __init__(
@@ -110,18 +92,20 @@ class GrpcConnection(asyncio.Protocol):
         self._desk_of = desk_of
         self._bodies = bodies
         self._loop = loop
-        self._session = Session(Role.SERVER, _BOUNDS)
+        self._session = Session(Role.SERVER, BOUNDS)
         self.write_paused = self._flush_comes = False
-        self._over = self._broken = self._client_leaves = False
-        self._unread: list[tuple[int, Call | None]] = []
+        self._over = self._broken = False
+        self._goodbye = 0
+        self._unread = Unread(self._session)
+        self.leaving = Leaving(self._session, self._flush_soon)
         self.calls: dict[int, Call] = {}
         self.taking = Taking()
         self.begun = self.heard = loop.time()
         self.chance = random.random()  # noqa: S311 - no secret
         self.idle_since: float | None = self.begun
-        self.leaving_since: float | None = None
         self.pinged: float | None = None
-        self.greeted = self._said_farewell = False
+        self.greeted = self.last_look = False
+        self._received = self._discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or say no at once: there are too many connections, or this is no HTTP/2."""
@@ -131,8 +115,8 @@ class GrpcConnection(asyncio.Protocol):
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self.break_off("malformed")
             return
-        self._session.initiate_connection(_SETTINGS)
-        self._session.set_local_window_size(_CONNECTION_WINDOW)
+        self._session.initiate_connection(SETTINGS)
+        self._session.set_local_window_size(CONNECTION_WINDOW)
         if not self._keeper.admit(self):
             self._terminate()
         self.flush()
@@ -141,14 +125,12 @@ class GrpcConnection(asyncio.Protocol):
         """Give up what is asked here: nobody waits for it any more."""
         self._keeper.gone(self)
         self._over = self._broken = True
-        calls, self.calls = self.calls, {}
-        for call in calls.values():
-            self._keeper.ended()
-            call.left()
+        self._give_up()
 
     def data_received(self, data: bytes) -> None:
         """Understand what has come, and write what comes of it."""
         if self._over:
+            self._discard(len(data))
             return
         self.heard = self._loop.time()
         self.pinged = None
@@ -159,6 +141,7 @@ class GrpcConnection(asyncio.Protocol):
             return
         self._flush_comes = True  # Below, and not once for every answer.
         self._hear()
+        self._received += len(data)  # Now, for it counts for the calls that it began.
         self._flush_comes = False
         self.flush()
 
@@ -181,13 +164,18 @@ class GrpcConnection(asyncio.Protocol):
         """Write a part of an answer, soon; the `first` has the head, the last has trailers."""
         if self._over or call.stream_id not in self.calls:
             return
-        if trailers is not None:
-            call.since = self._loop.time()
-            if not call.ended:
-                self._unread.append((call.stream_id, call))
+        if trailers is not None and not call.ended:
+            self._unread.add(call.stream_id, call)
         with suppress(NGH2Error):  # The client has taken the call back, and that is heard next.
             self._answer(call.stream_id, data, trailers, first=first)
+        if trailers is not None:
+            call.waits(self._loop.time(), self.moved(), self.untaken(call))
         self._flush_soon()
+
+    def check_room(self) -> None:
+        """Refuse an answer where too many wait to be taken: `Overloaded`."""
+        if not self._keeper.has_room(self.untaken()):
+            raise Overloaded("too many answers wait until their client takes them")
 
     def flush(self) -> None:
         """Write what the client has room for."""
@@ -203,7 +191,7 @@ class GrpcConnection(asyncio.Protocol):
             self._hear()
             if data and session.want_write:
                 continue
-            if not self._stop_unread():
+            if self._over or not self._unread or not self._unread.stop():
                 return
 
     def _answer(self, stream_id: int, data: bytes, trailers: Fields | None, *, first: bool) -> None:
@@ -218,41 +206,27 @@ class GrpcConnection(asyncio.Protocol):
         if trailers is not None:
             session.send_trailers(stream_id, trailers)
 
-    def untaken(self) -> int:
-        """Give the bytes of answers for which the client has given no room yet."""
-        return self._session.queued_body_size()
+    def untaken(self, call: Call | None = None) -> int:
+        """Give the bytes of all answers, or of one, for which the client has given no room yet."""
+        return self._session.queued_body_size(None if call is None else call.stream_id)
+
+    def moved(self) -> int:
+        """Give the bytes that the client has sent, and those for which it has given room."""
+        return self._received + self.channel.written
 
     def reset(self, call: Call) -> None:
         """Give up the answer to a call: its client does not take it."""
         if not self._over:
-            self._session.reset_stream(call.stream_id, ErrorCode.CANCEL)
+            with suppress(NGH2Error):  # The connection ends.
+                self._session.reset_stream(call.stream_id, ErrorCode.CANCEL)
             self._flush_soon()
 
     def ping(self, now: float) -> None:
         """Ask the client whether it is there."""
         if not self._over:
             self.pinged = now
-            self._session.ping()
-            self._flush_soon()
-
-    def leave(self, now: float) -> None:
-        """Tell the client to go elsewhere with new calls; those that are on their way are served.
-
-        The first GOAWAY names no call, and the second, once it is sure that the client has heard
-        the first, the last that is served (RFC 9113, 6.8).
-        """
-        if self._over or self.leaving_since is not None:
-            return
-        self.leaving_since = now
-        self._session.send_shutdown_notice()
-        self._session.ping(_FAREWELL)
-        self._flush_soon()
-
-    def farewell(self) -> None:
-        """Take no new calls, and close when the open ones have ended."""
-        if not self._over and not self._said_farewell:
-            self._said_farewell = True
-            self._session.send_goaway()
+            with suppress(NGH2Error):  # The connection ends.
+                self._session.ping()
             self._flush_soon()
 
     def break_off(self, reason: str) -> None:
@@ -293,12 +267,11 @@ class GrpcConnection(asyncio.Protocol):
         elif isinstance(event, SettingsReceived):
             self.greeted = True
         elif isinstance(event, PingAcknowledged):
-            if event.opaque_data == _FAREWELL:
-                self.farewell()
+            self.leaving.heard(event.opaque_data, self._loop.time())
         elif isinstance(event, ConnectionClosed):
             self._ended(event)
         elif isinstance(event, GoAwayReceived):
-            self._client_leaves = True
+            self._goodbye = event.error_code
 
     def _request(self, event: RequestReceived) -> None:
         """Begin a call."""
@@ -306,15 +279,16 @@ class GrpcConnection(asyncio.Protocol):
         head = Head(event.headers)
         now = self._loop.time()
         if head.http_status != 200:
-            self._unread.append((stream_id, None))
+            self._unread.add(stream_id, None)
             with suppress(NGH2Error):
                 self._session.send_response(stream_id, refusal(head.http_status), end_stream=True)
             return
-        call = Call(self, stream_id, head, self._desk_of(head.path), self._bodies, now)
+        call = Call(self, stream_id, head, self._desk_of(head.path), self._bodies)
+        call.waits(now, self.moved(), 0)
         self.calls[stream_id] = call
         self.idle_since = None
         call.ended = event.end_stream
-        if not self._keeper.began(self.untaken()):
+        if not self._keeper.began() or not self._keeper.has_room(self.untaken()):
             head.fault = Overloaded("too many calls are open; try again")
         call.desk.begin(call)
         if event.end_stream:
@@ -357,23 +331,35 @@ class GrpcConnection(asyncio.Protocol):
         call.left()
 
     def _ended(self, event: ConnectionClosed) -> None:
-        """Close: both sides have said that it is over, or what came was no HTTP/2."""
-        if event.error_code and not self._over and not self._client_leaves:
+        """Close: both sides have said that it is over, or what came was no HTTP/2.
+
+        What the client still sends is read and dropped. To close before it has seen the last
+        answer would answer that with a reset, by which the answer could be lost. The code of the
+        client's own goodbye says of nothing that it has done wrong.
+        """
+        if event.error_code not in (0, self._goodbye) and not self._over:
             self._keeper.count("malformed")
         self._over = self._broken = True
+        self._give_up()
+        self.channel.unread = True
         self.channel.close()
+        if self.channel.lingering:
+            self.channel.resume_reading()
+
+    def _give_up(self) -> None:
+        """Give up the calls that are open."""
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            self._keeper.ended()
+            call.left()
+
+    def _discard(self, count: int) -> None:
+        self._discarded += count
+        if self._discarded > CONNECTION_WINDOW:
+            self.channel.abort()
 
     def _terminate(self) -> None:
         """Say that it is over, and close when that is written."""
-        self._session.terminate_connection(ErrorCode.ENHANCE_YOUR_CALM)
+        with suppress(NGH2Error):  # It is over already.
+            self._session.terminate_connection(ErrorCode.ENHANCE_YOUR_CALM)
         self._over = True
-
-    def _stop_unread(self) -> bool:
-        """Have clients stop to send what was answered before it had come; whether there are any."""
-        if self._over or not self._unread:
-            return False
-        for stream_id, call in self._unread:
-            if call is None or not call.ended:
-                self._session.reset_stream(stream_id, ErrorCode.NO_ERROR)
-        self._unread.clear()
-        return True

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from configs.errors import BadInput, NotFound, WeirError
+from configs.errors import BadInput, NotFound, Overloaded, WeirError
 from serve.edge import grpc_reply
 from serve.edge.grpc_call import Call
 from serve.edge.grpc_calls import SERVICE
@@ -61,9 +61,13 @@ class Watch(PlainDesk):
         self._watchers -= 1
 
     async def _watch(self, call: Call, service: str) -> None:
-        async for status in self._statuses(service):
-            call.send(_said(status))
-        call.finish(grpc_reply.good())
+        try:
+            async for status in self._statuses(service):
+                call.send(_said(status))
+        except Overloaded as error:
+            self.refuse(call, error)
+        else:
+            call.finish(grpc_reply.good())
 
     async def _statuses(self, service: str) -> AsyncIterator[int]:
         told = None

@@ -38,7 +38,7 @@ class GrpcListener:
         self._bodies = bodies
         self._services = Services(reception)
         self._tls = tls
-        self._handshake_s = limits.slow_s if tls is not None else None
+        self._tls_s = limits.slow_s if tls is not None else None
         self._slots: dict[int, asyncio.Server] = {}
 
     @property
@@ -59,7 +59,8 @@ class GrpcListener:
             sock=lent,
             backlog=BACKLOG,
             ssl=self._tls,
-            ssl_handshake_timeout=self._handshake_s,
+            ssl_handshake_timeout=self._tls_s,
+            ssl_shutdown_timeout=self._tls_s,
         )
 
     def leave(self, slot: int) -> None:

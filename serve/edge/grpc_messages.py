@@ -12,11 +12,11 @@ _PLAIN, _COMPRESSED = 0, 1
 class Messages:
     """Cuts what arrives into messages, inflated if they are compressed.
 
-    A message counts among the bodies that are being read until `release`. What is wrong is
+    A message counts among the bodies that are being read until it is released. What is wrong is
     `BadInput`, too large `TooLarge`, and `Overloaded` when there is no room for it.
     """
 
-    __slots__ = ("_bodies", "_body", "_encoding", "_left", "_prefix", "_whole")
+    __slots__ = ("_bodies", "_body", "_encoding", "_left", "_prefix", "_whole_bytes")
 
     def __init__(self, bodies: Bodies, encoding: bytes | None) -> None:
         self._bodies = bodies
@@ -24,7 +24,7 @@ class Messages:
         self._prefix = b""
         self._body: Body | None = None
         self._left = 0
-        self._whole: list[Body] = []
+        self._whole_bytes = 0
 
     @property
     def cut_off(self) -> bool:
@@ -52,16 +52,19 @@ class Messages:
                 return messages
             messages.append(bytes(body.whole()))
             self._body = None
-            self._whole.append(body)
+            self._whole_bytes += body.hand_over()
 
     def release(self) -> None:
-        """Let others have the room."""
+        """Let others have the room, also that of a message which is not complete."""
         if self._body is not None:
             self._body.release()
             self._body = None
-        for body in self._whole:
-            body.release()
-        self._whole.clear()
+        self.release_whole()
+
+    def release_whole(self) -> None:
+        """Let others have the room of the messages that are complete."""
+        self._bodies.left += self._whole_bytes
+        self._whole_bytes = 0
 
     def _begin(self, flag: int, length: int) -> Body:
         if flag not in (_PLAIN, _COMPRESSED):

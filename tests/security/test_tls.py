@@ -24,9 +24,21 @@ from serve.edge.listener import Listener
 from serve.edge.tls import server_context
 from serve.node.loop_thread import LoopThread
 from serve.node.sockets import listen
+from serve.protocol.grpc_frames import framed
 from tests.control.memory import MemoryControl
 from tests.security.certificates import Certified, certified
-from tests.serve.edge.grpc_listening import PREFACE, grpc_listening, settings
+from tests.serve.edge.grpc_listening import (
+    LARGE_BYTES,
+    MESSAGE,
+    PREFACE,
+    data,
+    goaway,
+    grpc_listening,
+    head,
+    roomy,
+    settings,
+)
+from tests.serve.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,60 @@ def test_who_does_not_offer_http_2_gets_no_grpc(tmp_path: Path, offered: list[st
             with suppress(ConnectionError):
                 assert spoken.recv(1) == b""
             assert served.closed == {"malformed": 1}
+
+
+@contextmanager
+def grpc_over_tls(port: int, files: Certified) -> Iterator[ssl.SSLSocket]:
+    """A client that speaks HTTP/2 over TLS, with little room of its own."""
+    trusting = ssl.create_default_context(cafile=files.ca)
+    trusting.set_alpn_protocols(["h2"])
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", port))
+        with trusting.wrap_socket(connection, server_hostname="127.0.0.1") as spoken:
+            yield spoken
+
+
+def test_who_is_turned_away_does_not_stay(tmp_path: Path) -> None:
+    """One connection too many over TLS ends soon, though its client says nothing."""
+    files = certified(tmp_path / "tls")
+    limits = Limits(connections_max=1, slow_s=0.4)
+    with (
+        grpc_listening(limits, server_context(files.listen(), "h2")) as served,
+        grpc_over_tls(served.port, files) as first,
+        grpc_over_tls(served.port, files) as second,
+    ):
+        first.sendall(PREFACE + settings())
+        wait_until(lambda: served.closed["too_many"] == 1, "one to be turned away")
+        with socket.socket(fileno=second.detach()) as plain, suppress(ConnectionError):
+            plain.settimeout(5)
+            while plain.recv(65536):
+                pass
+
+
+def test_the_last_answer_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no side can be closed alone, the connection ends when the answer has been taken."""
+    monkeypatch.setattr("serve.edge.grpc_connections._LOOK_S", 0.02)
+    files = certified(tmp_path / "tls")
+    with (
+        grpc_listening(Limits(), server_context(files.listen(), "h2")) as served,
+        grpc_over_tls(served.port, files) as spoken,
+    ):
+        spoken.sendall(roomy() + head(1, path=b"/wait") + data(1, framed(bytes(16_000))))
+        large = [head(n, path=b"/large") + data(n, MESSAGE) for n in range(3, 11, 2)]
+        wait_until(lambda: len(served.desk.served) == 1, "the first call")
+        spoken.sendall(b"".join(large) + goaway())
+        served.do(served.desk.go)
+        looks = served.looks()
+        wait_until(lambda: served.looks() > looks + 20, "many looks")
+        received = b""
+        with suppress(ConnectionError):
+            while piece := spoken.recv(65536):
+                received += piece
+
+        assert len(received) > 4 * LARGE_BYTES
+        wait_until(lambda: not len(served.all), "the connection to end")
 
 
 def test_plain_http_fails(served: Served) -> None:

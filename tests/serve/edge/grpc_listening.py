@@ -20,6 +20,7 @@ from serve.edge.bodies import Bodies
 from serve.edge.grpc_call import Call
 from serve.edge.grpc_connection import GrpcConnection
 from serve.edge.grpc_connections import GrpcConnections
+from serve.edge.visit import Visit
 from serve.node.loop_thread import LoopThread
 from serve.node.sockets import listen
 from serve.protocol.grpc_frames import framed
@@ -28,7 +29,7 @@ SLOW_S = 0.2
 PATIENCE_S = 10.0
 TINY = Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000, connections_max=4, body_max_bytes=2**20)
 LARGE_BYTES = 2**20
-_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _CONTINUATION = 0, 1, 3, 4, 6, 9
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _ROOM, _CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -36,7 +37,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 class Echo:
     """A desk that answers by path: `/echo` the message, `/length` how long it is, `/large` much.
 
-    `/wait` is answered when it is told, `/stream` each message; `/early` is refused by its head.
+    `/wait` is answered when it is told, `/stream` each message, `/first` much to the first of them;
+    `/early` is refused by its head.
     """
 
     def __init__(self) -> None:
@@ -44,12 +46,14 @@ class Echo:
         self.served: list[bytes] = []
         self.errors: list[str] = []
         self.left_by = 0
+        self.deadline_s = 30.0
         self._waiting: list[tuple[Call, bytes]] = []
 
     def begin(self, call: Call) -> None:
         """Note it."""
         self.begun.append(call.head.path)
-        call.streams = call.head.path == b"/stream"
+        call.visit = Visit(asyncio.get_running_loop().time(), self.deadline_s)
+        call.streams = call.head.path in (b"/stream", b"/first")
         if call.head.fault is not None:
             self.refuse(call, call.head.fault)
         elif call.head.path == b"/early":
@@ -62,6 +66,9 @@ class Echo:
             self._waiting.append((call, message))
         elif call.head.path == b"/stream":
             call.send(message)
+        elif call.head.path == b"/first":
+            call.send(bytes(LARGE_BYTES))
+            call.finish(grpc_reply.good())
         else:
             answers = {b"/large": bytes(LARGE_BYTES), b"/length": b"%d" % len(message)}
             answer = answers.get(call.head.path, message)
@@ -84,8 +91,12 @@ class Echo:
     def go(self) -> None:
         """Answer those who wait."""
         for call, message in self._waiting:
-            if not call.over:
+            if call.over:
+                continue
+            try:
                 call.answer(message, grpc_reply.good())
+            except WeirError as error:
+                self.refuse(call, error)
         self._waiting.clear()
 
 
@@ -215,9 +226,20 @@ def settings(flags: int = 0, payload: bytes = b"") -> bytes:
     return frame(_SETTINGS, flags, 0, payload)
 
 
-def ping() -> bytes:
-    """A frame that asks for an answer."""
-    return frame(_PING, 0, 0, bytes(8))
+def ping(flags: int = 0, payload: bytes = bytes(8)) -> bytes:
+    """A frame that asks for an answer, or gives it."""
+    return frame(_PING, flags, 0, payload)
+
+
+def goaway(code: int = 0) -> bytes:
+    """A frame that says goodbye."""
+    return frame(_GOAWAY, 0, 0, struct.pack(">II", 0, code))
+
+
+def roomy() -> bytes:
+    """What a client says that has room for any answer."""
+    window = settings(0, struct.pack(">HI", 4, 2**31 - 1))
+    return PREFACE + window + frame(_ROOM, 0, 0, struct.pack(">I", 2**30))
 
 
 def continuation(stream: int, payload: bytes, flags: int = 0) -> bytes:

@@ -20,6 +20,7 @@ from configs.settings import Limits, Repository, Settings
 from monitors.telemetry import names
 from registry.records import FULL, Arm, Route, RouteTable
 from serve.edge.grpc_calls import METHODS, SERVICE
+from serve.edge.grpc_connections import GrpcConnections
 from serve.models.frames import Tensors
 from serve.protocol import inference_pb2 as messages
 from serve.router import Router
@@ -574,6 +575,45 @@ def test_reflection_lists_the_services(client: Client) -> None:
     services = {each.name for each in listed.list_services_response.service}
     assert {SERVICE, "grpc.health.v1.Health"} <= services
     assert described.file_descriptor_response.file_descriptor_proto
+
+
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda client: client.call("ModelInfer", row(1, 2, 3)), id="infer"),
+        pytest.param(lambda client: client.call("ServerLive"), id="live"),
+        pytest.param(
+            lambda client: client.channel.unary_unary("/grpc.health.v1.Health/Check")(b""),
+            id="check",
+        ),
+        pytest.param(
+            lambda client: list(client.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")),
+            id="watch",
+        ),
+        pytest.param(
+            lambda client: list(client.channel.stream_stream(REFLECTION)(iter([b"\x3a\0"]))),
+            id="reflection",
+        ),
+    ],
+)
+def test_an_answer_for_which_there_is_no_room(
+    client: Client, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Client], object]
+) -> None:
+    """A call is let in, and then there wait too many answers: it is told to try again."""
+    assert client.call("ServerLive").live
+    room = iter([True])
+    monkeypatch.setattr(GrpcConnections, "has_room", lambda _self, _untaken: next(room, False))
+
+    with pytest.raises(grpc.RpcError) as caught:
+        ask(client)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert dict(error.trailing_metadata())["weir-error-code"] == "overloaded"
+    monkeypatch.undo()
+    assert client.call("ServerLive").live
 
 
 def test_reflection_has_an_end(client: Client) -> None:

@@ -6,6 +6,7 @@ import logging
 import random
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from errno import ECONNRESET
 
@@ -15,6 +16,7 @@ import pytest
 from configs.settings import Limits
 from serve.protocol.grpc_frames import framed
 from tests.serve.edge.grpc_listening import (
+    ACK,
     END_HEADERS,
     LARGE_BYTES,
     MESSAGE,
@@ -22,15 +24,18 @@ from tests.serve.edge.grpc_listening import (
     SLOW_S,
     TINY,
     GrpcListening,
+    Peer,
     Raw,
     continuation,
     data,
     fields,
     frame,
+    goaway,
     grpc_listening,
     head,
     ping,
     reset,
+    roomy,
     settings,
 )
 from tests.serve.waiting import wait_until
@@ -269,6 +274,48 @@ def test_a_call_that_trickles(hasty: GrpcListening) -> None:
     client.close()
 
 
+@pytest.mark.parametrize("path", [b"/echo", b"/stream"])
+def test_a_call_that_comes_in_a_burst_and_stops(path: bytes) -> None:
+    """However much came at first, it does not stay longer than a call has time."""
+    limits = Limits(slow_s=SLOW_S, slow_bytes_per_s=1000)
+    with grpc_listening(limits) as served:
+        served.desk.deadline_s = 0.5
+        client = served.client()
+        stream = client.call(None, path)
+        client.session.send_data(stream, framed(bytes(60_000))[:-1])
+        client.push()
+        wait_until(lambda: served.desk.errors == ["deadline_exceeded"], "its time to be over")
+
+        assert client.told(stream).trailers[b"grpc-status"] == b"4"
+        assert served.bodies.left == limits.bodies_max_bytes
+        client.close()
+
+
+def test_calls_that_share_a_connection() -> None:
+    """None of them is too slow while all together keep the pace."""
+    with grpc_listening(Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000)) as served:
+        share(served.client())
+
+
+def share(client: Peer) -> None:
+    """Send 20 calls at once, each at a twentieth of the pace."""
+    streams = [client.call(None, b"/length") for _ in range(20)]
+    for stream in streams:
+        client.session.send_data(stream, framed(bytes(5 * 100))[:5])
+    for _ in range(5):
+        for stream in streams:
+            client.session.send_data(stream, bytes(100))
+        client.push()
+        client.pull(0.1)
+    for stream in streams:
+        client.session.end_stream(stream)
+    client.push()
+
+    for stream in streams:
+        assert client.told(stream).data == framed(b"500")
+    client.close()
+
+
 def test_a_call_at_a_fair_pace(hasty: GrpcListening) -> None:
     """A message may take much longer than `slow_s` if it keeps the pace."""
     client = hasty.client()
@@ -299,11 +346,12 @@ def test_our_own_slowness_is_not_the_clients(hasty: GrpcListening) -> None:
 
 
 def test_who_gives_no_room_for_the_answer() -> None:
-    """An answer that is not taken in time is dropped."""
-    with grpc_listening(QUICK) as served:
+    """An answer of which nothing is taken for `slow_s` is dropped, however large it is."""
+    with grpc_listening(Limits(slow_s=SLOW_S, slow_bytes_per_s=1000)) as served:
         client = served.client(window=0)
         stream = client.call(MESSAGE, b"/large")
         wait_until(lambda: served.untaken > LARGE_BYTES, "the answer to wait")
+        wait_until(lambda: not served.untaken, "the answer to be dropped")
 
         assert client.told(stream).reset == ngh2.ErrorCode.CANCEL
         assert served.untaken == 0
@@ -324,13 +372,56 @@ def test_who_lets_too_many_answers_wait() -> None:
         client.close()
 
 
+def test_answers_that_come_at_once_and_are_not_taken() -> None:
+    """Those that would wait behind more than one message may have are refused."""
+    with grpc_listening(Limits(body_max_bytes=2**19)) as served:
+        client = served.client(window=0)
+        large = framed(bytes(2**18))
+        streams = [client.call(large, b"/wait") for _ in range(8)]
+        wait_until(lambda: len(served.desk.served) == 8, "all calls")
+        served.do(served.desk.go)
+
+        for stream in streams[2:]:
+            assert client.told(stream).trailers[b"grpc-status"] == b"14"
+        assert served.untaken == 2 * len(large)
+        client.close()
+
+
+def test_a_stream_whose_answers_are_not_taken() -> None:
+    """It is refused while more waits than one message may have."""
+    with grpc_listening(Limits(body_max_bytes=2**19)) as served:
+        client = served.client(window=0)
+        stream = client.call(None, b"/stream")
+        for _ in range(8):
+            client.session.send_data(stream, framed(bytes(2**18)))
+            client.push()
+
+        wait_until(lambda: served.desk.errors == ["overloaded"], "the stream to be refused")
+        assert served.untaken < 2**20
+        client.close()
+
+
+def test_an_answer_on_a_busy_connection() -> None:
+    """One of which nothing is taken while others are has the time that a call has."""
+    limits = Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000, deadline_s=1.0)
+    with grpc_listening(limits) as served:
+        client = served.client(window=10_000)
+        stuck = client.call(MESSAGE, b"/large")
+        began = time.monotonic()
+        while not client.calls[stuck].closed:
+            assert time.monotonic() - began < 5.0
+            stream = client.call(framed(bytes(5000)))
+            client.take(stream, len(client.told(stream).data))
+
+        assert client.calls[stuck].reset == ngh2.ErrorCode.CANCEL
+        client.close()
+
+
 def test_who_does_not_take_the_answer() -> None:
     """A reader who takes nothing is cut off, with what the system has left for him."""
     with grpc_listening(QUICK) as served:
         raw = Raw(served.port, receive_buffer=4096)
-        window = struct.pack(">HI", 4, 2**31 - 1)
-        room = frame(8, 0, 0, struct.pack(">I", 2**30))
-        raw.send(PREFACE + settings(0, window) + room)
+        raw.send(roomy())
         raw.send(b"".join(head(n, path=b"/large") + data(n, MESSAGE) for n in range(1, 17, 2)))
         wait_until(lambda: served.closed["slow_reader"] == 1, "the end of a slow reader")
         wait_until(
@@ -355,6 +446,21 @@ def test_one_connection_too_many(hasty: GrpcListening) -> None:
     assert is_well(hasty)
 
 
+def test_far_too_many_connections(hasty: GrpcListening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a word only for so many; beyond, the connection ends without one."""
+    monkeypatch.setattr("serve.edge.grpc_connections._TURNED_AWAY_MAX", 1)
+    clients = [hasty.client() for _ in range(TINY.connections_max)]
+    first = hasty.connect()
+    wait_until(lambda: hasty.closed["too_many"] == 1, "one to be turned away")
+    second = hasty.connect()
+    assert second.everything() == b""
+    assert first.everything() != b""
+    first.close()
+    second.close()
+    for client in clients:
+        client.close()
+
+
 def test_calls_above_the_limit_of_a_connection(served: GrpcListening) -> None:
     """They are refused before they begin; those within are not."""
     raw = served.connect()
@@ -365,6 +471,16 @@ def test_calls_above_the_limit_of_a_connection(served: GrpcListening) -> None:
     assert len(served.desk.begun) == 256
     assert not served.closed
     raw.close()
+
+
+def test_calls_above_the_limit_by_who_knows_it(served: GrpcListening) -> None:
+    """Who has acknowledged the limit breaks a rule, by which libnghttp2 ends the connection."""
+    raw = served.connect()
+    raw.send(settings(ACK))
+    raw.send(b"".join(head(n, path=b"/wait") for n in range(1, 515, 2)))
+
+    ends(served, raw, "malformed")
+    assert served.desk.left_by == 256
 
 
 def test_calls_above_the_limit_of_all() -> None:
@@ -440,6 +556,73 @@ def test_an_old_connection_is_told_to_leave(
         client.pull()
     assert client.goaways == [2**31 - 1, stream]
     client.close()
+
+
+def test_an_old_connection_keeps_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the answer takes that a client waits for."""
+    limits = Limits(slow_s=SLOW_S, deadline_s=0.1)
+    with grpc_listening(limits) as served:
+        client = served.client()
+        stream = client.call(MESSAGE, b"/wait")
+        wait_until(lambda: len(served.desk.served) == 1, "the call to be served")
+        monkeypatch.setattr("serve.edge.grpc_connections._AGE_S", 0.0)
+        while len(client.goaways) < 2:
+            client.pull()
+        looks = served.looks()
+        wait_until(lambda: served.looks() > looks + 16, "many looks")
+        served.do(served.desk.go)
+
+        assert client.told(stream).data == MESSAGE
+        client.close()
+
+
+def test_who_stays_after_the_farewell(
+    hasty: GrpcListening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a head is no call: who has nothing else has left after `slow_s`."""
+    raw = hasty.connect()
+    wait_until(lambda: len(hasty.all) == 1, "a connection")
+    raw.send(frame(1, 0, 1, fields()))
+    monkeypatch.setattr("serve.edge.grpc_connections._AGE_S", 0.0)
+
+    raw.everything()
+    wait_until(lambda: not len(hasty.all), "the connection to end")
+    raw.close()
+
+
+def test_goodbye_and_farewell_in_one_read(
+    served: GrpcListening, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that leaves at the same moment is no fault of ours."""
+    raw = served.connect()
+    wait_until(lambda: len(served.all) == 1, "a connection")
+    served.do(served.all.leave)
+    with caplog.at_level(logging.ERROR):
+        raw.send(settings(ACK) + ping(ACK, b"farewell") + goaway())
+        raw.everything()
+        raw.close()
+        wait_until(lambda: not len(served.all), "the connection to end")
+
+    assert not caplog.records
+    assert not served.closed
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_rule_is_broken_after_the_goodbye(served: GrpcListening, code: int) -> None:
+    """It is counted; the code of the goodbye is not."""
+    wait = head(1, path=b"/wait") + data(1, MESSAGE)
+    raw = served.connect()
+    raw.send(wait + goaway(code))
+    wait_until(lambda: len(served.desk.served) == 1, "the call to be served")
+    served.do(served.desk.go)
+    raw.everything()
+    raw.close()
+    wait_until(lambda: not len(served.all), "the connection to end")
+    assert not served.closed
+
+    raw = served.connect()
+    raw.send(wait + goaway(code) + data(0, b"x"))
+    ends(served, raw, "malformed")
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -12,18 +14,27 @@ import ngh2
 import pytest
 
 from configs.settings import Limits
+from serve.edge.bodies import Bodies
+from serve.edge.grpc_connection import GrpcConnection
+from serve.edge.grpc_messages import Messages
 from serve.protocol.grpc_frames import framed
 from tests.serve.edge.grpc_listening import (
+    ACK,
     END_HEADERS,
     LARGE_BYTES,
     MESSAGE,
     TINY,
     GrpcListening,
     Peer,
+    Raw,
     data,
+    goaway,
     grpc_listening,
     head,
+    ping,
     reset,
+    roomy,
+    settings,
 )
 from tests.serve.waiting import wait_until
 
@@ -324,3 +335,118 @@ def test_a_message_in_many_parts(served: GrpcListening) -> None:
 
     wait_until(lambda: served.desk.served == [b"hello"], "the message")
     raw.close()
+
+
+def last_answer(served: GrpcListening, size: int) -> tuple[Raw, GrpcConnection]:
+    """A client with little room whose connection has ended with an answer of so many bytes."""
+    raw = Raw(served.port, receive_buffer=4096)
+    message = framed(bytes(size))
+    parts = [message[at : at + 16_000] for at in range(0, len(message), 16_000)]
+    raw.send(roomy() + settings(ACK) + head(1, path=b"/wait"))
+    raw.send(b"".join(data(1, part, 0) for part in parts) + data(1, b""))
+    wait_until(lambda: len(served.desk.served) == 1, "the call to be served")
+    (connection,) = served.all._open
+    served.do(served.all.leave)
+    raw.send(ping(ACK, b"farewell"))
+    wait_until(lambda: connection.leaving.farewell_since is not None, "the farewell")
+    served.do(served.desk.go)
+    wait_until(connection.channel.is_closing, "the end")
+    return raw, connection
+
+
+def test_the_last_answer_arrives_whatever_the_client_sends() -> None:
+    """A connection that ends is closed on one side first, or the system would take it back."""
+    with grpc_listening(Limits()) as served:
+        raw, _ = last_answer(served, 300_000)
+        raw.send(ping())
+
+        assert len(raw.everything()) > 300_000
+        raw.close()
+        wait_until(lambda: not len(served.all), "the connection to be forgotten")
+        assert not served.closed
+
+
+def test_who_takes_the_last_answer_late_is_heard_again() -> None:
+    """A connection that ends while it waits for its client goes on to hear what he does."""
+    with grpc_listening(Limits()) as served:
+        served._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        raw, connection = last_answer(served, 200_000)
+        assert served.all._timer is not None
+        served.all._timer.cancel()  # No look ends it.
+        assert connection.write_paused
+        assert len(raw.everything()) > 200_000
+        raw.close()
+
+        wait_until(lambda: not len(served.all), "the connection to be forgotten")
+
+
+def test_who_goes_on_to_send_at_the_end(served: GrpcListening) -> None:
+    """What comes after the end is dropped, up to what a client may have had on its way."""
+    raw = served.connect()
+    wait_until(lambda: len(served.all) == 1, "a connection")
+    (connection,) = served.all._open
+    raw.send(goaway())
+    wait_until(connection.channel.is_closing, "the end")
+    assert served.all._timer is not None
+    served.all._timer.cancel()  # No look ends it.
+    sent = 0
+    while sent < 2**26 and raw.send(bytes(2**16)):
+        sent += 2**16
+
+    assert 2**24 <= sent < 2**26
+    raw.close()
+
+
+def test_a_half_read_message_of_a_stream_is_kept(client: Peer) -> None:
+    """It is answered when the rest of it comes, though one before it was answered meanwhile."""
+    stream = client.call(None, b"/stream")
+    second = framed(b"two-two")
+    client.session.send_data(stream, framed(b"one") + second[:-4])
+    client.push()
+    while client.calls[stream].data != framed(b"one"):
+        client.pull()
+    client.session.send_data(stream, second[-4:] + framed(b"three"), end_stream=True)
+    client.push()
+
+    told = client.told(stream)
+    assert told.data == framed(b"one") + second + framed(b"three")
+    assert told.trailers == {b"grpc-status": b"0"}
+
+
+def test_a_message_is_kept_once() -> None:
+    """What its parts were gathered in is let go when it is whole, and its room when it is read."""
+    bodies = Bodies(2**25, 2**25)
+    arriving = Messages(bodies, None)
+    sent = framed(bytes(2**24))
+    tracemalloc.start()
+    (message,) = [
+        whole for at in range(0, len(sent), 2**20) for whole in arriving.take(sent[at : at + 2**20])
+    ]
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(message) == 2**24
+    assert kept < 1.5 * 2**24
+    assert bodies.left == 2**24
+    arriving.release_whole()
+    assert bodies.left == 2**25
+
+
+def test_an_answer_that_waits_for_room_is_not_cut_off(served: GrpcListening) -> None:
+    """A client is told to stop sending only when it has taken the answer."""
+    client = served.client(window=10_000)
+    stream = client.call(None, b"/first")
+    client.session.send_data(stream, MESSAGE)
+    client.push()
+    taken = 0
+    while not client.calls[stream].closed:
+        assert client.pull()
+        waiting = len(client.calls[stream].data) - taken
+        if waiting:
+            client.take(stream, waiting)
+            taken += waiting
+
+    assert taken == LARGE_BYTES + 5
+    assert client.calls[stream].trailers == {b"grpc-status": b"0"}
+    assert client.calls[stream].reset == ngh2.ErrorCode.NO_ERROR
+    client.close()
