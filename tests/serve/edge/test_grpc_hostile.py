@@ -153,7 +153,7 @@ def test_questions_whose_answers_are_not_taken(served: GrpcListening, asks: byte
 
 def test_who_does_not_take_answers_is_not_read() -> None:
     """It begins no more calls then, and the time of those that it has begun stands still."""
-    limits = Limits(slow_s=3 * SLOW_S, slow_bytes_per_s=1000, body_max_bytes=2**26)
+    limits = Limits(slow_s=5 * SLOW_S, slow_bytes_per_s=1000, body_max_bytes=2**26)
     with grpc_listening(limits) as served:
         client = served.client(window=2**31 - 1, receive_buffer=2**18)
         client.session.set_local_window_size(2**30)
@@ -163,6 +163,8 @@ def test_who_does_not_take_answers_is_not_read() -> None:
         wait_until(lambda: next(iter(served.all._open)).write_paused, "no more to be read")
         begun, looks = len(served.desk.begun), served.looks()
         last = client.call(MESSAGE)
+        wait_until(lambda: served.looks() > looks + 1.5, "a look")
+        client.pull()  # So much that it may rest for as long as this takes.
         wait_until(lambda: served.looks() > looks + 8, "several looks")
         assert len(served.desk.begun) == begun
         for stream in large:
