@@ -10,10 +10,10 @@ from configs.settings import Limits
 from serve.edge.connection import Connection
 from serve.edge.errors import fields
 from serve.edge.pace import Pace
+from serve.edge.places import Places
 
 _LOOK_S = 1.0
 _LOOKS_IN_SLOW_S = 4
-_TURNED_AWAY_MAX = 128
 
 
 class Connections:
@@ -25,20 +25,18 @@ class Connections:
     """
 
     def __init__(self, limits: Limits, idle_s: float, on_closed: Callable[[str], None]) -> None:
-        self._max = limits.connections_max
         self._pace = Pace(limits.slow_s, limits.slow_bytes_per_s)
         self._idle_s = idle_s
         self._slow_s = limits.slow_s
         self._period = min(_LOOK_S, limits.slow_s / _LOOKS_IN_SLOW_S)
         self._timer: asyncio.TimerHandle | None = None
-        self._open: set[Connection] = set()
-        self._turned_away: set[Connection] = set()
+        self._places: Places[Connection] = Places(limits.connections_max)
         self._common: list[tuple[bytes, bytes]] = []
         self._common_fields = b""
         self.count = on_closed
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._places)
 
     def watch(self) -> None:
         """Look at all connections from now on."""
@@ -48,19 +46,14 @@ class Connections:
         """Break off what is left, and look no more."""
         if self._timer is not None:
             self._timer.cancel()
-        for connection in (*self._open, *self._turned_away):
+        for connection in self._places:
             connection.channel.abort()
 
     def admit(self, connection: Connection) -> bool:
         """Take in a connection, unless there are too many."""
-        if len(self._open) < self._max:
-            self._open.add(connection)
+        if self._places.admit(connection):
             return True
         self.count("too_many")
-        if len(self._turned_away) < _TURNED_AWAY_MAX:
-            self._turned_away.add(connection)
-        else:
-            connection.channel.abort()
         return False
 
     def common(self, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -71,16 +64,15 @@ class Connections:
 
     def gone(self, connection: Connection) -> None:
         """Forget a connection."""
-        self._open.discard(connection)
-        self._turned_away.discard(connection)
+        self._places.gone(connection)
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._period, self._sweep)
         now = loop.time()
-        crowded = len(self._open) > self._max // 2
+        crowded = self._places.crowded
         idle_s = min(self._idle_s, self._slow_s) if crowded else self._idle_s
-        for connection in (*self._open, *self._turned_away):
+        for connection in self._places:
             if connection.channel.lingering:
                 self._last_look(connection)
             else:

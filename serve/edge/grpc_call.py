@@ -22,7 +22,7 @@ class Desk(Protocol):
         """Let a call in by its head, or end it."""
 
     def serve(self, call: Call, message: bytes) -> None:
-        """Answer a message: the one of a call that has come as a whole, or one of a stream."""
+        """Answer the one message of a call, or one of a stream; what it raises ends the call."""
 
     def ended(self, call: Call) -> None:
         """Go on: the client sends nothing more on its stream."""

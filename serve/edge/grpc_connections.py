@@ -10,12 +10,12 @@ from configs.settings import Limits
 from serve.edge.grpc_call import Call
 from serve.edge.grpc_connection import GrpcConnection
 from serve.edge.pace import Pace
+from serve.edge.places import Places
 
 _LOOK_S = 1.0
 _LOOKS_IN_SLOW_S = 4
 _AGE_S = 600.0
 _SPREAD = 0.1
-_TURNED_AWAY_MAX = 128
 _SILENT_S = 30.0
 """Who was not heard for so long is asked whether he is there, and has `slow_s` to say so."""
 
@@ -38,13 +38,12 @@ class GrpcConnections:
         self._deadline_s = limits.deadline_s
         self._period = min(_LOOK_S, limits.slow_s / _LOOKS_IN_SLOW_S)
         self._timer: asyncio.TimerHandle | None = None
-        self._open: set[GrpcConnection] = set()
-        self._turned_away: set[GrpcConnection] = set()
+        self._places: Places[GrpcConnection] = Places(limits.connections_max)
         self._calls = 0
         self.count = on_closed
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._places)
 
     def watch(self) -> None:
         """Look at all connections from now on."""
@@ -53,32 +52,26 @@ class GrpcConnections:
     def leave(self) -> None:
         """Tell all clients to go elsewhere."""
         now = asyncio.get_running_loop().time()
-        for connection in (*self._open,):
+        for connection in (*self._places.open,):
             connection.leaving.leave(now)
 
     def close(self) -> None:
         """Break off what is left, and look no more."""
         if self._timer is not None:
             self._timer.cancel()
-        for connection in (*self._open, *self._turned_away):
+        for connection in self._places:
             connection.channel.abort()
 
     def admit(self, connection: GrpcConnection) -> bool:
         """Take in a connection, unless there are too many."""
-        if len(self._open) < self._max:
-            self._open.add(connection)
+        if self._places.admit(connection):
             return True
         self.count("too_many")
-        if len(self._turned_away) < _TURNED_AWAY_MAX:
-            self._turned_away.add(connection)
-        else:
-            connection.channel.abort()
         return False
 
     def gone(self, connection: GrpcConnection) -> None:
         """Forget a connection."""
-        self._open.discard(connection)
-        self._turned_away.discard(connection)
+        self._places.gone(connection)
 
     def began(self) -> bool:
         """Count a call; whether there may be so many."""
@@ -97,8 +90,8 @@ class GrpcConnections:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._period, self._sweep)
         now = loop.time()
-        crowded = len(self._open) > self._max // 2
-        for connection in (*self._open, *self._turned_away):
+        crowded = self._places.crowded
+        for connection in self._places:
             if self._takes_too_slowly(connection, now):
                 self.count("slow_reader")
                 connection.channel.reset()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from configs.errors import BadInput, NotFound, Overloaded, WeirError
+from configs.errors import BadInput, NotFound, Overloaded
 from serve.edge import grpc_reply
 from serve.edge.grpc_call import Call
 from serve.edge.grpc_calls import SERVICE
@@ -26,14 +26,10 @@ class Check(PlainDesk):
 
     def serve(self, call: Call, message: bytes) -> None:
         """Answer, or say that there is no such service."""
-        try:
-            service = _service(message)
-            if service not in _KNOWN:
-                raise NotFound("no such service")
-        except WeirError as error:
-            self.refuse(call, error)
-        else:
-            call.answer(_said(_status(self._reception, service)), grpc_reply.good())
+        service = _service(message)
+        if service not in _KNOWN:
+            raise NotFound("no such service")
+        call.answer(_said(_status(self._reception, service)), grpc_reply.good())
 
 
 class Watch(PlainDesk):
@@ -48,14 +44,10 @@ class Watch(PlainDesk):
         if self._watchers >= _WATCHERS:
             call.finish(grpc_reply.bad("RESOURCE_EXHAUSTED", "too many watch already"))
             return
-        try:
-            service = _service(message)
-        except BadInput as error:
-            self.refuse(call, error)
-        else:
-            self._watchers += 1
-            call.task = asyncio.get_running_loop().create_task(self._watch(call, service))
-            call.task.add_done_callback(self._ended)
+        watching = self._watch(call, _service(message))
+        self._watchers += 1
+        call.task = asyncio.get_running_loop().create_task(watching)
+        call.task.add_done_callback(self._ended)
 
     def _ended(self, _task: asyncio.Task[None]) -> None:
         self._watchers -= 1

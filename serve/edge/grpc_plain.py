@@ -9,7 +9,7 @@ from serve.edge.reception import Reception
 
 
 class PlainDesk:
-    """Lets every call in, and tells of what is wrong with it."""
+    """Lets every call in, and tells of what is wrong with it; how to serve is left to others."""
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
@@ -19,10 +19,6 @@ class PlainDesk:
         call.visit = self._reception.arrive()
         if call.head.fault is not None:
             self.refuse(call, call.head.fault)
-
-    def serve(self, call: Call, message: bytes) -> None:
-        """Answer a message."""
-        raise NotImplementedError
 
     def ended(self, call: Call) -> None:
         """End the answer to a stream that has ended."""
@@ -44,3 +40,6 @@ class Nobody(PlainDesk):
         """End a call."""
         call.visit = self._reception.arrive()
         self.refuse(call, NotSupported("there is no such method"))
+
+    def serve(self, call: Call, message: bytes) -> None:
+        """Do nothing: the call was ended by its head."""

@@ -137,7 +137,7 @@ class GrpcListening:
     @property
     def untaken(self) -> int:
         """The bytes of answers that wait until their clients give room for them."""
-        return sum(connection.untaken() for connection in self.all._open)
+        return sum(connection.untaken() for connection in self.all._places.open)
 
     def connect(self) -> Raw:
         """A client that has said hello."""

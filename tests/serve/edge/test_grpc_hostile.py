@@ -160,7 +160,7 @@ def test_who_does_not_take_answers_is_not_read() -> None:
         half = client.call(None)
         client.session.send_data(half, MESSAGE[:7])
         large = [client.call(MESSAGE, b"/large") for _ in range(16)]
-        wait_until(lambda: next(iter(served.all._open)).write_paused, "no more to be read")
+        wait_until(lambda: next(iter(served.all._places.open)).write_paused, "no more to be read")
         begun, looks = len(served.desk.begun), served.looks()
         last = client.call(MESSAGE)
         wait_until(lambda: served.looks() > looks + 1.5, "a look")
@@ -450,7 +450,7 @@ def test_one_connection_too_many(hasty: GrpcListening) -> None:
 
 def test_far_too_many_connections(hasty: GrpcListening, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a word only for so many; beyond, the connection ends without one."""
-    monkeypatch.setattr("serve.edge.grpc_connections._TURNED_AWAY_MAX", 1)
+    monkeypatch.setattr("serve.edge.places._TURNED_AWAY_MAX", 1)
     clients = [hasty.client() for _ in range(TINY.connections_max)]
     first = hasty.connect()
     wait_until(lambda: hasty.closed["too_many"] == 1, "one to be turned away")

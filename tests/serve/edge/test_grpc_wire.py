@@ -77,7 +77,7 @@ def test_what_comes_of_one_read_leaves_in_one_write(
     writes: list[int] = []
     raw = served.connect()
     wait_until(lambda: len(served.all) == 1, "a connection")
-    (connection,) = served.all._open
+    (connection,) = served.all._places.open
     wait_until(lambda: connection.greeted, "a greeting")
     write = connection.channel._write
 
@@ -273,7 +273,7 @@ def test_a_call_and_its_end_in_one_read(served: GrpcListening) -> None:
     )
 
     wait_until(lambda: b"hello" in served.desk.served[10:], "the call behind them")
-    wait_until(lambda: not next(iter(served.all._open)).calls, "nothing open")
+    wait_until(lambda: not next(iter(served.all._places.open)).calls, "nothing open")
     assert not served.closed
     raw.close()
 
@@ -345,7 +345,7 @@ def last_answer(served: GrpcListening, size: int) -> tuple[Raw, GrpcConnection]:
     raw.send(roomy() + settings(ACK) + head(1, path=b"/wait"))
     raw.send(b"".join(data(1, part, 0) for part in parts) + data(1, b""))
     wait_until(lambda: len(served.desk.served) == 1, "the call to be served")
-    (connection,) = served.all._open
+    (connection,) = served.all._places.open
     served.do(served.all.leave)
     raw.send(ping(ACK, b"farewell"))
     wait_until(lambda: connection.leaving.farewell_since is not None, "the farewell")
@@ -384,7 +384,7 @@ def test_who_goes_on_to_send_at_the_end(served: GrpcListening) -> None:
     """What comes after the end is dropped, up to what a client may have had on its way."""
     raw = served.connect()
     wait_until(lambda: len(served.all) == 1, "a connection")
-    (connection,) = served.all._open
+    (connection,) = served.all._places.open
     raw.send(goaway())
     wait_until(connection.channel.is_closing, "the end")
     assert served.all._timer is not None
