@@ -23,7 +23,7 @@ SPLIT = "1=90,2=10"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model with a card for each version: the first is promoted, a second takes a tenth."""
+    """A model with a card for each version: all are proven, and a second takes a tenth."""
 
     name: str
     model: Path
@@ -107,7 +107,9 @@ class Weir:
                     files += ["--reference", str(served.reference)]
                 _weir("register", served.name, *files, "--url", control)
             reason = ("--reason", "benchmark", "--url", control)
-            _weir("promote", served.name, "1", *reason)
+            # Whoever had all of the traffic is proven, as both sides of the split are to be.
+            for version in range(len(served.cards), 0, -1):
+                _weir("promote", served.name, str(version), *reason)
             if len(served.cards) > 1:
                 _weir("route", served.name, "--set", SPLIT, *reason)
 
