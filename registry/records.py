@@ -107,10 +107,11 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class RoutedModel:
-    """A model's route with the versions that it names."""
+    """A model's route with the versions that it names, and all that are proven (`proven.py`)."""
 
     route: Route
     versions: Mapping[int, Version]
+    proven: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,23 @@ from datetime import datetime
 from configs.errors import BadInput, Conflict, PreconditionFailed
 from registry import routing
 from registry.audit import route_state
-from registry.ledger import Ledger
+from registry.ledger import Clock, Entropy, Ledger
 from registry.moments import utc_text
+from registry.proven import proven, proven_by
 from registry.records import Route, RoutedModel, RouteTable, Version
 from registry.routing import Change
+from registry.store import Store
 
 _SALT_BYTES = 16
 
 
 class Routes(Ledger):
     """The routes of all models, each change a generation with its entry in the audit log."""
+
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy) -> None:
+        super().__init__(store, clock, entropy)
+        # A route may have had thousands of generations: they are read once.
+        self._proven: dict[str, frozenset[int]] = {}
 
     def route(self, model: str) -> Route | None:
         """The route of a model, None if it has none yet."""
@@ -109,6 +116,12 @@ class Routes(Ledger):
         with self._lock:
             return self._store.route(model, moment)
 
+    def proven(self, model: str) -> frozenset[int]:
+        """The versions of a model that are proven now; see `proven.py`."""
+        self.versions(model)
+        with self._lock:
+            return self._proven_of(model)
+
     def table(self) -> RouteTable:
         """What gateway replicas need: routes that are served, what is registered, and keys."""
         with self._lock:
@@ -118,7 +131,7 @@ class Routes(Ledger):
             for model in registered:
                 route = self._store.route(model)
                 if route is not None and route.served:
-                    routed[model] = RoutedModel(route, self._live(route))
+                    routed[model] = RoutedModel(route, self._live(route), self._proven_of(model))
             return RouteTable(
                 generation=last.sequence if last else 0,
                 models=routed,
@@ -136,6 +149,11 @@ class Routes(Ledger):
         versions = self._store.versions(route.model)
         return {version.number: version for version in versions if version.number in numbers}
 
+    def _proven_of(self, model: str) -> frozenset[int]:
+        if model not in self._proven:
+            self._proven[model] = proven_by(self._store.generations(model))
+        return self._proven[model]
+
     def _numbers(self, model: str) -> tuple[int, ...]:
         return tuple(version.number for version in self.versions(model))
 
@@ -151,8 +169,10 @@ class Routes(Ledger):
         return route
 
     def _keep(self, action: str, before: Route | None, after: Route, why: Change) -> Route:
+        known = self._proven_of(after.model)
         states = (None if before is None else route_state(before), route_state(after))
         self._store.add_route(
             after, self._entry(action, f"models/{after.model}/route", states, why)
         )
+        self._proven[after.model] = proven(known, before, after)
         return after

@@ -150,6 +150,22 @@ class SqliteStore:
         )
         return _route(row, tuple(Arm(*arm) for arm in arms))
 
+    def generations(self, model: str) -> tuple[Route, ...]:
+        """All generations of a route, oldest first; none for a model that has no route."""
+        rows = self._db.execute(
+            "SELECT generation, version, weight_bp FROM arms WHERE model = ? "
+            "ORDER BY generation, version",
+            (model,),
+        )
+        arms = {
+            generation: tuple(Arm(version, weight_bp) for _, version, weight_bp in group)
+            for generation, group in groupby(rows, itemgetter(0))
+        }
+        routes = self._db.execute(
+            "SELECT * FROM routes WHERE model = ? ORDER BY generation", (model,)
+        )
+        return tuple(_route(row, arms[row[1]]) for row in routes)
+
     def audit(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
         """At most `limit` entries with a sequence above `after`, in order."""
         rows = self._db.execute(

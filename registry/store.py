@@ -44,6 +44,9 @@ class Store(Protocol):
     def route(self, model: str, at: str | None = None) -> Route | None:
         """The latest generation of a route, or the latest of those made at a time or before it."""
 
+    def generations(self, model: str) -> tuple[Route, ...]:
+        """All generations of a route, oldest first; none for a model that has no route."""
+
     def audit(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
         """At most `limit` entries with a sequence above `after`, in order."""
 

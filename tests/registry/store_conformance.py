@@ -178,6 +178,18 @@ class StoreConformance:
         assert found == [None, route(1), route(2), route(3), route(3)]
         assert store.route("credit") == route(3)
 
+    def test_the_generations_of_a_route_come_in_order(self, store: Store) -> None:
+        """All of one model, the oldest first, each with its own arms; none without a route."""
+        filled(store)
+        store.add_version(version(1, "fraud"), entry(store))
+        bare = replace(route(1, "fraud"), arms=(Arm(1, FULL),), shadow=None, previous=None)
+        made = [route(1), replace(route(2), arms=(Arm(3, FULL),), served=False), route(3)]
+        for each in (*made, bare):
+            store.add_route(each, entry(store))
+        assert store.generations("credit") == tuple(made)
+        assert store.generations("fraud") == (bare,)
+        assert store.generations("other") == ()
+
     def test_the_log_is_read_in_pages(self, store: Store) -> None:
         """`after` and `limit` cut the log without gaps."""
         filled(store)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -19,12 +21,14 @@ from configs.errors import (
     Refused,
     StartError,
     TooLarge,
+    Unavailable,
     VersionNotFound,
 )
 from configs.settings import Verify
 from registry.card import Card, Decision, Feature, Score, Task
-from registry.records import FULL, Arm, ShadowArm
+from registry.records import FULL, Arm, Route, ShadowArm
 from registry.registry import Registry
+from registry.sqlite import SqliteStore
 from tests.registry import models
 
 CARD = Card(task=Task.REGRESSION)
@@ -312,6 +316,62 @@ def test_the_table_grows_with_every_change_and_holds_the_live_versions(
     assert list(table.models["credit"].versions) == [1, 2]
     registry.promote("credit", 3, "ada", "why")
     assert list(registry.table().models["credit"].versions) == [1, 3]
+
+
+def test_the_table_says_who_is_proven(registry: Registry, tmp_path: Path) -> None:
+    """It is the same after every change, whether the change was seen or the history is read."""
+    copies = itertools.count()
+
+    def known() -> frozenset[int]:
+        shutil.copytree(tmp_path / "data", copy := tmp_path / f"copy-{next(copies)}")
+        with closing(_open(copy)) as again:
+            assert again.table() == registry.table()
+            assert again.proven("credit") == registry.proven("credit")
+        return registry.table().models["credit"].proven
+
+    registry.set_route("credit", {1: 60, 2: 40}, None, "ada", "")
+    assert known() == frozenset()
+    registry.promote("credit", 2, "ada", "better")
+    registry.promote("credit", 3, "ada", "better still")
+    assert known() == {2, 3}
+    registry.set_route("credit", {3: 90, 2: 10}, None, "ada", "")
+    assert known() == {2, 3}
+    registry.rollback("credit", "ada", "it was not")
+    assert known() == {3}
+
+
+def test_the_history_of_a_route_is_read_once(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table costs the same however many generations there were; a refused change adds none."""
+    read: list[str] = []
+    generations = SqliteStore.generations
+
+    def noted(store: SqliteStore, model: str) -> tuple[Route, ...]:
+        read.append(model)
+        return generations(store, model)
+
+    monkeypatch.setattr(SqliteStore, "generations", noted)
+    registry.set_route("credit", {1: 50, 2: 50}, None, "ada", "")
+
+    def full(*_: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteStore, "add_route", full)
+        with pytest.raises(Unavailable):
+            registry.promote("credit", 1, "ada", "why")
+    assert registry.table().models["credit"].proven == frozenset()
+    registry.promote("credit", 1, "ada", "why")
+    assert registry.table().models["credit"].proven == registry.proven("credit") == {1}
+    assert read == ["credit"]
+
+
+def test_who_is_proven_is_asked_of_models_that_there_are(registry: Registry) -> None:
+    """A model without a route has nobody who is; one that is not registered is not found."""
+    assert registry.proven("credit") == frozenset()
+    with pytest.raises(ModelNotFound):
+        registry.proven("fraud")
 
 
 def test_an_edited_log_is_noticed(registry: Registry, tmp_path: Path) -> None:

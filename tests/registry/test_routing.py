@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -29,9 +28,7 @@ from registry.routing import (
     unload,
 )
 from registry.signature import Datatype, Signature, TensorSpec
-
-KNOWN = (1, 2, 3, 4)
-WHY = Change(actor="ada", at="2026-01-01T00:00:00.000000+00:00", reason="because")
+from tests.registry.changes import KNOWN, WHY, splits, steps
 
 
 def _route(weights: dict[int, float], shadow: tuple[int, float] | None = None) -> Route:
@@ -40,35 +37,6 @@ def _route(weights: dict[int, float], shadow: tuple[int, float] | None = None) -
 
 def _set(route: Route, weights: dict[int, float], salt: bytes = b"later") -> Route:
     return set_weights(route, split(weights, None, KNOWN), WHY, salt)
-
-
-@st.composite
-def splits(draw: st.DrawFn) -> Split:
-    """Any division of the traffic over some of the versions, perhaps with a shadow."""
-    versions = draw(st.lists(st.sampled_from(KNOWN), min_size=1, unique=True))
-    cuts = draw(st.sets(st.integers(1, FULL - 1), min_size=len(versions) - 1, max_size=3))
-    edges = [0, *sorted(cuts)[: len(versions) - 1], FULL]
-    weights = {
-        version: (high - low) / 100
-        for version, (low, high) in zip(versions, pairwise(edges), strict=True)
-    }
-    free = [version for version in KNOWN if version not in versions]
-    shadows = [None, *((version, 10.0) for version in free)]
-    return split(weights, draw(st.sampled_from(shadows)), KNOWN)
-
-
-def _step(action: str, wanted: Split, version: int) -> Callable[[Route], Route]:
-    if action == "set":
-        return lambda route: set_weights(route, wanted, WHY, b"later")
-    if action == "promote":
-        return lambda route: promote(route, version, WHY, KNOWN)
-    if action == "unload":
-        return lambda route: unload(route, WHY)
-    return lambda route: rollback(route, WHY)
-
-
-ACTIONS = ("set", "promote", "rollback", "unload")
-steps = st.builds(_step, st.sampled_from(ACTIONS), splits(), st.sampled_from(KNOWN))
 
 
 @given(first=splits(), changes=st.lists(steps, max_size=12))
