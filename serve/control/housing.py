@@ -43,11 +43,11 @@ class Housing:
         await asyncio.gather(self._share_or_log(shared), *map(self._have_or_log, own))
 
     async def prepare(
-        self, versions: Iterable[Version], arms: Collection[int], shadow: int | None
+        self, versions: Iterable[Version], arms: Collection[int], proven: frozenset[int]
     ) -> None:
         """Have the versions of a route that is about to be made; raises what keeps one from it."""
         houses = [
-            Housed(version, place_before(version, arms, shadow, self._hosts))
+            Housed(version, place_before(version, arms, proven, self._hosts))
             for version in versions
         ]
         for outcome in await asyncio.gather(*map(self._have, houses), return_exceptions=True):
@@ -80,7 +80,7 @@ class Housing:
 
     def _of(self, table: RouteTable) -> dict[VersionKey, Housed]:
         return {
-            (model, version.number): Housed(version, place(routed.route, version, self._hosts))
+            (model, version.number): Housed(version, place(routed, version, self._hosts))
             for model, routed in table.models.items()
             for version in routed.versions.values()
         }

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from configs.settings import Hosts
-from registry.records import Route, Version
+from registry.records import RoutedModel, Version
 
 
 class Place(StrEnum):
@@ -25,21 +25,28 @@ def may_share(version: Version, hosts: Hosts) -> bool:
     return plain and hosts.shared > 0 and version.size_bytes <= hosts.shared_max_bytes
 
 
-def place(route: Route, version: Version, hosts: Hosts) -> Place:
+def place(routed: RoutedModel, version: Version, hosts: Hosts) -> Place:
     """Give where a version that a route names belongs.
 
-    Proven is what answers everybody, and what did so before and is kept for a rollback. A
-    candidate and a shadow have a host of their own, so that only their own callers feel a crash;
-    so has the stable version while it is compared with a candidate, so that both are alike.
+    The version before, which only waits for a rollback, shares; `place_before` knows the others.
     """
-    compared = len(route.arms) > 1
-    proven = version.number == route.previous or (version.number == route.stable and not compared)
-    return Place.SHARED if proven and may_share(version, hosts) else Place.OWN
+    route = routed.route
+    arms = [arm.version for arm in route.arms]
+    shadow = route.shadow.version if route.shadow is not None else None
+    if version.number == route.previous and version.number not in (*arms, shadow):
+        return Place.SHARED if may_share(version, hosts) else Place.OWN
+    return place_before(version, arms, routed.proven, hosts)
 
 
 def place_before(
-    version: Version, arms: Collection[int], shadow: int | None, hosts: Hosts
+    version: Version, arms: Collection[int], proven: frozenset[int], hosts: Hosts
 ) -> Place:
-    """Give where a version of a route that is about to be made belongs, as `place` will say."""
-    alone = len(arms) == 1 and version.number in arms and version.number != shadow
-    return Place.SHARED if alone and may_share(version, hosts) else Place.OWN
+    """Give where a version of a route that is about to be made belongs, as `place` will say.
+
+    Arms share if all of them are proven, and who answers everybody is. A candidate and a shadow
+    have a host of their own, so that only their own callers feel a crash; so has whoever is
+    compared with a candidate, so that both are alike.
+    """
+    trusted = len(arms) == 1 or proven.issuperset(arms)
+    shares = trusted and version.number in arms
+    return Place.SHARED if shares and may_share(version, hosts) else Place.OWN

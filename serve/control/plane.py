@@ -259,8 +259,9 @@ class ControlPlane:
             await asyncio.to_thread(self._registry.version, model, number)
             for number in sorted(wanted)
         ]
+        proven = await asyncio.to_thread(self._registry.proven, model)
         try:
-            await self._housing.prepare(versions, arms, shadow)
+            await self._housing.prepare(versions, arms, proven)
             await self._reach(versions)
             return await asyncio.to_thread(commit)
         finally:

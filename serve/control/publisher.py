@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
-from registry.records import RoutedModel, RouteTable, Version
+from registry.records import RouteTable, Version
 from registry.registry import Registry
 from serve.access.door import Door
 from serve.control.replicas import Replicas, VersionKey
@@ -94,7 +94,6 @@ def _with(table: RouteTable, versions: Iterable[Version]) -> RouteTable:
     for version in versions:
         routed = models.get(version.model)
         if routed is not None:
-            models[version.model] = RoutedModel(
-                routed.route, {**routed.versions, version.number: version}
-            )
+            more = {**routed.versions, version.number: version}
+            models[version.model] = replace(routed, versions=more)
     return replace(table, models=models)

@@ -30,6 +30,34 @@ def test_two_models_share_a_process(gateway: Running, control: ControlClient) ->
     assert states == {"ready": "in a shared host"}
 
 
+def test_a_split_of_proven_versions_shares_a_process(
+    gateway: Running, control: ControlClient
+) -> None:
+    """Two that were promoted stay where they are; a candidate and its rival leave."""
+    model = "settled"
+    register(control, model, *(models.regressor(bias) for bias in (1.0, 2.0, 3.0)))
+    control.set_route(model, {1: 100})
+    control.promote(model, 2, "better")
+    shared = gateway.pids("version", model)
+    assert len(shared) == 1
+
+    control.set_route(model, {2: 90, 1: 10})
+
+    assert gateway.pids("version", model, 1) == gateway.pids("version", model, 2) == shared
+    answers = [answer_of(ask(gateway, model, ROW, version)) for version in (1, 2) * 3]
+    assert answers == [[1.0], [2.0]] * 3
+
+    control.set_route(model, {2: 90, 3: 10})
+
+    def hosts(version: int) -> set[int]:
+        return gateway.pids("version", model, version)
+
+    wait_for(lambda: not (hosts(2) | hosts(3)) & shared, "hosts of their own", 10.0)
+    assert len(hosts(2) | hosts(3)) == 2
+    answers = [answer_of(ask(gateway, model, ROW, version)) for version in (2, 3)]
+    assert answers == [[2.0], [3.0]]
+
+
 def _unloads(gateway: Running) -> float:
     """How many models have had to make room, as the page of metrics says."""
     page = httpx.get(f"{gateway.control}/metrics", timeout=30, trust_env=False).text

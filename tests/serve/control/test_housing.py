@@ -43,6 +43,73 @@ async def test_what_is_promoted_shares_from_then_on(plane: Plane) -> None:
     assert plane.fleet.shared == {(MODEL, 1), (MODEL, 2)}
 
 
+async def test_versions_that_are_proven_share_while_they_are_split(plane: Plane) -> None:
+    """A split of versions that have both answered everybody moves nobody, not even for a moment."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    plane.fleet.log.clear()
+
+    await plane.set(v2=90, v1=10)
+
+    assert plane.fleet.shared == {(MODEL, 1), (MODEL, 2)}
+    assert plane.fleet.own == set()
+    assert sorted(plane.fleet.log) == ["start 1", "start 2"]
+
+
+async def test_a_candidate_takes_the_proven_out_with_it(plane: Plane) -> None:
+    """All that are compared with a version that is not proven have hosts of their own."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    await plane.set(v2=90, v1=10)
+
+    await plane.set(v2=80, v1=10, v3=10)
+
+    assert plane.fleet.own == {(MODEL, 1), (MODEL, 2), (MODEL, 3)}
+    assert plane.fleet.shared == set()
+
+
+async def test_after_a_rollback_a_version_has_its_own_host_again(plane: Plane) -> None:
+    """Whom a rollback has left is a candidate like any other, until it is promoted again."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    await plane.control.rollback(MODEL, "ada", "it was not")
+
+    await plane.set(v1=90, v2=10)
+
+    assert plane.fleet.own == {(MODEL, 1), (MODEL, 2)}
+    await plane.control.promote(MODEL, 2, "ada", "it is after all")
+    await plane.set(v2=90, v1=10)
+    assert plane.fleet.shared == {(MODEL, 1), (MODEL, 2)}
+    assert plane.fleet.own == set()
+
+
+async def test_a_split_that_is_loaded_again_is_where_it_was(plane: Plane) -> None:
+    """Who is proven is known also of a model that is not served."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    await plane.set(v2=90, v1=10)
+    await plane.control.unload(MODEL, "ada", "not needed")
+    plane.fleet.log.clear()
+
+    await plane.control.load(MODEL, "ada", "needed")
+
+    assert plane.fleet.shared == {(MODEL, 1), (MODEL, 2)}
+    assert sorted(plane.fleet.log) == ["start 1", "start 2"]
+
+
+async def test_a_start_has_a_split_of_the_proven_in_shared_hosts(plane: Plane) -> None:
+    """A control plane that begins anew reads who is proven from the history of the route."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    await plane.set(v2=90, v1=10)
+    again = Plane(plane.registry)
+
+    await again.control.open()
+
+    assert again.fleet.shared == {(MODEL, 1), (MODEL, 2)}
+    assert again.fleet.own == set()
+
+
 async def test_a_shadow_never_shares(plane: Plane) -> None:
     """A version that only listens has a host of its own; the stable one stays where it is."""
     await plane.set(v1=100)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +13,8 @@ from configs.errors import Unavailable
 from registry.card import Card, Task
 from registry.keys import AccessRole
 from registry.records import RouteTable
+from serve.control.publisher import Publisher
+from serve.control.replicas import Replicas
 from tests.registry.models import regressor
 from tests.serve.control.planes import Plane
 from tests.serve.versions import MODEL
@@ -52,6 +56,20 @@ async def test_what_is_registered_is_known_to_replicas(plane: Plane) -> None:
 
     assert all(g.table.registered == {MODEL: (1, 2, 3, 4)} for g in plane.gateways)
     assert all(dict(g.table.models) == {} for g in plane.gateways)
+
+
+async def test_more_versions_change_nothing_else_about_a_model(plane: Plane) -> None:
+    """Replicas connect to a version that is to come; the route and who is proven stay."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    publisher = Publisher(plane.registry, Replicas(time.monotonic), plane.door)
+    before = (await publisher.routes()).models[MODEL]
+
+    coming = plane.registry.version(MODEL, 3)
+    after = (await publisher.with_versions([coming])).models[MODEL]
+
+    assert before.proven == {1, 2}
+    assert after == replace(before, versions={**before.versions, 3: coming})
 
 
 async def test_a_key_does_not_disturb_a_change_on_its_way(plane: Plane) -> None:
