@@ -86,9 +86,15 @@ class Hosts(Section):
     providers: Annotated[tuple[Literal["cpu", "cuda"], ...], Field(min_length=1)] = ("cpu",)
     cuda_device: Annotated[int, Field(ge=0, le=1023)] = 0
     shared: Annotated[int, Field(ge=0, le=64)] = 1
+    shared_in: Literal["processes", "gateway"] = "processes"
     shared_max_bytes: Annotated[int, Field(ge=0, le=2**31 - 1)] = 32 * 2**20
     memory_max_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 2**30
     load_wait_s: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
+
+    @property
+    def inside(self) -> bool:
+        """Whether versions that share a host have that of the gateway's own processes."""
+        return self.shared_in == "gateway"
 
     @property
     def most_replicas(self) -> int:
@@ -99,6 +105,16 @@ class Hosts(Section):
     def scales(self) -> bool:
         """Whether the number of processes that run a version follows its load."""
         return self.most_replicas > self.replicas
+
+    @model_validator(mode="after")
+    def _one_place_to_share(self) -> Hosts:
+        if self.inside and self.shared != 1:
+            message = (
+                f"hosts.shared {self.shared} is a number of processes to share, of which "
+                "hosts.shared_in: gateway has none: leave hosts.shared out"
+            )
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _at_least_as_many(self) -> Hosts:

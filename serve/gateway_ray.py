@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import serve as ray_serve
@@ -36,6 +36,11 @@ from serve.node.names import CONTROL, GRPC_SOCKET, HTTP_SOCKET, NAMESPACE, gatew
 from serve.recorder.shipper import Shipper
 from serve.recorder.transport_ray import RayTransport
 from serve.traces import Tracer
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from serve.models.shared_models import SharedModels
 
 _HEALTH_S = 5.0
 _ASK_AGAIN_S = 0.2
@@ -70,7 +75,8 @@ class GatewayReplica:
             provider = tracer_provider(settings.telemetry, self._name)
         self._tracer = Tracer(provider, settings.telemetry.trace_share)
         self._thread = LoopThread("weir-edge")
-        self._thread.submit(self._open(run_dir)).result()
+        self._inside: SharedModels | None = None
+        self._thread.submit(self._open(run_dir, provider)).result()
         self._shipper = Shipper(
             self._gateway.recorder,
             RayTransport(
@@ -96,6 +102,9 @@ class GatewayReplica:
             await self._thread.run(asyncio.sleep(0))
         if self._following.done():  # It would go on with old routes and old keys.
             self._following.result()
+        if self._inside is not None and not self._inside.following:
+            message = "the models inside the gateway no longer follow the control plane"
+            raise RuntimeError(message)
 
     async def __del__(self) -> None:
         """Leave without losing a request; Ray Serve waits for this before it ends the process."""
@@ -111,8 +120,15 @@ class GatewayReplica:
         open_now = float(self._listener.connections + self._grpc.connections)
         return {**self._gateway.gauges(), (names.CONNECTIONS_OPEN.name, ()): open_now}
 
-    async def _open(self, run_dir: Path) -> None:
+    async def _open(self, run_dir: Path, provider: TracerProvider | None) -> None:
         settings = self._settings
+        if settings.hosts.inside:
+            from serve.models.shared_models import SharedModels  # noqa: PLC0415 - needs ONNX
+
+            self._inside = SharedModels(
+                settings, run_dir, 0, RayTransport(1, 0.0), provider, inside=True
+            )
+            await self._inside.open()
         self._gateway = Gateway(_of_one_replica(settings), run_dir, self._tracer)
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
@@ -147,6 +163,8 @@ class GatewayReplica:
                 self._grpc.drain(limits.deadline_s),
             )
         await self._gateway.close()
+        if self._inside is not None:
+            await self._inside.close(limits.drain_s)
 
     async def _follow(self) -> None:
         """Keep one question open at the control plane: whether there is a newer table."""

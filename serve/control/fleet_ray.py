@@ -114,11 +114,12 @@ class RayFleet:
             key = _version_of(name)
             if key is not None:
                 found[key] = VersionStatus(key[1], _STATES.get(state, "failed"))
+        where = "in the gateway" if self._settings.hosts.inside else "in a shared host"
         for key, held in self._shelves.held().items():
             if held:
-                found[key] = VersionStatus(key[1], "ready", "in a shared host")
+                found[key] = VersionStatus(key[1], "ready", where)
             else:
-                found.setdefault(key, VersionStatus(key[1], "starting", "in a shared host"))
+                found.setdefault(key, VersionStatus(key[1], "starting", where))
         return found
 
     async def replace_gateway(self) -> None:
@@ -138,7 +139,10 @@ class RayFleet:
         key = version.model, version.number
         places = (await self.places()).get(key, frozenset())
         if Place.SHARED in places:
-            await self._replace_shelf(self._shelves.number(key))
+            if self._settings.hosts.inside:
+                await self.replace_gateway()
+            else:
+                await self._replace_shelf(self._shelves.number(key))
         if Place.SHARED not in places or Place.OWN in places:
             await self._start_own(version)
 
@@ -150,7 +154,9 @@ class RayFleet:
         await self._run_or_refuse(application, name, f"{version.model} {version.number}")
 
     async def _start_shelf(self, number: int) -> None:
-        """Have a shared host running."""
+        """Have a shared host running; the gateway's own processes are started with the gateway."""
+        if self._settings.hosts.inside:
+            return
         async with self._starting_shelf:
             if (await self._states()).get(shelf_app(number)) is not _RUNNING:
                 await self._replace_shelf(number)
@@ -171,8 +177,9 @@ class RayFleet:
             except (RayError, ValueError):  # It starts only now, or anew: it is not running.
                 continue
         for key in await self.places():
-            local = sockets(folder(self._run_dir, *key))
-            found += [Process("version", host_pid(socket), *key) for socket in local]
+            sharing = self._shelves.holders(key)
+            local = {host_pid(socket) for socket in sockets(folder(self._run_dir, *key))}
+            found += [Process("version", pid, *key) for pid in sorted(local | sharing)]
         return tuple(found)
 
     async def _run_or_refuse(

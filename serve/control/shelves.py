@@ -49,6 +49,13 @@ class Shelves:
                 found.update((key, key in held) for key in wanted)
         return found
 
+    def holders(self, key: VersionKey) -> frozenset[int]:
+        """Give the processes that hold a version."""
+        if not self._count:
+            return frozenset()
+        said = reports(shelf_folder(self._run_dir, self.number(key)))
+        return frozenset(pid for pid, report in said.items() if key in report.held)
+
     def refused(self) -> Mapping[VersionKey, str]:
         """Give the versions that shared hosts must hold and cannot, and why."""
         found: dict[VersionKey, str] = {}

@@ -3,7 +3,8 @@
 A replica on this node is there as its Unix socket, which appears when it is ready and goes when it
 leaves, so that finding it needs no other process to be alive. One on another node is there as an
 empty file, named by its host and port, that is touched while the replica says that it lives; a
-name that nobody has touched for a minute is withdrawn by whoever looks next.
+name that nobody has touched for a minute is withdrawn by whoever looks next. One inside a gateway
+replica's own process is there as an empty file too, which only that process takes for an address.
 
 Links look at every version's folder again and again, so a folder that has not changed is not listed
 again. Its time of change tells, but only once it is over: a clock that ticks every few milliseconds
@@ -12,6 +13,7 @@ gives one time to several changes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from functools import lru_cache
@@ -21,6 +23,7 @@ from typing import NewType
 
 _LOCAL = ".sock"
 _REMOTE = ".tcp"
+_INSIDE = ".inside"
 _WITHDRAWN_S = 60.0
 """Twenty times as long as a replica is silent: whoever is told may be away for a while."""
 _SETTLED_NS = 3 * 10**9
@@ -28,7 +31,7 @@ _SETTLED_NS = 3 * 10**9
 _KNOWN = 4096
 
 Address = NewType("Address", str)
-"""The path of a version replica's Unix socket, or of the file that names its host and port."""
+"""The path of a version replica's Unix socket, or of the file that stands for another way to it."""
 
 
 def folder(run_dir: Path, model: str, version: int) -> Path:
@@ -40,6 +43,16 @@ def folder(run_dir: Path, model: str, version: int) -> Path:
 def socket_path(versions: Path, pid: int) -> Path:
     """Give the path of the socket of the replica that is this process."""
     return versions / f"{pid}{_LOCAL}"
+
+
+def inside_path(versions: Path, pid: int) -> Path:
+    """Give the path of the file that says that this process, a gateway replica, is a replica."""
+    return versions / f"{pid}{_INSIDE}"
+
+
+def is_inside(address: Address) -> bool:
+    """Whether a replica is in this very process."""
+    return address.endswith(_INSIDE)
 
 
 def host_pid(address: Address) -> int:
@@ -65,7 +78,7 @@ def host_and_port(address: Address) -> tuple[str, int] | None:
 
 
 def sockets(versions: Path) -> tuple[Address, ...]:
-    """Give the sockets that are there at this moment, in order of name."""
+    """Give the replicas on this node that are there at this moment, in order of name."""
     return _names(versions)[0]
 
 
@@ -128,7 +141,8 @@ def _listed(versions: Path) -> Names:
         names = sorted(path.name for path in versions.iterdir())
     except FileNotFoundError:  # It has gone this very moment.
         return (), ()
-    near = (name for name in names if name.endswith(_LOCAL))
+    here = f"{os.getpid()}{_INSIDE}"
+    near = (name for name in names if name.endswith(_LOCAL) or name == here)
     far = (name for name in names if _is_remote(name))
     return _within(versions, near), _within(versions, far)
 

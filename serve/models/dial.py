@@ -1,4 +1,4 @@
-"""How a version replica is called: by its Unix socket on this node, by TCP with TLS on another."""
+"""How a version replica is called: inside this process, on this node, or by TLS on another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from serve.models.addresses import Address, host_and_port
+from serve.models.addresses import Address, host_and_port, is_inside
+from serve.models.incoming import FrameProtocol
+from serve.models.inside import call
 
 _CONNECT_S = 2.0
 _GONE_MS = 10_000
@@ -22,7 +24,7 @@ _KEEP_ALIVE = (
 
 
 async def dial(
-    factory: Callable[[], asyncio.Protocol],
+    factory: Callable[[], FrameProtocol],
     address: Address,
     tls: Callable[[], ssl.SSLContext | None],
 ) -> None:
@@ -31,6 +33,9 @@ async def dial(
     A replica on another node is called over TLS only: when `tls` gives no context, it cannot be
     reached.
     """
+    if is_inside(address):
+        call(address, factory())
+        return
     loop = asyncio.get_running_loop()
     remote = host_and_port(address)
     if remote is None:

@@ -14,11 +14,12 @@ from typing import Protocol
 
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
-from serve.models import frames
+from serve.models import frames, inside
+from serve.models.addresses import Address, is_inside
 from serve.models.curve import Curve
 from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
-from serve.models.run_times import ALONE, BESIDE_OTHERS, RunTimes
+from serve.models.run_times import ALONE, BESIDE_OTHERS, Patience, RunTimes
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
 """Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
@@ -70,6 +71,7 @@ class Host:
         self._memory = memory or Always()
         self._own_loop = memory is None
         self._path = path
+        self._address = Address(str(path))
         self._traced = traced
         self._longest = longest
         self._server: asyncio.Server | None = None
@@ -84,10 +86,15 @@ class Host:
     async def open(self) -> None:
         """Start to listen; from now on gateway replicas find the socket.
 
-        The socket gets its name only when it accepts, so that one that refuses is a dead one.
+        The socket gets its name only when it accepts, so that one that refuses is a dead one. A
+        host inside a gateway replica's process has no socket.
         """
         self._times = RunTimes(self.curve)
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if is_inside(self._address):
+            inside.listen(self._address, self._link)
+            self._path.touch()
+            return
         loop = asyncio.get_running_loop()
         unnamed = self._path.with_suffix(".new")
         self._server = await loop.create_unix_server(self._link, str(unnamed))
@@ -103,6 +110,7 @@ class Host:
     async def drain(self, timeout_s: float) -> None:
         """Leave politely: no new links, a goodbye on every link, an answer to what is in."""
         self._path.unlink(missing_ok=True)
+        inside.withdraw(self._address)
         for server in (self._server, self._for_nodes):
             if server is not None:
                 server.close()
@@ -121,10 +129,7 @@ class Host:
 
     def quick(self, frame: Frame) -> bool:
         """Whether a batch runs so shortly that a thread would cost more than it frees."""
-        alone = self._own_loop and len(self._links) == 1
-        return self._memory.present and self._times.inline(
-            _rows(frame), ALONE if alone else BESIDE_OTHERS
-        )
+        return self._memory.present and self._times.inline(_rows(frame), self._patience)
 
     def use(self) -> AbstractAsyncContextManager[None]:
         """Have the model in memory while the block runs."""
@@ -143,6 +148,11 @@ class Host:
         except Exception:  # noqa: BLE001 - the process boundary; counted by its code
             _log.exception("a run failed in a way that no model should")
             return failed(frame)
+
+    @property
+    def _patience(self) -> Patience:
+        alone = is_inside(self._address) or (self._own_loop and len(self._links) == 1)
+        return ALONE if alone else BESIDE_OTHERS
 
     def _link(self) -> HostLink:
         return HostLink(self, self._links, self._empty, self._longest)

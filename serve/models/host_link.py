@@ -45,7 +45,6 @@ class HostLink(FrameProtocol):
         longest: int = MAX_FRAME,
     ) -> None:
         super().__init__(longest)
-        self._longest = longest
         self._host = host
         self._links = links
         self._empty = empty
@@ -78,12 +77,10 @@ class HostLink(FrameProtocol):
     def send(self, frame: Frame) -> None:
         """Write a frame, unless the other side has gone; one that is too long is a failure."""
         try:
-            encoded = frames.encode(frame, self._longest)
+            self.write(frame)
         except BrokenFrame as error:
             _log.warning("an answer cannot be sent: %s", error)
-            encoded = frames.encode(failed(frame))
-        if self.transport is not None:
-            self.transport.writelines(encoded)
+            self.write(failed(frame))
 
     def abort(self) -> None:
         """Close at once."""

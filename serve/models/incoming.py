@@ -9,7 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, decode
+from serve.models.frames import MAX_FRAME, BrokenFrame, Frame, decode, encode
+from serve.models.inside import Wire
 
 _LENGTH = Struct("<I")
 _LARGE = 2**17
@@ -93,6 +94,8 @@ class FrameProtocol(asyncio.Protocol, ABC):
 
     def __init__(self, longest: int) -> None:
         self.transport: asyncio.Transport | None = None
+        self._wire: Wire | None = None
+        self._longest = longest
         self._splitter = Splitter(longest)
         self._rest = _Rest(self, self._splitter)
 
@@ -107,6 +110,7 @@ class FrameProtocol(asyncio.Protocol, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
+        self._wire = transport if isinstance(transport, Wire) else None
 
     def data_received(self, data: bytes) -> None:
         """Take in what was read."""
@@ -127,6 +131,25 @@ class FrameProtocol(asyncio.Protocol, ABC):
             self.receive(decode(payload))
         except BrokenFrame:
             self.broken()
+
+    def given(self, frame: Frame) -> None:
+        """Take a frame from the same process."""
+        try:
+            self.receive(frame)
+        except BrokenFrame:
+            self.broken()
+
+    def write(self, frame: Frame) -> None:
+        """Send a frame, unless the other side has gone; `BrokenFrame` for one that is too long.
+
+        Tensors must not change until it has left.
+        """
+        if self._wire is not None:
+            self._wire.give(frame)
+            return
+        encoded = encode(frame, self._longest)
+        if self.transport is not None:
+            self.transport.writelines(encoded)
 
 
 class _Rest(asyncio.BufferedProtocol):

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Protocol
 
 from configs.errors import ModelFailed, NotReady, TooLarge, Unavailable, WeirError
-from serve.models import frames
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
 from serve.models.curve import Curve
@@ -43,7 +42,6 @@ class Link(FrameProtocol):
         self, version: int, batcher: Batcher, pace: Pace, keeper: Keeper, longest: int = MAX_FRAME
     ) -> None:
         super().__init__(longest)
-        self._longest = longest
         self._version = version
         self._batcher = batcher
         self._pace = pace
@@ -84,12 +82,9 @@ class Link(FrameProtocol):
         self._sequence += 1
         frame = Frame(Kind.RUN, self._version, self._sequence, batch.tensors(), batch.traces())
         try:
-            encoded = frames.encode(frame, self._longest)
+            self.write(frame)
         except BrokenFrame:
             asyncio.get_running_loop().call_soon(self._refuse, batch)
-            return
-        if self.transport is not None:
-            self.transport.writelines(encoded)
 
     def offer(self) -> None:
         """Be given batches."""
@@ -121,7 +116,7 @@ class Link(FrameProtocol):
         """Ask the replica for a word, whatever its model does."""
         if self._pinged_at is None and self.transport is not None:
             self._pinged_at = perf_counter()
-            self.transport.writelines(frames.encode(Frame(Kind.PING, 0, 0)))
+            self.write(Frame(Kind.PING, 0, 0))
 
     def drop(self) -> None:
         """Close the connection: what comes back is of no use to anyone."""

@@ -23,7 +23,7 @@ class Patience:
 BESIDE_OTHERS = Patience(0.000_20, 0.000_12)
 """Where others wait for the loop: runs in threads would be beside one another."""
 ALONE = Patience(0.002_0, 0.001_2)
-"""Where only one gateway replica asks, which waits for the answer before it asks again."""
+"""Where only one gateway replica asks: from elsewhere, or from this very loop."""
 _HOLDUP_S = 0.005
 """A run of this length on the loop would be noticed: one is enough to leave."""
 _LONG_S = 0.1

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from configs.errors import WeirError
-from serve.models.addresses import folder, socket_path
+from serve.models.addresses import folder, inside_path, socket_path
 from serve.models.curve import Curve
 from serve.models.host import Host, Traced
 from serve.models.keeper import Keeper, Runnable
@@ -47,6 +47,7 @@ class ShelfHost:
     What it must hold when it starts it offers at once and loads when somebody asks, so that 200
     models do not keep a gateway from starting. What is added later is loaded first. What was in
     hand at two crashes of its shared host is refused, so that it costs nobody else a third one.
+    `inside` says that this process is a gateway replica, which needs no socket.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class ShelfHost:
         loader: Loader,
         traced_of: TracedOf,
         failed: Callable[[], None],
+        *,
+        inside: bool = False,
     ) -> None:
         self._run_dir = run_dir
         self._shelf = shelf_folder(run_dir, number)
@@ -64,6 +67,7 @@ class ShelfHost:
         self._loader = loader
         self._traced_of = traced_of
         self._failed = failed
+        self._path = inside_path if inside else socket_path
         self._hosts: dict[VersionKey, Host] = {}
         self._refused: dict[VersionKey, str] = {}
         self._crashes: dict[VersionKey, int] = {}
@@ -127,8 +131,8 @@ class ShelfHost:
             return model, entry.size_bytes
 
         kept = self._keeper.know(key, load)
-        socket = socket_path(folder(self._run_dir, *key), os.getpid())
-        host = Host(entry.number, kept.run, socket, self._traced_of(key), memory=kept)
+        path = self._path(folder(self._run_dir, *key), os.getpid())
+        host = Host(entry.number, kept.run, path, self._traced_of(key), memory=kept)
         self._hosts[key] = host
         with ExitStack() as undo:
             undo.callback(self._keeper.forget, key)
