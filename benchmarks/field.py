@@ -16,11 +16,14 @@ from benchmarks.slow_model import slowed
 from benchmarks.weir import Served, Weir, here
 
 WEIR, UNRECORDED, FLOOR, FASTAPI = "weir", "weir, recorder off", "floor", "fastapi"
-INTERPRETED = "weir, not compiled"
+INTERPRETED, APART = "weir, not compiled", "weir, models apart"
 TRITON = "triton front end, python backend"
 ROW_S = 0.005
 WAIT_TARGET_S = 10.0
 """No other contestant refuses anything; at its default of 0.1 s, Weir refuses what must wait."""
+
+INSIDE = {"shared_in": "gateway"}
+"""Models in the process that is asked, like those of the other contestants."""
 
 _JSON = frozenset({"row-json", "block-json", "slow-json"})
 _BINARY = frozenset({"block-binary", "image-binary"})
@@ -50,7 +53,7 @@ PEERS: tuple[tuple[str, str, str, frozenset[str], dict[str, str]], ...] = (
     ("ray serve, haproxy", "ray", "ray_server.py", _JSON | _BINARY, HAPROXY),
     (TRITON, "triton", "triton_server.py", _JSON | _BINARY | _GRPC, {}),
 )
-NAMES = (WEIR, UNRECORDED, INTERPRETED, *(peer[0] for peer in PEERS))
+NAMES = (WEIR, UNRECORDED, INTERPRETED, APART, *(peer[0] for peer in PEERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +113,10 @@ def contestants(
             otlp,
             workers,
             WAIT_TARGET_S,
-            command=here if name == INTERPRETED else compiled.command,
+            {} if name == APART else INSIDE,
+            here if name == INTERPRETED else compiled.command,
         )
-        for name in (WEIR, UNRECORDED, INTERPRETED)
+        for name in (WEIR, UNRECORDED, INTERPRETED, APART)
     ]
     everyone += [
         Peer(name, environment, script, answers, folder, field.questions, workers, variables)

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from serve.node.priority import at_once
+
 T = TypeVar("T")
 
 _TURN_S = 0.000_5
@@ -40,6 +42,7 @@ class LoopThread:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        at_once()
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
         self._loop.close()

@@ -1,9 +1,14 @@
-"""What watches goes after what answers requests."""
+"""What answers requests goes before what watches and what computes."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import platform
 import subprocess
 import sys
+
+import pytest
 
 from serve.node.loop_thread import LoopThread
 
@@ -32,3 +37,24 @@ def test_a_thread_that_computes_does_not_hold_up_the_loop_for_long() -> None:
     finally:
         thread.stop(5.0)
         sys.setswitchinterval(before)
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or tuple(map(int, platform.release().split(".")[:2])) < (6, 12),
+    reason="Linux cannot be asked for short slices, or has another number for the question",
+)
+def test_a_loop_gets_its_processor_at_once() -> None:
+    """It asks for slices of a tenth of a millisecond, and keeps its niceness."""
+    thread = LoopThread("test")
+    try:
+        nice, slice_ns = thread.submit(_scheduled()).result(5.0)
+    finally:
+        thread.stop(5.0)
+    assert (nice, slice_ns) == (os.getpriority(os.PRIO_PROCESS, 0), 100_000)
+
+
+async def _scheduled() -> tuple[int, int]:
+    """The niceness of this thread and its slice in nanoseconds (sched_getattr(2))."""
+    told = ctypes.create_string_buffer(48)
+    assert ctypes.CDLL(None).syscall(315, 0, told, len(told), 0) == 0
+    return int.from_bytes(told[16:20], "little", signed=True), int.from_bytes(told[24:32], "little")
