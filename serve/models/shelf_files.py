@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from registry.records import Version
 from registry.signature import Signature
 from serve.models.in_hand import was_in_hand
+from serve.node.alive import is_alive
 
 VersionKey = tuple[str, int]
 _WANTED = "wanted.json"
@@ -151,7 +152,7 @@ def count_crashes(shelf: Path) -> dict[VersionKey, int]:
     keys = read_wanted(shelf).keys()
     seen = _read_crashes(shelf)
     for path in shelf.glob("*.hand"):
-        if _alive(int(path.stem)):
+        if is_alive(int(path.stem)):
             continue
         mine = path.with_suffix(f".{os.getpid()}")
         try:
@@ -178,7 +179,7 @@ def reports(shelf: Path) -> dict[int, Report]:
     found = {}
     for path in shelf.glob("[0-9]*.json"):
         pid = int(path.stem)
-        if _alive(pid):
+        if is_alive(pid):
             try:
                 found[pid] = Report.model_validate_json(path.read_bytes())
             except FileNotFoundError:  # It has gone this very moment.
@@ -196,11 +197,3 @@ def _write(path: Path, message: _Message) -> None:
     new = path.with_suffix(f".{os.getpid()}.new")
     new.write_text(message.model_dump_json())
     new.rename(path)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
