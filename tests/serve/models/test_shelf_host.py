@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,12 @@ import pytest
 from configs.errors import ModelFailed
 from serve import upkeep
 from serve.models import keeper as module
+from serve.models import shelf_files
 from serve.models.addresses import addresses, folder, inside_path
 from serve.models.batcher import Batcher
 from serve.models.curve import Curve
 from serve.models.frames import Frame, Kind
-from serve.models.in_hand import InHand
+from serve.models.in_hand import InHand, was_in_hand
 from serve.models.keeper import Keeper
 from serve.models.links import Links
 from serve.models.shelf_files import (
@@ -46,6 +50,20 @@ DEAD = 2**22 + 1
 """No process has this id: Linux gives none above 2^22."""
 
 
+_TOGETHER_S = 0.3
+
+
+def _entry(number: int) -> Entry:
+    return Entry(
+        model=MODEL,
+        number=number,
+        digest="sha256:",
+        signature=REGRESSOR,
+        size_bytes=40,
+        ahead=True,
+    )
+
+
 class Shelf:
     """One shared host with room for two models of 40 bytes, and who tells it what to hold."""
 
@@ -68,18 +86,7 @@ class Shelf:
 
     def want(self, *numbers: int) -> None:
         """Say what to hold."""
-        entries = tuple(
-            Entry(
-                model=MODEL,
-                number=number,
-                digest="sha256:",
-                signature=REGRESSOR,
-                size_bytes=40,
-                ahead=True,
-            )
-            for number in numbers
-        )
-        write_wanted(self.files, Wanted(entries=entries))
+        write_wanted(self.files, Wanted(entries=tuple(map(_entry, numbers))))
 
     def report(self) -> Report:
         """What it says that it holds."""
@@ -287,6 +294,34 @@ async def test_who_crashes_its_host_twice_is_refused(
     refused = [(each.number, each.why) for each in shelf.report().refused]
     assert refused == [(number, why) for number in {1, 2} - held]
     assert [*shelf.files.glob("*.hand")] == [hand(shelf.files, os.getpid())]
+
+
+def test_who_counts_a_crash_lets_no_other_count_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two replicas die at once, with one version in hand, and two start at once: that is two."""
+    write_wanted(tmp_path, Wanted(entries=(_entry(1),)))
+    for dead in (DEAD, DEAD + 1):
+        InHand(hand(tmp_path, dead)).take_up((MODEL, 1))
+    both, looked_at, one_each = threading.Barrier(2), was_in_hand, [DEAD, DEAD + 1]
+
+    def slowly(path: Path, keys: Iterable[VersionKey]) -> set[VersionKey]:
+        found = looked_at(path, keys)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(_TOGETHER_S)  # For the other one, if nothing keeps it out.
+        return found
+
+    def lives(pid: int) -> bool:
+        return pid != one_each[0 if threading.current_thread().name.endswith("_0") else 1]
+
+    monkeypatch.setattr(shelf_files, "was_in_hand", slowly)
+    monkeypatch.setattr(shelf_files, "is_alive", lives)
+
+    with ThreadPoolExecutor(2) as pool:
+        counted = [*pool.map(count_crashes, [tmp_path] * 2)]
+
+    assert sorted(each[MODEL, 1] for each in counted) == [1, 2]
+    assert count_crashes(tmp_path) == {(MODEL, 1): 2}
 
 
 @BOTH_WAYS
