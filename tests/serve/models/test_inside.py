@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from configs.errors import Unavailable
-from serve.models import links
 from serve.models.addresses import Address, addresses, folder, inside_path, sockets
 from serve.models.curve import Curve
-from serve.models.frames import BrokenFrame, Frame, Kind, Tensors
-from serve.models.incoming import FrameProtocol
+from serve.models.frames import Frame, Kind, Tensors
 from serve.models.inside import call, listen, withdraw
 from tests.serve.models.carriers import soon
 from tests.serve.models.conftest import Started
@@ -31,31 +30,27 @@ NAME = Address("somewhere.inside")
 BATCH = Frame(Kind.RUN, 1, 1, (np.ones((2, 3), np.float32),))
 
 
-class End(FrameProtocol):
-    """One end of a wire, that keeps what it is told."""
+class End:
+    """One end of a wire, that keeps what it is told; a ping surprises it."""
 
     def __init__(self) -> None:
-        super().__init__(2**20)
+        self.wire: Any = None
         self.seen: list[Frame] = []
         self.lost = 0
 
-    def receive(self, frame: Frame) -> None:
-        """Keep a frame; a goodbye is rubbish here, and a ping a surprise."""
-        if frame.kind is Kind.GOODBYE:
-            raise BrokenFrame("a goodbye has no place here")
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.wire = transport
+
+    def given(self, frame: Frame) -> None:
+        """Keep a frame."""
         if frame.kind is Kind.PING:
             raise KeyError(frame.kind)
         self.seen.append(frame)
 
-    def broken(self) -> None:
-        """Leave."""
-        if self.transport is not None:
-            self.transport.abort()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the ends."""
         assert exc is None
-        self.transport = None
         self.lost += 1
 
 
@@ -234,10 +229,9 @@ async def test_an_answer_that_comes_after_the_end_is_nobodys(
 
 
 async def test_a_replica_that_has_a_batch_for_long_is_asked_for_a_word(
-    gateway: Gateway, start: Started, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, start: Started
 ) -> None:
     """While a run takes its time in a thread the loop answers, and nobody calls it hung."""
-    monkeypatch.setattr(links, "_WATCH_S", 0.005)
     gate = Gate()
     await start(run=gate)
     asked = gateway.ask([1, 2, 3])
@@ -311,12 +305,12 @@ async def test_nobody_answers() -> None:
 async def test_who_asks_waits_for_a_turn_and_who_answers_does_not() -> None:
     """A batch is taken at the next turn, an answer at once."""
     ends = Ends()
-    ends.gateway.write(BATCH)
+    ends.gateway.wire.give(BATCH)
     assert ends.host.seen == []
     await turn()
     assert ends.host.seen == [BATCH]
 
-    ends.host.write(BATCH)
+    ends.host.wire.give(BATCH)
 
     assert ends.gateway.seen == [BATCH]
 
@@ -325,7 +319,7 @@ async def test_who_asks_waits_for_a_turn_and_who_answers_does_not() -> None:
 async def test_the_end_is_told_once_at_each_end(at: str) -> None:
     """Whoever closes, and however often: both hear of it, not before the next turn."""
     ends = Ends()
-    transport = getattr(ends, at).transport
+    transport = getattr(ends, at).wire
     transport.close()
     transport.abort()
     assert transport.is_closing()
@@ -339,25 +333,30 @@ async def test_the_end_is_told_once_at_each_end(at: str) -> None:
 async def test_what_is_under_way_at_the_end_does_not_arrive() -> None:
     """As with a socket that is aborted; nor does what is written later."""
     ends = Ends()
-    ends.gateway.write(BATCH)
-    ends.gateway.broken()
-    ends.gateway.write(BATCH)
-    ends.host.write(BATCH)
+    ends.gateway.wire.give(BATCH)
+    ends.gateway.wire.abort()
+    ends.gateway.wire.give(BATCH)
+    ends.host.wire.give(BATCH)
     await turn()
 
     assert ends.told_of_the_end() == (1, 1)
     assert ends.gateway.seen == ends.host.seen == []
 
 
-async def test_a_frame_that_has_no_place_closes_the_wire_at_both_ends() -> None:
-    """From either side."""
-    goodbye = Frame(Kind.GOODBYE, 1, 0)
-    for sender in ("gateway", "host"):
-        ends = Ends()
-        getattr(ends, sender).write(goodbye)
-        await turn()
-        await turn()
-        assert ends.told_of_the_end() == (1, 1)
+async def test_a_gateway_that_says_rubbish_is_left(gateway: Gateway, start: Started) -> None:
+    """A frame that has no place at a host ends the wire at both ends, and no other."""
+    host = await start()
+    await gateway.links.wait_connected()
+    babbler = End()
+    call(host._address, babbler)
+    assert len(host._links) == 2
+
+    babbler.wire.give(Frame(Kind.ANSWER, 1, 1))
+    await turn()
+
+    assert babbler.lost == 1
+    assert len(host._links) == 1
+    assert await gateway.sum_of([1, 1, 1]) == 4.0
 
 
 async def test_a_surprise_closes_the_wire_at_both_ends() -> None:
@@ -366,7 +365,7 @@ async def test_a_surprise_closes_the_wire_at_both_ends() -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: heard.append(context["exception"]))
 
-    ends.gateway.write(Frame(Kind.PING, 0, 0))
+    ends.gateway.wire.give(Frame(Kind.PING, 0, 0))
     await turn()
     await turn()
 
