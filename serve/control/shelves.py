@@ -85,7 +85,7 @@ class Shelves:
         write_wanted(shelf, Wanted(entries=tuple(entry for entry in known if entry.key != key)))
 
     async def settled(self, keys: Iterable[VersionKey]) -> None:
-        """Wait until versions are held.
+        """Wait until versions are held, by every process that is to hold them.
 
         `Refused` if one cannot be, which is then wanted no longer; `Unavailable` after a minute.
         """
@@ -102,11 +102,14 @@ class Shelves:
             raise Unavailable(f"no shared host has taken in {model} {number}; try again") from None
 
     def _answered(self, number: int, missing: set[VersionKey]) -> set[VersionKey]:
-        """Give those of the missing versions that a shared host holds by now."""
+        """Give what a shared host holds by now: all of its replicas, for each has its own callers.
+
+        A missing version that one of them refuses is `Refused`.
+        """
         said = reports(shelf_folder(self._run_dir, number)).values()
         for refusal in (each for report in said for each in report.refused):
             key = refusal.model, refusal.number
             if key in missing:
                 self.remove(key)
                 raise Refused(f"{refusal.model} {refusal.number} cannot be hosted: {refusal.why}")
-        return {key for report in said for key in report.held}
+        return set.intersection(*[{*report.held} for report in said]) if said else set()

@@ -4,7 +4,8 @@ A replica on this node is there as its Unix socket, which appears when it is rea
 leaves, so that finding it needs no other process to be alive. One on another node is there as an
 empty file, named by its host and port, that is touched while the replica says that it lives; a
 name that nobody has touched for a minute is withdrawn by whoever looks next. One inside a gateway
-replica's own process is there as an empty file too, which only that process takes for an address.
+replica's own process is there as an empty file too, which only that process takes for an address;
+the next one to come takes away those of processes that died.
 
 Links look at every version's folder again and again, so a folder that has not changed is not listed
 again. Its time of change tells, but only once it is over: a clock that ticks every few milliseconds
@@ -20,6 +21,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NewType
+
+from serve.node.alive import is_alive
 
 _LOCAL = ".sock"
 _REMOTE = ".tcp"
@@ -48,6 +51,13 @@ def socket_path(versions: Path, pid: int) -> Path:
 def inside_path(versions: Path, pid: int) -> Path:
     """Give the path of the file that says that this process, a gateway replica, is a replica."""
     return versions / f"{pid}{_INSIDE}"
+
+
+def forget_dead(versions: Path) -> None:
+    """Remove what is left of gateway replicas that died without a goodbye."""
+    for path in versions.glob(f"[0-9]*{_INSIDE}"):
+        if not is_alive(int(path.stem)):
+            path.unlink(missing_ok=True)
 
 
 def is_inside(address: Address) -> bool:

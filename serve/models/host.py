@@ -15,7 +15,7 @@ from typing import Protocol
 from configs.errors import ModelFailed, NotReady, WeirError
 from registry.inference import RunOptions
 from serve.models import frames, inside
-from serve.models.addresses import Address, is_inside
+from serve.models.addresses import Address, forget_dead, is_inside
 from serve.models.curve import Curve
 from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
@@ -92,6 +92,7 @@ class Host:
         self._times = RunTimes(self.curve)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if is_inside(self._address):
+            forget_dead(self._path.parent)
             inside.listen(self._address, self._link)
             self._path.touch()
             return

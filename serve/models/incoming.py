@@ -142,7 +142,7 @@ class FrameProtocol(asyncio.Protocol, ABC):
     def write(self, frame: Frame) -> None:
         """Send a frame, unless the other side has gone; `BrokenFrame` for one that is too long.
 
-        Tensors must not change until it has left.
+        Tensors must not change until it has left; those for the same process not at all.
         """
         if self._wire is not None:
             self._wire.give(frame)

@@ -1,15 +1,19 @@
 """Hosts in the gateway replica's own process: found by name like the others, without a socket.
 
-Frames change hands as they are: nothing is packed, copied or read. A batch is run at the loop's
-next turn and not at once, so that the answers before it leave first and requests that come
-together share a run.
+Frames change hands as they are: nothing is packed or read. So both ends see the same memory, which
+neither may change: a host must be given runs that answer in memory of their own (`Session.run`, not
+`run_brief`). A batch is run at the loop's next turn and not at once, so that the answers before it
+leave first and requests that come together share a run.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from serve.models.addresses import Address
 from serve.models.frames import Frame
@@ -35,7 +39,6 @@ class Wire(asyncio.Transport):
         super().__init__()
         self._loop = loop
         self._patient = patient
-        self._closed = False
         self._far: Wire | None = None
         self._owner: End | None = None
 
@@ -46,21 +49,26 @@ class Wire(asyncio.Transport):
     def give(self, frame: Frame) -> None:
         """Hand a frame to the other end, unless that has gone."""
         far = self._far
-        if far is None or self._closed:
+        if far is None or self._owner is None:
             return
         if self._patient:
-            self._loop.call_soon(far.take, frame)
+            self._loop.call_soon(far.take, _readable(frame))
         else:
             far.take(frame)
 
     def take(self, frame: Frame) -> None:
-        """Be handed a frame by the other end."""
-        if not self._closed and self._owner is not None:
+        """Be handed a frame by the other end; a surprise ends both, as it does with a socket."""
+        if self._owner is None:
+            return
+        try:
             self._owner.given(frame)
+        except BaseException:
+            self.close()
+            raise
 
     def is_closing(self) -> bool:
         """Whether it is closed."""
-        return self._closed
+        return self._owner is None
 
     def close(self) -> None:
         """End both ends; there is nothing that would still have to be written."""
@@ -73,10 +81,10 @@ class Wire(asyncio.Transport):
         self.close()
 
     def end(self) -> None:
-        """Have the owner of this end told, at the loop's next turn, that it is over."""
-        if not self._closed and self._owner is not None:
-            self._closed = True
-            self._loop.call_soon(self._owner.connection_lost, None)
+        """Have the owner of this end told, at the loop's next turn and once, that it is over."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            self._loop.call_soon(owner.connection_lost, None)
 
 
 _listening: dict[Address, Callable[[], End]] = {}
@@ -107,3 +115,18 @@ def call(address: Address, caller: End) -> None:
     far.lead_to(near, called)
     caller.connection_made(near)
     called.connection_made(far)
+
+
+def _readable(frame: Frame) -> Frame:
+    """Give a frame whose numbers lie at multiples of their size, as compiled code may expect.
+
+    Packed tensors of a request lie where the JSON before them ends.
+    """
+    for tensor in frame.tensors:
+        if not tensor.flags.aligned:
+            return frame._replace(tensors=tuple([_aligned(each) for each in frame.tensors]))
+    return frame
+
+
+def _aligned(tensor: NDArray[Any]) -> NDArray[Any]:
+    return tensor if tensor.flags.aligned else np.array(tensor)

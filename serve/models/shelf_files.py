@@ -6,11 +6,15 @@ Both write files: a host that was started anew knows what to hold while nobody e
     RUN_DIR/s/NUMBER/PID.json      what one of its replicas holds, and what it cannot hold and why
     RUN_DIR/s/NUMBER/PID.hand      what one of its replicas has in hand
     RUN_DIR/s/NUMBER/crashes.json  which versions were in hand when replicas died, and how often
+    RUN_DIR/s/NUMBER/crashes.lock  held by the replica that counts the dead
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,10 +23,12 @@ from pydantic import BaseModel, ConfigDict
 from registry.records import Version
 from registry.signature import Signature
 from serve.models.in_hand import was_in_hand
+from serve.node.alive import is_alive
 
 VersionKey = tuple[str, int]
 _WANTED = "wanted.json"
 _CRASHES = "crashes.json"
+_LOCK = "crashes.lock"
 
 
 class _Message(BaseModel):
@@ -146,24 +152,28 @@ def hand(shelf: Path, pid: int) -> Path:
 def count_crashes(shelf: Path) -> dict[VersionKey, int]:
     """Give how many crashes each wanted version was in hand at; the dead are counted and removed.
 
-    Of several replicas that start at once only one counts a dead one: it takes the file away first.
+    Replicas that start at once take turns, so that each dead one is counted, and once.
     """
-    keys = read_wanted(shelf).keys()
-    seen = _read_crashes(shelf)
-    for path in shelf.glob("*.hand"):
-        if _alive(int(path.stem)):
-            continue
-        mine = path.with_suffix(f".{os.getpid()}")
-        try:
-            path.rename(mine)
-        except FileNotFoundError:
-            continue
-        for key in was_in_hand(mine, keys):
+    with _turn(shelf):
+        keys = read_wanted(shelf).keys()
+        seen = _read_crashes(shelf)
+        dead = [path for path in shelf.glob("*.hand") if not is_alive(int(path.stem))]
+        for key in (key for path in dead for key in was_in_hand(path, keys)):
             seen[key] = seen.get(key, 0) + 1
-        mine.unlink()
-        _write(shelf / _CRASHES, Crashes(seen=tuple(seen.items())))
-        _report(shelf, int(path.stem)).unlink(missing_ok=True)
+        if dead:
+            _write(shelf / _CRASHES, Crashes(seen=tuple(seen.items())))
+        for path in dead:
+            remove_report(shelf, int(path.stem))
     return seen
+
+
+@contextmanager
+def _turn(shelf: Path) -> Iterator[None]:
+    """Keep others that look after the dead out while the block runs."""
+    shelf.mkdir(parents=True, exist_ok=True)
+    with (shelf / _LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _read_crashes(shelf: Path) -> dict[VersionKey, int]:
@@ -178,7 +188,7 @@ def reports(shelf: Path) -> dict[int, Report]:
     found = {}
     for path in shelf.glob("[0-9]*.json"):
         pid = int(path.stem)
-        if _alive(pid):
+        if is_alive(pid):
             try:
                 found[pid] = Report.model_validate_json(path.read_bytes())
             except FileNotFoundError:  # It has gone this very moment.
@@ -196,11 +206,3 @@ def _write(path: Path, message: _Message) -> None:
     new = path.with_suffix(f".{os.getpid()}.new")
     new.write_text(message.model_dump_json())
     new.rename(path)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -42,18 +42,17 @@ class ShelfTally:
         """Count that the shared host could not do what it is told."""
         self._counts.add(names.TASK_FAILURES, names.TASK_FOLLOW)
 
-    def send(self, keeper: Keeper) -> None:
-        """Send the counts as they are now; a later snapshot replaces one that is lost."""
+    def snapshot(self, keeper: Keeper) -> Snapshot:
+        """Give the counts as they are now; a later snapshot replaces one that is lost."""
         self._sequence += 1
         gauges: dict[Series, float] = {
             (names.SHELF_MODELS.name, ()): float(keeper.resident),
             (names.SHELF_MEMORY.name, ()): float(keeper.used_bytes),
         }
-        snapshot = self._counts.snapshot(self._source, self._sequence, gauges)
-        self._transport.send_snapshot(snapshot)
+        return self._counts.snapshot(self._source, self._sequence, gauges)
 
     async def tell(self, keeper: Keeper, every_s: float) -> None:
-        """Send again and again."""
+        """Send the counts again and again, from a thread: the way to an actor may take its time."""
         while True:
             await asyncio.sleep(every_s)
-            self.send(keeper)
+            await asyncio.to_thread(self._transport.send_snapshot, self.snapshot(keeper))

@@ -69,6 +69,22 @@ def test_an_empty_file_or_section_keeps_the_defaults(tmp_path: Path, text: str) 
         pytest.param("listen: {tls_key: a}", "both tls_certificate and tls_key", id="half-tls"),
         pytest.param("listen: 7", "listen: input should be", id="not-a-section"),
         pytest.param("listen: {http_port: 5, control_port: 5}", "are both 5", id="same-port"),
+        pytest.param(
+            "hosts: {shared_in: gateway, shared: 2}",
+            "hosts.shared 2 is a number of processes to share, of which hosts.shared_in: gateway "
+            "has none: leave hosts.shared out",
+            id="two-places-to-share",
+        ),
+        pytest.param(
+            "hosts: {shared_in: gateway, shared: 0}",
+            "hosts.shared 0 is a number of processes",
+            id="no-place-to-share",
+        ),
+        pytest.param(
+            "hosts: {shared_in: cellar}",
+            "hosts.shared_in: input should be 'processes' or 'gateway'",
+            id="unknown-place",
+        ),
         pytest.param("- a", "keys and values", id="list"),
         pytest.param("a: [", "is not YAML", id="not-yaml"),
         pytest.param("a: !!python/object:os.system {}", "is not YAML", id="python-tag"),
@@ -88,6 +104,23 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     path = _file(tmp_path, "limits: {deadline_s: 0}\nhosts: {threads: 0}\n")
     with pytest.raises(ConfigError, match=r"limits\.deadline_s.*hosts\.threads"):
         load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        ("hosts: {}", False),
+        ("hosts: {shared: 3}", False),
+        ("hosts: {shared_in: processes, shared: 0}", False),
+        ("hosts: {shared_in: gateway}", True),
+        ("hosts: {shared_in: gateway, shared: 1}", True),
+    ],
+)
+def test_versions_share_processes_unless_the_gateway_is_named(
+    tmp_path: Path, text: str, *, inside: bool
+) -> None:
+    """Isolation is what one gets without asking."""
+    assert load_settings(_file(tmp_path, text)).hosts.inside is inside
 
 
 def test_a_wrong_override_is_named() -> None:

@@ -51,6 +51,19 @@ def regressor(bias: float = 1.0) -> ModelProto:
 
 def counting() -> ModelProto:
     """A model of the regressor's signature that counts for hours before it answers."""
+    return _counting([], [numpy_helper.from_array(np.array(2**62, np.int64), "turns")])
+
+
+def counting_to() -> ModelProto:
+    """The same, but it counts no further than the largest number that it is given."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["turns"], to=INT64),
+    ]
+    return _counting(nodes, [])
+
+
+def _counting(nodes: list[NodeProto], initializers: list[TensorProto]) -> ModelProto:
     one = numpy_helper.from_array(np.ones((1, 1), np.float32), "one")
     body = helper.make_graph(
         [
@@ -64,6 +77,7 @@ def counting() -> ModelProto:
     )
     return model(
         [
+            *nodes,
             helper.make_node("ReduceSum", ["x", "axes"], ["sum"]),
             helper.make_node("Loop", ["turns", "", "sum"], ["y"], body=body),
         ],
@@ -71,7 +85,7 @@ def counting() -> ModelProto:
         [tensor("y", ["N", 1])],
         [
             numpy_helper.from_array(np.array([1], np.int64), "axes"),
-            numpy_helper.from_array(np.array(2**62, np.int64), "turns"),
+            *initializers,
         ],
     )
 

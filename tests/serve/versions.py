@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from registry.card import Card, Group, Task
 from registry.records import FULL, Arm, Route, RoutedModel, RouteTable, ShadowArm, Version
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.models.addresses import folder
+from serve.models.addresses import folder, inside_path
 from serve.models.curve import Curve
 from serve.models.frames import Tensors
 from serve.models.host import Host, Traced
@@ -80,10 +81,14 @@ async def host(
     replica: str = "a",
     traced: Traced = lambda _wires, _seconds: None,
     curve: Curve | None = None,
+    inside: bool = False,
 ) -> Host:
-    """A host of a version that listens; by default one that runs the regressor."""
+    """A host of a version that listens; by default on a socket, and one that runs the regressor."""
     runs = run or run_of(number)
-    path = socket_of(run_dir, number, replica)
+    if inside:
+        path = inside_path(folder(run_dir, MODEL, number), os.getpid())
+    else:
+        path = socket_of(run_dir, number, replica)
     opened = Host(number, lambda tensors, _options: runs(tensors), path, traced)
     opened.curve = curve
     await opened.open()

@@ -12,8 +12,9 @@ import pytest
 from configs.errors import Refused
 from configs.settings import Hosts, Settings
 from serve.control.placement import Place
+from serve.control.service import Process, VersionStatus
 from serve.models.shelf_files import Report, shelf_folder, write_report
-from serve.node.names import shelf_app
+from serve.node.names import gateway_app, shelf_app
 from tests.serve.versions import MODEL, version
 
 with warnings.catch_warnings():
@@ -73,6 +74,13 @@ def fleet(tmp_path: Path, serve: Serve) -> RayFleet:
     return RayFleet(Settings(data=tmp_path, hosts=Hosts(shared=1)), tmp_path)
 
 
+@pytest.fixture
+def inside(fleet: RayFleet, tmp_path: Path) -> RayFleet:
+    """One whose shared versions are in the gateway: this process is a replica that holds one."""
+    del fleet
+    return RayFleet(Settings(data=tmp_path, hosts=Hosts(shared_in="gateway")), tmp_path)
+
+
 async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
     fleet: RayFleet, serve: Serve
 ) -> None:
@@ -89,6 +97,37 @@ async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
     serve.broken = False
     await fleet.start(version(1), Place.SHARED)
     assert (serve.states, serve.runs) == ({SHELF: RUNNING}, 3)
+
+
+async def test_inside_the_gateway_no_process_is_started_to_share(
+    inside: RayFleet, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its replicas hold what is wanted; where a version is and in which process, is told."""
+
+    def nobody(*_: object, **__: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(module, "ray", SimpleNamespace(get_actor=nobody))
+    await inside.start(version(1), Place.SHARED)
+    await inside.share([version(1)])
+
+    assert (serve.states, serve.runs) == ({}, 0)
+    assert (await inside.status())[KEY] == VersionStatus(1, "ready", "in the gateway")
+    found = [each for each in await inside.processes() if each.role == "version"]
+    assert found == [Process("version", os.getpid(), *KEY)]
+
+
+async def test_inside_the_gateway_a_version_is_replaced_with_it(
+    inside: RayFleet, serve: Serve
+) -> None:
+    """New gateway replicas load it anew; the old ones leave when those listen."""
+    await inside.start_gateway()
+    await inside.start(version(1), Place.SHARED)
+
+    await inside.replace_version(version(1))
+
+    assert serve.states == {gateway_app(2): RUNNING}
+    assert serve.deleted == [gateway_app(1)]
 
 
 async def test_a_shared_host_that_did_not_start_is_started_for_the_next_version(

@@ -59,6 +59,21 @@ async def test_it_waits_until_a_host_holds_them(tmp_path: Path) -> None:
     assert shelves.held() == {KEY: True}
 
 
+async def test_it_waits_for_every_replica(tmp_path: Path) -> None:
+    """Gateway replicas that hold models themselves cannot ask one another's."""
+    shelves, files = Shelves(tmp_path, ONE), shelf_folder(tmp_path, 0)
+    shelves.add([version(1)], ahead=True)
+    write_report(files, os.getppid(), Report())
+    write_report(files, os.getpid(), Report(held=(KEY,)))
+    waiting = asyncio.ensure_future(shelves.settled([KEY]))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting), 0.1)
+
+    write_report(files, os.getppid(), Report(held=(KEY,)))
+
+    await asyncio.wait_for(waiting, 5.0)
+
+
 async def test_a_refusal_is_raised_and_forgotten(tmp_path: Path) -> None:
     """What a host cannot hold is wanted no longer; the sentence says why."""
     shelves = Shelves(tmp_path, ONE)

@@ -12,6 +12,8 @@ from tests.serve.models.linked import Gateway, kill
 from tests.serve.versions import host
 
 Started = Callable[..., Awaitable[Host]]
+BOTH_WAYS = pytest.mark.parametrize("inside", [False, True], ids=["by-socket", "inside"])
+"""For tests of what is the same whether the first host is reached by a socket or inside."""
 
 
 @pytest.fixture
@@ -23,12 +25,19 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Started]:
+def inside() -> bool:
+    """Whether the first host is inside this process: there can be one."""
+    return False
+
+
+@pytest.fixture
+async def start(tmp_path: Path, inside: bool) -> AsyncIterator[Started]:
     """Starts hosts of version 1, all of which end with the test."""
     hosts: list[Host] = []
 
     async def started(**how: object) -> Host:
-        hosts.append(await host(tmp_path, 1, **how))  # type: ignore[arg-type]
+        place = inside and not hosts
+        hosts.append(await host(tmp_path, 1, inside=place, **how))  # type: ignore[arg-type]
         return hosts[-1]
 
     yield started

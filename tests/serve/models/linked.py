@@ -14,6 +14,7 @@ from serve.models.addresses import folder
 from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
 from serve.models.host import Host
+from serve.models.inside import withdraw
 from serve.models.links import Links, no_tls
 from tests.serve.models.carriers import soon
 from tests.serve.versions import MODEL
@@ -41,7 +42,8 @@ class Gateway:
 
 
 def kill(victim: Host) -> None:
-    """End a host as a crash does: no goodbye, and its socket's name stays."""
+    """End a host as a crash does: no goodbye, and its name stays."""
+    withdraw(victim._address)
     if victim._server is not None:
         victim._server.close()
     for link in [*victim._links]:

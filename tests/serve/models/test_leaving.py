@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from configs.errors import ClientGone, DeadlineExceeded
+from serve.models.addresses import folder, inside_path
 from serve.models.frames import Tensors
 from serve.models.host import Host
 from serve.models.session import Session
 from tests.registry.models import counting
 from tests.serve.models.carriers import Holding, batcher, doubled, rows, soon
+from tests.serve.models.conftest import BOTH_WAYS
 from tests.serve.models.linked import Gateway, kill
 from tests.serve.models.test_batch import Told
 from tests.serve.models.test_batcher import turn
 from tests.serve.models.virtual import virtual_time
-from tests.serve.versions import REGRESSOR, socket_of
+from tests.serve.versions import MODEL, REGRESSOR, socket_of
 
 
 async def test_a_request_that_waits_never_starts_when_its_client_leaves() -> None:
@@ -112,8 +115,11 @@ async def test_an_answer_that_came_is_not_given_up() -> None:
     assert (await answer)[0].shape == (1,)
 
 
+@BOTH_WAYS
 async def test_a_run_ends_within_a_second_after_its_client_has_left(
-    gateway: Gateway, tmp_path: Path
+    gateway: Gateway,
+    tmp_path: Path,
+    inside: bool,
 ) -> None:
     """A model that would run for hours ends when its only client leaves."""
     session = Session(counting().SerializeToString(), REGRESSOR, 1)
@@ -127,7 +133,10 @@ async def test_a_run_ends_within_a_second_after_its_client_has_left(
         finally:
             loop.call_soon_threadsafe(ended.set)
 
-    host = Host(1, run, socket_of(tmp_path, 1), lambda _wires, _seconds: None)
+    path = (
+        inside_path(folder(tmp_path, MODEL, 1), os.getpid()) if inside else socket_of(tmp_path, 1)
+    )
+    host = Host(1, run, path, lambda _wires, _seconds: None)
     await host.open()
     answer = gateway.ask([1, 1, 1])
     await asyncio.wait_for(begun.wait(), 5.0)

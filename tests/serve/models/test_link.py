@@ -8,12 +8,13 @@ from pathlib import Path
 
 from serve.models.addresses import addresses, folder
 from serve.models.curve import Curve
-from tests.serve.models.conftest import Started
+from tests.serve.models.conftest import BOTH_WAYS, Started
 from tests.serve.models.linked import Gate, Gateway, kill, load
 from tests.serve.versions import MODEL, socket_of
 from tests.serve.waiting import until
 
 
+@BOTH_WAYS
 async def test_many_callers_get_their_own_answers(gateway: Gateway, start: Started) -> None:
     """500 concurrent requests over two real replicas are answered row for row."""
     await start(replica="a")
@@ -24,6 +25,7 @@ async def test_many_callers_get_their_own_answers(gateway: Gateway, start: Start
     assert answers == [n + 3.0 for n in range(500)]
 
 
+@BOTH_WAYS
 async def test_requests_wait_for_the_first_replica(gateway: Gateway, start: Started) -> None:
     """A request that comes before the host is answered once the host is there."""
     waiting = gateway.ask([1, 1, 1])
@@ -54,6 +56,7 @@ async def test_a_killed_replica_costs_no_request(gateway: Gateway, start: Starte
     await clients
 
 
+@BOTH_WAYS
 async def test_a_batch_that_is_out_is_sent_again(gateway: Gateway, start: Started) -> None:
     """The replica dies while it works: the batch goes to the next one, once, and is counted."""
     gate = Gate()
@@ -96,6 +99,7 @@ async def test_an_unusable_neighbour_does_not_blind_the_links(
     assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), 3.0) == 4.0
 
 
+@BOTH_WAYS
 async def test_leaving_politely_loses_nothing(gateway: Gateway, start: Started) -> None:
     """Under load, replicas drain and are replaced; nothing fails and nothing is sent twice."""
     leaving, stop, answered = await start(replica="0"), asyncio.Event(), list[float]()
@@ -113,6 +117,7 @@ async def test_leaving_politely_loses_nothing(gateway: Gateway, start: Started) 
     assert gateway.retries == 0
 
 
+@BOTH_WAYS
 async def test_drain_waits_for_the_batch_that_is_in(
     gateway: Gateway, start: Started, tmp_path: Path
 ) -> None:
@@ -133,6 +138,7 @@ async def test_drain_waits_for_the_batch_that_is_in(
     assert gateway.retries == 0
 
 
+@BOTH_WAYS
 async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) -> None:
     """A batch that does not end in time is given up to another replica."""
     gate = Gate()
@@ -147,6 +153,7 @@ async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) ->
     gate.open.set()
 
 
+@BOTH_WAYS
 async def test_a_replica_tells_how_long_its_runs_take(gateway: Gateway, start: Started) -> None:
     """What warm-up measured is known to the batcher before it sends the first batch."""
     curve = Curve((1, 16), (0.5, 8.0))

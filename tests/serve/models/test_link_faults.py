@@ -17,12 +17,13 @@ from serve.models.frames import Frame, Kind, Tensors
 from serve.models.link import Link
 from serve.models.run_times import RunTimes
 from tests.serve.models.carriers import soon
-from tests.serve.models.conftest import Started
+from tests.serve.models.conftest import BOTH_WAYS, Started
 from tests.serve.models.linked import Gate, Gateway
 from tests.serve.versions import socket_of
 from tests.serve.waiting import until
 
 
+@BOTH_WAYS
 async def test_a_hung_replica_costs_a_deadline_and_no_more(
     gateway: Gateway, start: Started
 ) -> None:
@@ -37,6 +38,7 @@ async def test_a_hung_replica_costs_a_deadline_and_no_more(
     assert gateway.retries == 0
 
 
+@BOTH_WAYS
 async def test_a_version_that_lives_elsewhere(gateway: Gateway, start: Started) -> None:
     """A host that is asked for another version says so."""
     other = await start()
@@ -46,6 +48,7 @@ async def test_a_version_that_lives_elsewhere(gateway: Gateway, start: Started) 
         await gateway.ask([1, 1, 1])
 
 
+@BOTH_WAYS
 async def test_the_models_own_complaint_is_for_the_log(
     gateway: Gateway, start: Started, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -67,6 +70,7 @@ async def test_the_models_own_complaint_is_for_the_log(
     assert await gateway.sum_of([5, 0, 0]) == 6.0
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("slow", [False, True], ids=["on-the-loop", "in-a-thread"])
 async def test_any_exception_of_a_model_is_told_at_once(
     gateway: Gateway, start: Started, slow: bool
@@ -161,6 +165,7 @@ async def test_a_link_lost_before_it_was_made_is_not_kept(
     assert not gateway.links.was_connected
 
 
+@BOTH_WAYS
 async def test_traces_are_told_when_a_batch_ran(gateway: Gateway, start: Started) -> None:
     """The host reports the contexts of the traced requests of each batch, with the run's time."""
     ran: list[tuple[tuple[str, ...], float]] = []

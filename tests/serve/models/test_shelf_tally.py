@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from monitors.blocks import Snapshot
@@ -12,6 +14,7 @@ from serve.models.in_hand import InHand
 from serve.models.keeper import Keeper
 from serve.models.shelf_tally import ShelfTally
 from tests.serve.models.shelved import Constant
+from tests.serve.waiting import until
 
 _SHOWN = ("weir_shelf", "weir_task")
 
@@ -39,7 +42,7 @@ async def test_loads_and_departures_are_on_the_page(tmp_path: Path) -> None:
     way = ToExporter()
     tally = ShelfTally("shelf-0-1", way)
     keeper = Keeper(2**20, 5.0, tally, InHand(tmp_path / "hand"))
-    tally.send(keeper)
+    way.send_snapshot(tally.snapshot(keeper))
     assert way.page()["weir_shelf_unloads_total"] == "0.0"
     assert way.page()['weir_task_failures_total{weir_task_name="follow"}'] == "0.0"
     for number in (1, 2):
@@ -47,7 +50,7 @@ async def test_loads_and_departures_are_on_the_page(tmp_path: Path) -> None:
         await keeper.load(("m", number))
 
     tally.failed()
-    tally.send(keeper)
+    way.send_snapshot(tally.snapshot(keeper))
     keeper.close()
 
     page = way.page()
@@ -56,6 +59,25 @@ async def test_loads_and_departures_are_on_the_page(tmp_path: Path) -> None:
     assert page['weir_task_failures_total{weir_task_name="follow"}'] == "1.0"
     assert page["weir_shelf_models"] == "1.0"
     assert float(page["weir_shelf_memory_bytes"]) >= 2**20
+
+
+async def test_counts_are_sent_from_a_thread(tmp_path: Path) -> None:
+    """Requests on the loop do not wait for the way to the exporter, again and again."""
+    threads: list[int] = []
+
+    class Slow(ToExporter):
+        def send_snapshot(self, snapshot: Snapshot) -> bool:
+            threads.append(threading.get_ident())
+            return super().send_snapshot(snapshot)
+
+    tally = ShelfTally("shelf-0-1", Slow())
+    keeper = Keeper(2**20, 5.0, tally, InHand(tmp_path / "hand"))
+    telling = asyncio.ensure_future(tally.tell(keeper, 0.001))
+    await until(lambda: len(threads) > 1, "two snapshots")
+    telling.cancel()
+    keeper.close()
+
+    assert threading.get_ident() not in threads
 
 
 _ALONE = """
