@@ -57,4 +57,6 @@ async def _scheduled() -> tuple[int, int]:
     """The niceness of this thread and its slice in nanoseconds (sched_getattr(2))."""
     told = ctypes.create_string_buffer(48)
     assert ctypes.CDLL(None).syscall(315, 0, told, len(told), 0) == 0
-    return int.from_bytes(told[16:20], "little", signed=True), int.from_bytes(told[24:32], "little")
+    return int.from_bytes(told.raw[16:20], "little", signed=True), int.from_bytes(
+        told.raw[24:32], "little"
+    )
