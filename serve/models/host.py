@@ -19,7 +19,7 @@ from serve.models.addresses import Address, forget_dead, is_inside
 from serve.models.curve import Curve
 from serve.models.frames import MAX_FRAME, Frame, Kind, Tensors
 from serve.models.host_link import HostLink, failed
-from serve.models.run_times import ALONE, BESIDE_OTHERS, Patience, RunTimes
+from serve.models.run_times import ALONE, BESIDE_OTHERS, Patience, RunTimes, counted
 
 Run = Callable[[Tensors, RunOptions | None], Tensors]
 """Runs a batch; options come with a run in a thread, which ends when they say `terminate`."""
@@ -161,13 +161,14 @@ class Host:
     def _timed_run(self, frame: Frame, options: RunOptions | None) -> Tensors:
         if frame.version != self._version:
             raise NotReady(f"version {frame.version} does not live here")
-        started, answered = time.perf_counter(), False
+        started, worked, answered = time.perf_counter(), time.thread_time(), False
         try:
             answer = self._run(frame.tensors, options)
             answered = True
         finally:
             took = time.perf_counter() - started
-            self._times.ran(_rows(frame), took, answered=answered)
+            counts = took if options is not None else counted(took, time.thread_time() - worked)
+            self._times.ran(_rows(frame), counts, answered=answered)
         if frame.traces:
             self._traced(frame.traces, took)
         return answer

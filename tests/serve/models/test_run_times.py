@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from serve.models.curve import Curve
-from serve.models.frames import Tensors
+from serve.models.frames import Frame, Kind, Tensors
 from serve.models.run_times import ALONE, BESIDE_OTHERS, RunTimes
 from tests.serve.models.linked import Gate, Gateway, kill
 from tests.serve.versions import host
@@ -48,6 +50,27 @@ def test_after_a_long_run_the_loop_is_spared() -> None:
         times.ran(1, 0.000_8)
 
     assert not times.inline(1, ALONE)
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["that works", "that waits for a processor"])
+async def test_only_a_run_that_works_for_long_is_long(tmp_path: Path, works: bool) -> None:
+    """A run that is kept from its processor for 0.15 s does not send the next ones to a thread."""
+    frame = Frame(Kind.RUN, 1, 1, (np.zeros((1, 3), np.float32),))
+
+    def run(tensors: Tensors) -> Tensors:
+        until_s = time.perf_counter() + 0.15
+        while time.perf_counter() < until_s:
+            if not works:
+                time.sleep(0.01)  # Off the processor, as a thread is that others keep from it.
+        return tensors
+
+    opened = await host(tmp_path, 1, run=run, curve=BRIEF)
+    try:
+        assert opened.quick(frame)
+        opened.answer(frame)
+        assert opened.quick(frame) is not works
+    finally:
+        kill(opened)
 
 
 async def test_the_second_gateway_replica_is_not_kept_waiting(tmp_path: Path) -> None:
