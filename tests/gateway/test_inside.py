@@ -20,7 +20,7 @@ from tests.gateway.running import Running, running_gateway
 from tests.registry import models
 from tests.serve.edge.test_grpc import Client, row
 
-pytestmark = pytest.mark.gateway
+pytestmark = [pytest.mark.gateway, pytest.mark.slow]
 MODEL = "inside"
 BIAS = 1.0
 REPLICAS = 2
@@ -104,7 +104,6 @@ def test_a_killed_replica_comes_back_with_its_models(home: Running) -> None:
         assert answer_of(ask(home, MODEL, [[1.0, 2.0, 3.0]])) == [6.0 + BIAS]
 
 
-@pytest.mark.slow
 def test_who_crashes_the_gateway_twice_gets_a_process_of_its_own(home: Running) -> None:
     """Both replicas die with its run in hand: they come back with all others, and without it."""
     model = "counting"
