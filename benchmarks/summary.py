@@ -9,7 +9,7 @@ from statistics import median
 from typing import Literal
 
 from benchmarks.compare import Kind, Sample
-from benchmarks.field import FASTAPI, FLOOR, INTERPRETED, TRITON, UNRECORDED, WEIR
+from benchmarks.field import APART, FASTAPI, FLOOR, INTERPRETED, TRITON, UNRECORDED, WEIR
 from benchmarks.lifecycle import Life
 from benchmarks.replacement import Outcome
 
@@ -163,7 +163,7 @@ def of_field(samples: Sequence[Sample], model_bound: Sequence[str]) -> list[Figu
         mine = [s for s in samples if s.workload == workload and s.kind == "closed"]
         for number in sorted({sample.round for sample in mine}):
             now = {s.contestant: s.requests_per_s for s in mine if s.round == number}
-            ours = (WEIR, UNRECORDED, INTERPRETED, FLOOR)
+            ours = (WEIR, UNRECORDED, INTERPRETED, APART, FLOOR)
             others = [rate for name, rate in now.items() if name not in ours]
             if WEIR in now and others:
                 values.append(now[WEIR] / max(others))

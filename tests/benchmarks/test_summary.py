@@ -41,7 +41,7 @@ def test_another_load_is_another_figure() -> None:
 @pytest.mark.parametrize(("workload", "reached"), [("row-json", False), ("slow-json", True)])
 def test_weir_is_held_to_the_best_of_the_others(workload: str, reached: bool) -> None:
     """Ahead of all but the floor; within 5 % where the model's own time dominates."""
-    rates = {"weir": 96.0, "floor": 500.0, "weir, recorder off": 500.0, "kserve": 100.0, "a": 1.0}
+    rates = {"weir": 96.0, "floor": 500.0, "weir, models apart": 500.0, "kserve": 100.0, "a": 1.0}
     samples = [sample(name, 0, rate, workload) for name, rate in rates.items()]
     (figure,) = summary.of_field(samples, ("slow-json",))
     assert figure.values == (0.96,)
