@@ -19,9 +19,8 @@ REQUEST_PATH = """
     serve/edge/visit
     serve/exchange serve/gateway serve/prediction serve/router
     serve/models/away serve/models/batch serve/models/batcher serve/models/caps serve/models/curve
-    serve/models/expiry serve/models/frames serve/models/health
-    serve/models/host_link serve/models/incoming serve/models/link
-    serve/models/links serve/models/waiting
+    serve/models/expiry serve/models/frames serve/models/health serve/models/host_link
+    serve/models/incoming serve/models/link serve/models/links serve/models/waiting
     serve/protocol/contract serve/protocol/grpc_answer serve/protocol/grpc_frames
     serve/protocol/grpc_request serve/protocol/grpc_status serve/protocol/grpc_timeout
     serve/protocol/http_answer serve/protocol/http_request

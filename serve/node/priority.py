@@ -15,8 +15,6 @@ _NUMBERS = {"x86_64": 314, "aarch64": 274}
 """The number of sched_setattr(2), for which the C library has no function, by kind of machine."""
 _ATTRIBUTES = Struct("<IIQiIQQQ")
 """Size, policy, flags, nice, real-time priority, slice, deadline and period (sched_setattr(2))."""
-_OTHER = 0
-"""The ordinary policy."""
 
 
 def after_requests() -> None:
@@ -29,11 +27,12 @@ def at_once() -> None:
 
     Linux lets a thread that computes go on for milliseconds when another wakes, unless that one has
     asked for shorter slices of time. Its share of the processor stays the same. A Linux before
-    6.12 or a system that forbids the call goes on as before.
+    6.12 or a system that forbids the call goes on as before, and so does a thread for which
+    somebody has chosen another policy than the ordinary one.
     """
-    number = _NUMBERS.get(platform.machine())
-    if number is None:
+    number, policy = _NUMBERS.get(platform.machine()), os.sched_getscheduler(0)
+    if number is None or policy != os.SCHED_OTHER:
         return
     nice = os.getpriority(os.PRIO_PROCESS, 0)
-    wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, _OTHER, 0, nice, 0, _SLICE_NS, 0, 0)
+    wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, policy, 0, nice, 0, _SLICE_NS, 0, 0)
     ctypes.CDLL(None).syscall(number, 0, wanted, 0)

@@ -53,6 +53,24 @@ def test_a_loop_gets_its_processor_at_once() -> None:
     assert (nice, slice_ns) == (os.getpriority(os.PRIO_PROCESS, 0), 100_000)
 
 
+_BATCH = """
+import os
+from serve.node.priority import at_once
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+at_once()
+print(os.sched_getscheduler(0) == os.SCHED_BATCH)
+"""
+
+
+def test_a_policy_that_somebody_chose_stays() -> None:
+    """Who starts a gateway under a policy of his own, real time or batch, keeps it."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BATCH], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "True"
+
+
 async def _scheduled() -> tuple[int, int]:
     """The niceness of this thread and its slice in nanoseconds (sched_getattr(2))."""
     told = ctypes.create_string_buffer(48)
