@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
@@ -185,10 +186,23 @@ class Telemetry(Section):
     trace_share: Share = 0.01
 
 
-class Monitors(Section):
-    """The false-alarm budget, the floors below which nobody is paged, and what it may all cost."""
+class AlarmMode(StrEnum):
+    """What is promised about false alarms: none, most likely, ever; or not too often."""
 
+    MARTINGALE = "martingale"
+    DETECTOR = "detector"
+
+
+class Monitors(Section):
+    """What is promised about false alarms, how much data it takes, and what it may all cost.
+
+    `alarm_budget` is the chance of any false alarm over the life of a version, in the mode
+    `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`.
+    """
+
+    alarm_mode: AlarmMode = AlarmMode.MARTINGALE
     alarm_budget: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    false_alarm_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 365.0
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import log
 
 import numpy as np
 
-from configs.errors import Refused
+from configs.errors import NotFound, Refused
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
-from monitors.drift.input import InputDrift
-from monitors.drift.prediction import PredictionDrift
-from monitors.fairness.selection_rate import SelectionRate
+from monitors.budget import Budget, arming_share
+from monitors.detectors import DETECTORS, Registered
 from monitors.profile.reference import ReferenceProfile
-from monitors.quality.missing import MissingValues
 from monitors.signal import Detector, Signal, Verdict
-from monitors.stats.ebh import first_then_e_bh
 from registry.card import Card
 from registry.records import Role
 from registry.signature import Signature
 
-DetectorFactory = Callable[[Card, ReferenceProfile | None, Monitors], Detector]
-
-DETECTORS: tuple[tuple[str, str, DetectorFactory], ...] = (
-    ("drift", "input_drift", InputDrift),
-    ("drift", "prediction_drift", PredictionDrift),
-    ("quality", "missing_values", MissingValues),
-    ("fairness", "selection_rate", SelectionRate),
-)
-"""Every detector, by family and name: a new one is one file and one line here."""
+Key = tuple[str, str, str]
+"""A signal's family, name and subject."""
 
 
 class Panel:
     """The monitors of one (version, role): blocks go in, signals with final verdicts come out.
 
-    All subjects with an e-value, of every family, share `budget.alarm_budget` by e-BH: with m
-    of them, the first alarm needs an e-value of m / budget, so that each holds an equal part,
-    and the chance of any such alarm ever, while nothing changes, is at most the budget. An
-    alarm stands in all later readings. Selection rates have no e-value and stand outside
-    the budget: see `monitors.fairness.selection_rate`.
+    All subjects with an e-value, of every family, share one budget of false alarms: each detector
+    has its part, which its subjects share by the importance that the card gives to features. An
+    alarm stands in all later readings until it is armed anew. Selection rates have no e-value and
+    stand outside the budget: see `monitors.fairness.selection_rate`.
 
     `Refused` when the card's features name inputs that the signature lacks.
     """
@@ -50,7 +40,7 @@ class Panel:
         card: Card,
         signature: Signature,
         profile: ReferenceProfile | None,
-        budget: Monitors,
+        settings: Monitors,
     ) -> None:
         inputs = {spec.name for spec in signature.inputs}
         strays = sorted({f.input for f in card.features if f.input not in inputs})
@@ -58,15 +48,12 @@ class Panel:
             message = f"the card's features name inputs that the model lacks: {', '.join(strays)}"
             raise Refused(message)
         self.failures = 0
-        self._budget = budget.alarm_budget
-        self._raised: set[tuple[str, str, str]] = set()
-        self._stations = [
-            _Station(family, name, make(card, profile, budget)) for family, name, make in DETECTORS
-        ]
-        # Counted once: a detector that fails later does not make the others' share larger.
-        self._hypotheses = sum(
-            signal.log10_evidence is not None for s in self._stations for signal in s.last
-        )
+        self._budget = Budget.of(settings)
+        self._raised: set[Key] = set()
+        self._armings = Counter[Key]()
+        self._stations = [_Station(each, each.make(card, profile, settings)) for each in DETECTORS]
+        # Shared out once: a detector that fails later does not make the others' parts larger.
+        self._parts = _parts(self._stations, {each.name: each.importance for each in card.features})
 
     def update(self, block: SampleBlock) -> None:
         """Take in one block; pinned requests chose their version, and are not traffic to judge."""
@@ -81,6 +68,21 @@ class Panel:
             self._guarded(station, station.read)
         return self._weighed([signal for station in self._stations for signal in station.last])
 
+    def rearm(self, key: Key) -> None:
+        """Forget the evidence about one subject and begin anew, on a smaller part of the budget.
+
+        `NotFound` when nothing of that key is watched by its evidence.
+        """
+        if key not in self._parts:
+            message = f"no alarm can be raised about {' / '.join(key)}"
+            raise NotFound(message)
+        family, name, subject = key
+        for station in self._stations:
+            if (station.family, station.name) == (family, name):
+                self._guarded(station, lambda detector: detector.rearm(subject))
+        self._raised.discard(key)
+        self._armings[key] += 1
+
     def _guarded(self, station: _Station, act: Callable[[Detector], None]) -> None:
         if station.failed:
             return
@@ -93,9 +95,13 @@ class Panel:
     def _weighed(self, signals: list[Signal]) -> tuple[Signal, ...]:
         weighed = [s for s in signals if s.log10_evidence is not None]
         log_e = np.array([(s.log10_evidence or 0.0) * log(10) for s in weighed])
-        chosen = first_then_e_bh(log_e, self._budget, max(self._hypotheses, 1))
+        parts = np.array([self._part(_key(s)) for s in weighed])
+        chosen = self._budget.passed(log_e, parts)
         together = {_key(s) for s, passes in zip(weighed, chosen, strict=True) if passes}
         return tuple(self._final(signal, _key(signal) in together) for signal in signals)
+
+    def _part(self, key: Key) -> float:
+        return self._parts.get(key, 0.0) * arming_share(1 + self._armings[key])
 
     def _final(self, signal: Signal, together: bool) -> Signal:
         if signal.log10_evidence is None:
@@ -103,7 +109,7 @@ class Panel:
         if signal.verdict is Verdict.ALARM and together:
             self._raised.add(_key(signal))
         elif _key(signal) in self._raised:
-            stands = f"{signal.message}; raised earlier, stands until the reference is replaced"
+            stands = f"{signal.message}; raised earlier, stands until it is armed anew"
             return replace(signal, verdict=Verdict.ALARM, message=stands)
         elif signal.verdict is Verdict.ALARM:
             alone = f"{signal.message}; not yet enough evidence among all that is watched"
@@ -114,9 +120,10 @@ class Panel:
 class _Station:
     """A detector in its place: what it said last, and whether it has failed."""
 
-    def __init__(self, family: str, name: str, detector: Detector) -> None:
-        self.family = family
-        self.name = name
+    def __init__(self, registered: Registered, detector: Detector) -> None:
+        self.family = registered.family
+        self.name = registered.name
+        self.part = registered.part
         self.detector = detector
         self.failed = False
         self.last = detector.signals()
@@ -136,5 +143,17 @@ class _Station:
         )
 
 
-def _key(signal: Signal) -> tuple[str, str, str]:
+def _parts(stations: list[_Station], importance: Mapping[str, float]) -> dict[Key, float]:
+    """The part of the budget that each subject with evidence holds; all of them sum to one."""
+    parts: dict[Key, float] = {}
+    for station in stations:
+        keys = [_key(signal) for signal in station.last if signal.log10_evidence is not None]
+        weights = [importance.get(subject, 1.0) for _, _, subject in keys]
+        for key, weight in zip(keys, weights, strict=True):
+            parts[key] = station.part * weight / sum(weights)
+    whole = sum(parts.values())
+    return {key: part / whole for key, part in parts.items()}
+
+
+def _key(signal: Signal) -> Key:
     return signal.family, signal.name, signal.subject

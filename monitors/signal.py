@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+
+State = Mapping[str, NDArray[Any]]
+"""All that a detector has to remember, as named arrays of numbers or fixed-width texts."""
 
 
 class Verdict(StrEnum):
@@ -41,10 +47,23 @@ class Signal:
 
 
 class Detector(Protocol):
-    """**Protocol:** a fold over blocks: state goes in, signals come out, no clock and no I/O."""
+    """**Protocol:** a fold over blocks: state goes in, signals come out, no clock and no I/O.
+
+    Made anew from the same card, profile and settings, and given the state, a detector goes on as
+    if it had never stopped.
+    """
 
     def update(self, block: SampleBlock) -> None:
         """Take in the rows of one block."""
 
     def signals(self) -> tuple[Signal, ...]:
         """What is to be said after all blocks so far."""
+
+    def rearm(self, subject: str) -> None:
+        """Forget the evidence about a subject, and begin anew against the same reference."""
+
+    def state(self) -> State:
+        """All that must outlive the process."""
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; `ValueError` if it is not one of a detector like this."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import Monitors
+from monitors.budget import Budget
 from monitors.signal import Signal, Verdict
 from monitors.stats.effects import Effect, jensen_shannon, psi, smoothed, total_variation
 
@@ -56,7 +57,7 @@ class Monitor:
                 rows_needed=lacking,
                 message=f"{rows} rows so far; {lacking} more are needed",
             )
-        proved = log_wealth >= -log(self.settings.alarm_budget)
+        proved = log_wealth >= Budget.of(self.settings).log_alone
         large = effect.at_least > self.floor
         return Signal(
             self.family,

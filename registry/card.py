@@ -70,6 +70,7 @@ class Feature(Part):
     """One feature: where its values are found, and how they are treated.
 
     A value of a feature that is not `nullable` must be there: null and NaN are refused.
+    `importance` says how much of the alarm budget it gets, relative to the other features.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Feature(Part):
     type: FeatureType = FeatureType.NUMERIC
     policy: Policy = Policy.KEEP
     nullable: bool = False
+    importance: Annotated[float, Field(gt=0.0, le=1e6)] = 1.0
 
 
 class Group(Part):

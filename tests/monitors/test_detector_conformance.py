@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from configs.settings import Monitors
-from monitors.panel import DETECTORS, DetectorFactory
+from monitors.detectors import DETECTORS, Registered
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, Verdict
 from tests.monitors.samples import CARD, block, close, columns, part, profile
@@ -16,11 +16,11 @@ from tests.monitors.samples import CARD, block, close, columns, part, profile
 SETTINGS = Monitors()
 
 
-@pytest.fixture(params=DETECTORS, ids=[name for _, name, _ in DETECTORS])
+@pytest.fixture(params=DETECTORS, ids=[each.name for each in DETECTORS])
 def make(request: pytest.FixtureRequest) -> Callable[[ReferenceProfile | None], Detector]:
     """Makes the detector for the sample card."""
-    factory: DetectorFactory = request.param[2]
-    return lambda reference: factory(CARD, reference, SETTINGS)
+    registered: Registered = request.param
+    return lambda reference: registered.make(CARD, reference, SETTINGS)
 
 
 Maker = Callable[[ReferenceProfile | None], Detector]
