@@ -206,6 +206,7 @@ class Monitors(Section):
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    keep_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 10.0
 
 
 class Settings(Section):

@@ -39,17 +39,25 @@ class SampleBlock:
         """How many rows the block holds."""
         return len(self.prediction_ids)
 
+    @property
+    def minute(self) -> int:
+        """The minute since 1970 in which the block was made."""
+        return int(self.made_at // 60)
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
     """What the observer has folded since it started, as the answer to a shipment.
 
     `seconds` is the processor time that `rows` took. Folds of a few rows are left out: they cost
-    what they cost whatever the sampling rate.
+    what they cost whatever the sampling rate. `taken` is how many rows of the shipment's source
+    the observer holds in all: less than it has acknowledged once it began again from a state that
+    was kept earlier.
     """
 
     rows: int = 0
     seconds: float = 0.0
+    taken: int = 0
 
 
 Series = tuple[str, tuple[str, ...]]

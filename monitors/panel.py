@@ -15,7 +15,7 @@ from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import DETECTORS, Registered
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Detector, Signal, Verdict
+from monitors.signal import Detector, Signal, State, Verdict, from_words, packed, unpacked, words
 from registry.card import Card
 from registry.records import Role
 from registry.signature import Signature
@@ -82,6 +82,36 @@ class Panel:
                 self._guarded(station, lambda detector: detector.rearm(subject))
         self._raised.discard(key)
         self._armings[key] += 1
+
+    def standing(self) -> dict[Key, int]:
+        """The alarms that stand, and how many times each of them has been armed."""
+        return {key: 1 + self._armings[key] for key in sorted(self._raised)}
+
+    def state(self) -> State:
+        """All that must outlive the process; a detector that has failed is left out."""
+        own = {
+            "raised": words(sorted(self._raised)),
+            "armings": words([[*key, times] for key, times in sorted(self._armings.items())]),
+        }
+        working = {s.name: s.detector.state() for s in self._stations if not s.failed}
+        return packed({"panel": own, **working})
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; a detector that was not there then begins anew.
+
+        `ValueError` where it is not the state of a panel of the same version and settings.
+        """
+        own = unpacked(state, "panel")
+        if not own:
+            message = "not the state of a panel"
+            raise ValueError(message)
+        for station in self._stations:
+            if held := unpacked(state, station.name):
+                station.detector.restore(held)
+                station.last = station.detector.signals()
+        self._raised = {(family, name, subject) for family, name, subject in from_words(own["raised"])}
+        armings = from_words(own["armings"])
+        self._armings = Counter({(f, n, s): times for f, n, s, times in armings})
 
     def _guarded(self, station: _Station, act: Callable[[Detector], None]) -> None:
         if station.failed:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
 
 State = Mapping[str, NDArray[Any]]
-"""All that a detector has to remember, as named arrays of numbers or fixed-width texts."""
+"""All that a detector has to remember, as named arrays of numbers."""
+
+
+def words(content: object) -> NDArray[np.uint8]:
+    """Texts and whole numbers in lists and tables, as an array that a state can hold."""
+    return np.frombuffer(json.dumps(content).encode("ascii"), dtype=np.uint8)
+
+
+def from_words(array: NDArray[np.uint8]) -> Any:
+    """What was put into `words`; `ValueError` for anything else."""
+    return json.loads(array.tobytes())
+
+
+def packed(parts: Mapping[str, State]) -> State:
+    """Several states as one, each under a name without a slash."""
+    return {f"{part}/{name}": held for part, state in parts.items() for name, held in state.items()}
+
+
+def unpacked(state: State, part: str) -> State:
+    """One of the states that were `packed`; empty where there is none of that name."""
+    prefix = f"{part}/"
+    return {name[len(prefix) :]: held for name, held in state.items() if name.startswith(prefix)}
 
 
 class Verdict(StrEnum):

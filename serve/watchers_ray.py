@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -21,6 +22,9 @@ from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 from serve.node.priority import after_requests
 
 if TYPE_CHECKING:
+    from monitors.alarm import Standing
+    from monitors.kept import Place
+    from monitors.panel import Key
     from monitors.push import Push
 
 _LOOK_SHARE = 0.05
@@ -71,27 +75,49 @@ class ObserverActor:
 
     def __init__(self, settings: Settings) -> None:
         # Imported here, in the actor, so that the driver need not wait for it.
+        from monitors.kept import KeptInFolder  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
 
         log_to(settings.data)
         after_requests()
         self._lock = threading.Lock()
+        self._kept = KeptInFolder(settings.data / "monitors")
         self._observer = Observer(
             settings.monitors,
             _describe,
             f"observer-{os.getpid()}",
             clock=time.time,
             processor_time=time.thread_time,
+            kept=self._kept,
         )
         self._every_s = settings.monitors.signals_s
+        self._keep_every_s = settings.monitors.keep_s
+        self._keeping = threading.Lock()
         threading.Thread(target=self._tell, name="weir-signals", daemon=True).start()
 
     def fold(self, blocks: Sequence[SampleBlock]) -> Folded:
-        """Take in a shipment of blocks, and give what all folds have cost so far."""
+        """Take in a shipment of one source, and give what all folds have cost so far."""
         with self._lock:
             for block in blocks:
                 self._observer.fold(block)
-            return self._observer.folded
+            return replace(
+                self._observer.folded, taken=self._observer.taken(blocks[-1].source)
+            )
+
+    def alarms(self) -> tuple[Standing, ...]:
+        """Give every alarm that stands."""
+        with self._lock:
+            return self._observer.alarms()
+
+    def rearm(self, place: Place, key: Key) -> None:
+        """Begin anew with one signal."""
+        with self._lock:
+            self._observer.rearm(place, key)
+        self._keep()
+
+    def close(self) -> None:
+        """Keep what has not been kept."""
+        self._keep()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
@@ -108,16 +134,34 @@ class ObserverActor:
     def _tell(self) -> None:
         pause = threading.Event()
         took_s = 0.0
+        kept_at = time.monotonic()
         while not pause.wait(max(self._every_s, min(took_s / _LOOK_SHARE, _LOOK_MAX_S))):
             before = time.thread_time()
             with self._lock:
                 snapshot = self._observer.snapshot()
             took_s = time.thread_time() - before
+            if time.monotonic() - kept_at >= self._keep_every_s:
+                self._keep_or_log()
+                kept_at = time.monotonic()
             try:
                 exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
                 exporter.fold.remote(snapshot)
             except (RayError, ValueError):  # ValueError: no actor of that name lives.
                 _log.warning("the exporter cannot be reached; its next start will get all signals")
+
+    def _keep_or_log(self) -> None:
+        try:
+            self._keep()
+        except OSError:
+            _log.exception("what the monitors remember cannot be written; tried again later")
+
+    def _keep(self) -> None:
+        """Write what has changed; folds go on while the files are written."""
+        with self._keeping:
+            with self._lock:
+                states = self._observer.states()
+            for place, state in states.items():
+                self._kept.write(place, state)
 
 
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:

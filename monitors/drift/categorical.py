@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitors.profile.bins import CategoryBins
 from monitors.profile.reference import CategoricalProfile
-from monitors.signal import Signal
+from monitors.signal import Signal, State
 from monitors.stats.effects import Effect, share_change
 from monitors.stats.named import NamedStreams
 from monitors.stats.running import SKIP
@@ -44,14 +44,28 @@ class CategoricalStream:
             [f"{monitor.name}/{subject}/{number}" for number in range(len(hits))],
             np.stack([hits.sum() - hits, hits], axis=1),
             lambda part: share_tilts(shares[part]),
+            monitor.settings.alarm_mode,
         )
 
-    def update(self, keys: NDArray[np.uint64], values: NDArray[Any]) -> None:
-        """Take in the values of rows, by their keys."""
+    def update(self, keys: NDArray[np.uint64], values: NDArray[Any], minute: int) -> None:
+        """Take in the values of rows of a minute, by their keys."""
         codes = self._bins.encode(values)
         is_category = (self._numbers == codes).astype(np.int16)
         is_category[:, codes == SKIP] = SKIP
-        self._streams.update(keys, is_category)
+        self._streams.update(keys, is_category, minute)
+
+    def rearm(self) -> None:
+        """Begin anew with all categories."""
+        for at in range(len(self._numbers)):
+            self._streams.restart(at)
+
+    def state(self) -> State:
+        """All that must be remembered."""
+        return self._streams.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        self._streams.restore(state)
 
     def signal(self) -> Signal:
         """The signal of this feature: the largest change of a category's share."""

@@ -10,7 +10,7 @@ from monitors.drift.numeric import NumericStreams
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import feature_values, watched
 from monitors.profile.reference import CategoricalProfile, NumericProfile, ReferenceProfile
-from monitors.signal import Signal
+from monitors.signal import Signal, State, packed, unpacked
 from monitors.stats.uniforms import row_keys
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card, Feature
@@ -54,11 +54,32 @@ class InputDrift:
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
         keys = row_keys(block.prediction_ids, block.row_numbers)
-        self._numerics.update(keys, self._columns.read(block.inputs, block.rows))
+        values = self._columns.read(block.inputs, block.rows)
+        self._numerics.update(keys, values, block.minute)
         for feature, stream in self._categoricals:
-            stream.update(keys, feature_values(feature, block.inputs))
+            stream.update(keys, feature_values(feature, block.inputs), block.minute)
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal per watched feature."""
         of_categories = [stream.signal() for _, stream in self._categoricals]
         return (*self._numerics.signals(), *of_categories, *self._silent)
+
+    def rearm(self, subject: str) -> None:
+        """Begin anew with one feature."""
+        self._numerics.rearm(subject)
+        for feature, stream in self._categoricals:
+            if feature.name == subject:
+                stream.rearm()
+
+    def state(self) -> State:
+        """All that must be remembered; categorical features by their place among them."""
+        parts = {"numeric": self._numerics.state()}
+        for at, (_, stream) in enumerate(self._categoricals):
+            parts[f"categorical {at}"] = stream.state()
+        return packed(parts)
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        self._numerics.restore(unpacked(state, "numeric"))
+        for at, (_, stream) in enumerate(self._categoricals):
+            stream.restore(unpacked(state, f"categorical {at}"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitors.profile.bins import numeric_bins
 from monitors.profile.reference import BINS, NumericProfile
-from monitors.signal import Signal
+from monitors.signal import Signal, State
 from monitors.stats.effects import Effect, bin_scores, location_shift, moments, scale_change
 from monitors.stats.named import NamedStreams
 from monitors.stats.tilts import normal_tilts
@@ -39,11 +39,27 @@ class NumericStreams:
         self._scores = [bin_scores(each) for each in counts]
         self._moments = [moments(*pair) for pair in zip(self._scores, counts, strict=True)]
         keys = [f"{monitor.name}/{name}" for name in self.names]
-        self._streams = NamedStreams(keys, reference, lambda _: normal_tilts())
+        mode = monitor.settings.alarm_mode
+        self._streams = NamedStreams(keys, reference, lambda _: normal_tilts(), mode)
 
-    def update(self, keys: NDArray[np.uint64], values: NDArray[np.float64]) -> None:
-        """Take in rows by their keys, and their values, shape (columns, rows)."""
-        self._streams.update(keys, numeric_bins(self._edges, values))
+    def update(
+        self, keys: NDArray[np.uint64], values: NDArray[np.float64], minute: int
+    ) -> None:
+        """Take in rows of a minute by their keys, and their values, shape (columns, rows)."""
+        self._streams.update(keys, numeric_bins(self._edges, values), minute)
+
+    def rearm(self, name: str) -> None:
+        """Begin anew with one column, if it is here."""
+        if name in self.names:
+            self._streams.restart(self.names.index(name))
+
+    def state(self) -> State:
+        """All that must be remembered."""
+        return self._streams.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        self._streams.restore(state)
 
     def signals(self) -> list[Signal]:
         """One signal for each column."""

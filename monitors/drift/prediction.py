@@ -8,7 +8,7 @@ from monitors.drift.input import SHIFT_FLOOR, TOO_FEW
 from monitors.drift.numeric import NumericStreams, ready
 from monitors.profile.reading import scores
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Signal
+from monitors.signal import Signal, State
 from monitors.stats.uniforms import row_keys
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card
@@ -41,8 +41,23 @@ class PredictionDrift:
             return
         score = scores(self._card, block.outputs)
         if score is not None:
-            self._streams.update(row_keys(block.prediction_ids, block.row_numbers), score[None])
+            keys = row_keys(block.prediction_ids, block.row_numbers)
+            self._streams.update(keys, score[None], block.minute)
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal about the score."""
         return tuple(self._streams.signals()) if self._streams else self._silent
+
+    def rearm(self, subject: str) -> None:
+        """Begin anew with the score."""
+        if self._streams:
+            self._streams.rearm(subject)
+
+    def state(self) -> State:
+        """All that must be remembered."""
+        return self._streams.state() if self._streams else {}
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        if self._streams:
+            self._streams.restore(state)

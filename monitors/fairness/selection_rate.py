@@ -17,7 +17,7 @@ from monitors.blocks import SampleBlock
 from monitors.profile.categories import texts
 from monitors.profile.reading import decisions, group_values
 from monitors.profile.reference import TOP_GROUPS, ReferenceProfile
-from monitors.signal import Signal, Verdict
+from monitors.signal import Signal, State, Verdict, from_words, words
 from monitors.stats.intervals import newcombe, wilson
 from registry.card import Card, Group
 
@@ -91,6 +91,24 @@ class SelectionRate:
                     why = "the card declares no decision, so nobody is known to be selected"
                 signals.append(self._insufficient(group.name, 0, self._minimum, why))
         return tuple(signals)
+
+    def rearm(self, subject: str) -> None:
+        """Nothing is forgotten: selection rates rest on counts, and not on evidence."""
+
+    def state(self) -> State:
+        """The rows and the selected rows of every group."""
+        return {"rows": words(self._rows), "selected": words(self._selected)}
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; `ValueError` where it is one of other group attributes."""
+        rows, selected = from_words(state["rows"]), from_words(state["selected"])
+        if set(rows) != set(self._rows):
+            message = f"a state of the groups {sorted(rows)}, not {sorted(self._rows)}"
+            raise ValueError(message)
+        for attribute, counts in rows.items():
+            self._names[attribute] |= set(counts)
+            self._rows[attribute] = Counter(counts)
+            self._selected[attribute] = Counter(selected[attribute])
 
     def _signal(self, group: Group, name: str) -> Signal:
         rows, selected = self._rows[group.name], self._selected[group.name]

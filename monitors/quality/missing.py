@@ -10,7 +10,7 @@ from monitors.profile.categories import texts
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import feature_values, watched
 from monitors.profile.reference import FeatureProfile, NumericProfile, ReferenceProfile
-from monitors.signal import Signal
+from monitors.signal import Signal, State
 from monitors.stats.effects import share_change
 from monitors.stats.named import NamedStreams
 from monitors.stats.tilts import share_tilts
@@ -52,6 +52,7 @@ class MissingValues:
             [f"missing_values/{feature.name}" for feature in self._features],
             counts.reshape(-1, 2),
             lambda part: share_tilts(shares[part]),
+            settings.alarm_mode,
         )
 
     def update(self, block: SampleBlock) -> None:
@@ -61,7 +62,8 @@ class MissingValues:
         for at in self._other:
             values = feature_values(self._features[at], block.inputs)
             missing[at] = [text is None for text in texts(values)]
-        self._streams.update(row_keys(block.prediction_ids, block.row_numbers), missing)
+        keys = row_keys(block.prediction_ids, block.row_numbers)
+        self._streams.update(keys, missing, block.minute)
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal per watched feature: the change of its share of missing values."""
@@ -76,6 +78,20 @@ class MissingValues:
                 self._monitor.signal(feature.name, int(rows[at]), float(wealth[at]), effect)
             )
         return (*signals, *self._silent)
+
+    def rearm(self, subject: str) -> None:
+        """Begin anew with one feature."""
+        for at, feature in enumerate(self._features):
+            if feature.name == subject:
+                self._streams.restart(at)
+
+    def state(self) -> State:
+        """All that must be remembered."""
+        return self._streams.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        self._streams.restore(state)
 
 
 def _present_and_missing(profile: FeatureProfile) -> tuple[int, int]:

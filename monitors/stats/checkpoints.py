@@ -33,3 +33,19 @@ class Checkpoints:
     def nearest(self, block: int) -> NDArray[np.int64]:
         """The remembered counts nearest to `block`."""
         return self._counts[min(self._counts, key=lambda held: (abs(held - block), held))]
+
+    def state(self) -> dict[str, NDArray[np.int64]]:
+        """The blocks, shape (held,), and their counts, shape (held, ...)."""
+        blocks = sorted(self._counts)
+        return {
+            "at": np.array(blocks, dtype=np.int64),
+            "held": np.stack([self._counts[block] for block in blocks]),
+        }
+
+    def restore(self, state: dict[str, NDArray[np.int64]]) -> None:
+        """Hold what a state holds; `ValueError` where its counts are not of this shape."""
+        shape = self._counts[0].shape
+        if state["held"].shape[1:] != shape:
+            message = f"counts of shape {shape}, not {state['held'].shape[1:]}"
+            raise ValueError(message)
+        self._counts = dict(zip(state["at"].tolist(), state["held"].copy(), strict=True))

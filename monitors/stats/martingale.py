@@ -1,10 +1,10 @@
-"""A test martingale that does not need to know when the change came.
+"""Wealth that does not need to know when the change came.
 
-A bet may begin at any block k, with weight proportional to 1 / ((k + 2) ln(k + 2)^2). What all
-beginnings together have won needs one number per bet, R <- (R + weight) * e, kept as a
-logarithm. Beginnings that are yet to come count as one each, so the weights sum to one and the
-whole is a martingale with expectation one. (Mixture over starting times: Shin, Ramdas,
-Rinaldo, E-detectors, 2023; weights after Robbins and Siegmund.)
+A bet may begin at any block, with a weight that `Starts` gives. What all beginnings together have
+won needs one number per bet, R <- (R + weight) * e, kept as a logarithm. With weights that sum to
+one, and beginnings that are yet to come counted as one each, the whole is a martingale with
+expectation one; with weight one for each beginning it is the Shiryaev-Roberts statistic, whose
+expectation is the number of beginnings. (Shin, Ramdas, Rinaldo, E-detectors, 2023.)
 """
 
 from __future__ import annotations
@@ -12,18 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors.stats.starts import Starts
+
 Floats = NDArray[np.float64]
-
-# The sum of 1/((k+2) ln(k+2)^2) over k >= 0 is 2.10974...; dividing by a little more keeps the
-# sum of the weights just below one.
-_SCALE = 2.1098
-
-
-def start_weights(first: int, count: int) -> Floats:
-    """The weights of the starting blocks first, first + 1, ...; all of them sum to at most one."""
-    k = np.arange(first, first + count, dtype=np.float64) + 2
-    weights: Floats = 1 / (k * np.log(k) ** 2) / _SCALE
-    return weights
 
 
 class StartMixture:
@@ -32,14 +23,14 @@ class StartMixture:
     `weights` (bets,) sum to one: what a stream stakes on each of its bets.
     """
 
-    def __init__(self, streams: int, weights: Floats) -> None:
+    def __init__(self, streams: int, weights: Floats, starts: Starts) -> None:
         shape = (streams, len(weights))
         self.blocks = 0
+        self.starts = starts
         self._log_weights = np.log(weights)
         self._log_wealth = np.full(shape, -np.inf)
         self._best = np.full(shape, -np.inf)
         self._start = np.zeros(shape, dtype=np.int64)
-        self._unspent = 1.0
 
     def update(self, won: Floats) -> None:
         """Take in some blocks: the logarithm of what each bet has won by the end of each of them.
@@ -47,8 +38,18 @@ class StartMixture:
         Shape (streams, bets, blocks): the running sums, from the first of these blocks on, of the
         logarithms of the blocks' e-values.
         """
-        weights = start_weights(self.blocks, won.shape[2])
-        log_starts = np.log(weights)
+        weights = self.starts.weights(won.shape[2])
+        total = won[:, :, -1]
+        if weights.any():
+            self._begin(weights, won)
+        else:
+            self._log_wealth += total
+            self._best += total
+        self.blocks += won.shape[2]
+
+    def _begin(self, weights: Floats, won: Floats) -> None:
+        with np.errstate(divide="ignore"):
+            log_starts = np.log(weights)
         total = won[:, :, -1]
         # A bet that begins at a block has yet to win `total` less what was won before it.
         entries = np.empty_like(won)
@@ -63,16 +64,36 @@ class StartMixture:
         better = best_entry > self._best
         self._start = np.where(better, self.blocks + newest, self._start)
         self._best = total + np.where(better, best_entry, self._best)
-        self._unspent -= float(weights.sum())
-        self.blocks += won.shape[2]
 
     def log_wealth(self) -> Floats:
-        """The natural logarithm of each stream's e-value, shape (streams,); 0 at the beginning."""
+        """The natural logarithm of each stream's evidence, shape (streams,)."""
         spent = np.logaddexp.reduce(self._log_wealth + self._log_weights, axis=1)
-        return np.asarray(np.logaddexp(spent, np.log(max(self._unspent, 1e-300))))
+        return np.asarray(np.logaddexp(spent, self.starts.log_unspent))
 
     def likely_starts(self) -> NDArray[np.int64]:
         """The block at which the most successful bet of each stream began, shape (streams,)."""
         best = (self._best + self._log_weights).argmax(axis=1)
         starts: NDArray[np.int64] = self._start[np.arange(len(best)), best]
         return starts
+
+    def state(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+        """All that must be remembered."""
+        return {
+            "blocks": np.array(self.blocks, dtype=np.int64),
+            "spent": self.starts.spent,
+            "log_wealth": self._log_wealth,
+            "best": self._best,
+            "start": self._start,
+        }
+
+    def restore(self, state: dict[str, NDArray[np.float64]]) -> None:
+        """Go on from a state; `ValueError` where its shapes are not those of this mixture."""
+        shapes = {state[name].shape for name in ("log_wealth", "best", "start")}
+        if shapes != {self._log_wealth.shape}:
+            message = f"bets of shape {self._log_wealth.shape}, not {shapes}"
+            raise ValueError(message)
+        self.blocks = int(state["blocks"])
+        self.starts.resume(state["spent"])
+        self._log_wealth = state["log_wealth"].copy()
+        self._best = state["best"].copy()
+        self._start = state["start"].astype(np.int64)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.settings import AlarmMode
 from monitors.stats.running import Codes
+from monitors.stats.starts import MinuteStarts, SpreadStarts
 from monitors.stats.streams import Streams, rows_at_once
 from monitors.stats.tilts import Tilts
 from monitors.stats.uniforms import row_uniforms, stream_keys
+from monitors.windows import Windows
 
 STREAMS_AT_ONCE = 128
 """So many streams, and rows at once, that what is worked on stays in the processor's cache."""
@@ -24,35 +28,128 @@ class NamedStreams:
     """
 
     def __init__(
-        self, names: Sequence[str], reference: NDArray[np.int64], tilts: Callable[[slice], Tilts]
+        self,
+        names: Sequence[str],
+        reference: NDArray[np.int64],
+        tilts: Callable[[slice], Tilts],
+        mode: AlarmMode = AlarmMode.MARTINGALE,
     ) -> None:
         self.reference = reference
+        self._tilts = tilts
+        self._mode = mode
         self._keys = stream_keys(names)
         self._parts = [
-            slice(at, at + STREAMS_AT_ONCE) for at in range(0, len(names), STREAMS_AT_ONCE)
+            slice(at, min(at + STREAMS_AT_ONCE, len(names)))
+            for at in range(0, len(names), STREAMS_AT_ONCE)
         ]
-        self._streams = [Streams(reference[part], tilts(part)) for part in self._parts]
+        self._streams = [self._made(part) for part in self._parts]
+        self._anew: dict[int, Streams] = {}
+        self._windows = Windows(reference.shape)
+        self._windowed = np.zeros_like(reference)
+        self._minute = 0
 
-    def update(self, keys: NDArray[np.uint64], codes: Codes) -> None:
-        """Take in rows by their keys, (rows,), and their bin numbers, (streams, rows)."""
+    def update(self, keys: NDArray[np.uint64], codes: Codes, minute: int = 0) -> None:
+        """Take in rows of a minute by their keys, (rows,), and bin numbers, (streams, rows)."""
+        if minute != self._minute:
+            self._close_window()
+            self._minute = minute
         for part, streams in zip(self._parts, self._streams, strict=True):
-            step = rows_at_once(len(codes[part]))
-            for at in range(0, len(keys), step):
-                rows = slice(at, at + step)
-                streams.update(codes[part, rows], row_uniforms(keys[rows], self._keys[part]))
+            self._fold(streams, part, keys, codes, minute)
+        for at, streams in self._anew.items():
+            self._fold(streams, slice(at, at + 1), keys, codes, minute)
+
+    def restart(self, at: int) -> None:
+        """Forget the evidence and the live rows of one stream, and begin anew."""
+        self._anew[at] = self._made(slice(at, at + 1))
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """Counts of live rows, shape (streams, bins)."""
-        return self._joined([streams.counts for streams in self._streams])
+        return self._joined(lambda streams: streams.counts, self.reference.shape[1:])
 
     def counts_since_change(self) -> NDArray[np.int64]:
         """Counts of live rows since each stream's estimated change, shape (streams, bins)."""
-        return self._joined([streams.counts_since_change() for streams in self._streams])
+        return self._joined(
+            lambda streams: streams.counts_since_change(), self.reference.shape[1:]
+        )
+
+    def counts_of_last(self, minutes: int) -> NDArray[np.int64]:
+        """Counts of the rows of the last minutes, also before a restart, shape (streams, bins)."""
+        self._close_window()
+        return self._windows.last(minutes, self._minute)
 
     def log_wealth(self) -> NDArray[np.float64]:
-        """The natural logarithm of each stream's e-value, shape (streams,)."""
-        return np.concatenate([np.zeros(0), *(each.log_wealth() for each in self._streams)])
+        """The natural logarithm of each stream's evidence, shape (streams,)."""
+        return self._joined(lambda streams: streams.log_wealth(), ())
 
-    def _joined(self, counts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-        return np.concatenate([np.zeros((0, self.reference.shape[1]), dtype=np.int64), *counts])
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that must be remembered, by names that begin with the number of a part."""
+        self._close_window()
+        whole = {f"{at}.{name}": held for at, name, held in _named(dict(enumerate(self._streams)))}
+        anew = {f"anew.{at}.{name}": held for at, name, held in _named(self._anew)}
+        clock = {"minute": np.array(self._minute, dtype=np.int64)}
+        return whole | anew | self._windows.state() | clock
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state; `ValueError` where it is not one of streams like these."""
+        for at, streams in enumerate(self._streams):
+            streams.restore(_under(f"{at}.", state))
+        anew = {int(name.split(".")[1]) for name in state if name.startswith("anew.")}
+        self._anew = {at: self._made(slice(at, at + 1)) for at in sorted(anew)}
+        for at, streams in self._anew.items():
+            streams.restore(_under(f"anew.{at}.", state))
+        self._windows.restore(state)
+        self._windowed = self._all_counts()
+        self._minute = int(state["minute"])
+
+    def _close_window(self) -> None:
+        """Count what came since the last time for the minute that was."""
+        counts = self._all_counts()
+        if counts.any() and (fresh := counts - self._windowed).any():
+            self._windows.add(self._minute, fresh)
+            self._windowed = counts
+
+    def _all_counts(self) -> NDArray[np.int64]:
+        """Counts of all live rows, whatever began anew, shape (streams, bins)."""
+        if not self._streams:
+            return np.zeros_like(self.reference)
+        return np.concatenate([streams.counts for streams in self._streams])
+
+    def _made(self, part: slice) -> Streams:
+        starts = MinuteStarts() if self._mode is AlarmMode.DETECTOR else SpreadStarts()
+        return Streams(self.reference[part], self._tilts(part), starts)
+
+    def _fold(
+        self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes, minute: int
+    ) -> None:
+        step = rows_at_once(len(codes[part]))
+        for at in range(0, len(keys), step):
+            rows = slice(at, at + step)
+            uniforms = row_uniforms(keys[rows], self._keys[part])
+            streams.update(codes[part, rows], uniforms, minute)
+
+    def _joined(
+        self, read: Callable[[Streams], NDArray[Any]], shape: tuple[int, ...]
+    ) -> NDArray[Any]:
+        """What is read of all streams, those that began anew in their places."""
+        if not self._streams:
+            return np.zeros((0, *shape), dtype=np.int64)
+        joined = np.concatenate([read(streams) for streams in self._streams])
+        for at, streams in self._anew.items():
+            joined[at] = read(streams)[0]
+        return joined
+
+
+def _named(streams: Mapping[int, Streams]) -> list[tuple[int, str, NDArray[Any]]]:
+    return [
+        (at, name, held) for at, each in streams.items() for name, held in each.state().items()
+    ]
+
+
+def _under(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The part of a state whose names begin so, without it; `ValueError` if there is none."""
+    part = {name[len(prefix) :]: held for name, held in state.items() if name.startswith(prefix)}
+    if not part:
+        message = f"a state without {prefix}"
+        raise ValueError(message)
+    return part

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from monitors.stats.checkpoints import Checkpoints, kept
 from monitors.stats.conformal import BinRanks
 from monitors.stats.martingale import StartMixture
 from monitors.stats.running import ROWS_MAX, Codes, Running
+from monitors.stats.starts import Starts
 from monitors.stats.tilts import Tilts
 
 BLOCK_ROWS = 10
@@ -31,21 +34,23 @@ class Streams:
     """A fold over rows of bin numbers; evidence and counts per stream come out.
 
     `reference` (streams, bins) holds the counts of the reference rows that did not choose the
-    bins. Under no change, each stream's e-value exceeds 1/a ever with chance at most a.
+    bins. Under no change, and with starts that are worth one in all, each stream's e-value exceeds
+    1/a ever with chance at most a.
     """
 
-    def __init__(self, reference: NDArray[np.int64], tilts: Tilts) -> None:
+    def __init__(self, reference: NDArray[np.int64], tilts: Tilts, starts: Starts) -> None:
         streams = len(reference)
         self.reference = reference.astype(np.int64)
         self._ranks = BinRanks(reference)
         self._tilts = tilts
-        self._mixture = StartMixture(streams, tilts.weights)
+        self._mixture = StartMixture(streams, tilts.weights, starts)
         self._history = Checkpoints(np.zeros_like(self.reference))
         self._partial = np.zeros((streams, tilts.coefficients.shape[2]))
         self._filled = 0
 
-    def update(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
-        """Take in rows, both arguments of shape (streams, rows)."""
+    def update(self, codes: Codes, uniforms: NDArray[np.float64], minute: int = 0) -> None:
+        """Take in rows of a minute, both arrays of shape (streams, rows)."""
+        self._mixture.starts.at(minute)
         step = rows_at_once(len(codes))
         for at in range(0, codes.shape[1], step):
             self._take(codes[:, at : at + step], uniforms[:, at : at + step])
@@ -78,18 +83,41 @@ class Streams:
         return self._ranks.counts - self.reference
 
     def log_wealth(self) -> NDArray[np.float64]:
-        """The natural logarithm of each stream's e-value, shape (streams,)."""
+        """The natural logarithm of each stream's evidence, shape (streams,)."""
         return self._mixture.log_wealth()
 
     def counts_since_change(self) -> NDArray[np.int64]:
         """Counts of live rows since each stream's estimated change, shape (streams, bins).
 
-        While a stream's e-value is below ten no change is estimated, and all rows count.
+        While a stream's evidence is less than ten times its mean under no change, no change is
+        estimated, and all rows count.
         """
-        changed = self.log_wealth() >= _CHANGE_EVIDENCE
+        changed = self.log_wealth() >= _CHANGE_EVIDENCE + self._mixture.starts.log_mean
         starts = np.where(changed, self._mixture.likely_starts(), 0)
         since = self.counts
         for start in np.unique(starts).tolist():
             here = starts == start
             since[here] -= self._history.nearest(start)[here]
         return since
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that must be remembered."""
+        return {
+            **self._mixture.state(),
+            **self._history.state(),
+            "counts": self._ranks.counts,
+            "partial": self._partial,
+            "filled": np.array(self._filled, dtype=np.int64),
+        }
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from a state; `ValueError` where it is not one of streams like these."""
+        for name, own in (("counts", self._ranks.counts), ("partial", self._partial)):
+            if state[name].shape != own.shape:
+                message = f"{name} of shape {own.shape}, not {state[name].shape}"
+                raise ValueError(message)
+        self._mixture.restore(state)
+        self._history.restore(state)
+        self._ranks.counts = state["counts"].astype(np.int64)
+        self._partial = state["partial"].copy()
+        self._filled = int(state["filled"])

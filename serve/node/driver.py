@@ -35,6 +35,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 _PRESTARTED = 5
 """Ray starts as many workers ahead as it believes to have processors: one for each of our own."""
 _SERVE_DOWN_S = 2.5
+_KEEP_DOWN_S = 0.7
 _EXPORT_DOWN_S = 1.0
 _RAY_DOWN_S = 1.5
 
@@ -55,7 +56,8 @@ def main(run_dir: Path, status_fd: int) -> None:
         raise
     finally:
         _bounded(_control_down, _SERVE_DOWN_S)
-        _bounded(_export_down, _EXPORT_DOWN_S)
+        _bounded(lambda: _watcher_down(OBSERVER), _KEEP_DOWN_S)
+        _bounded(lambda: _watcher_down(EXPORTER), _EXPORT_DOWN_S)
         _bounded(ray.shutdown, _RAY_DOWN_S)
         if os.getppid() != supervisor:
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -120,9 +122,9 @@ def _control_down() -> None:
     ray.get(control.close.remote())
 
 
-def _export_down() -> None:
-    exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
-    ray.get(exporter.close.remote())
+def _watcher_down(name: str) -> None:
+    watcher: Any = ray.get_actor(name, namespace=NAMESPACE)
+    ray.get(watcher.close.remote())
 
 
 def _bounded(work: Callable[[], None], seconds: float) -> None:

@@ -9,8 +9,10 @@ import ray
 from ray.exceptions import RayError
 
 from monitors.blocks import Folded, SampleBlock, Snapshot
+from registry.records import Role
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER
 from serve.recorder.dial import Capacity, FoldCost
+from serve.recorder.held import Held
 
 
 class RayTransport:
@@ -23,6 +25,7 @@ class RayTransport:
         self._in_flight_max = blocks_in_flight
         self._share = share
         self._cost = FoldCost()
+        self._held = Held()
         self._shipments: dict[ray.ObjectRef[Any], int] = {}
         self._snapshot: ray.ObjectRef[Any] | None = None
         self._lost_rows = 0
@@ -34,7 +37,8 @@ class RayTransport:
             return False
         sent = _send(OBSERVER, tuple(blocks))
         if sent is not None:
-            self._shipments[sent] = sum(block.rows for block in blocks)
+            # Rows of pinned requests are not judged, and so not held.
+            self._shipments[sent] = sum(b.rows for b in blocks if b.role != Role.PINNED)
         return sent is not None
 
     def capacity(self) -> Capacity:
@@ -62,7 +66,8 @@ class RayTransport:
 
     def _settle(self) -> None:
         """Look which shipments were taken in, and which were lost with the actor or by a fault."""
-        for sent in _done(list(self._shipments)):
+        done = set(_done(list(self._shipments)))
+        for sent in [sent for sent in self._shipments if sent in done]:
             rows = self._shipments.pop(sent)
             try:
                 folded: Folded = ray.get(sent)
@@ -70,6 +75,7 @@ class RayTransport:
                 self._lost_rows += rows
             else:
                 self._cost.learn(folded)
+                self._lost_rows += self._held.forgotten(rows, folded.taken)
 
 
 def _send(actor: str, what: object) -> ray.ObjectRef[Any] | None:

@@ -1,0 +1,88 @@
+"""What monitors remember, kept in files, so that it outlives the process."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+
+from monitors.signal import State, from_words, words
+
+Place = tuple[str, int, str]
+"""A model, a version and a role."""
+
+_log = logging.getLogger("weir.monitors")
+
+_PLACE = "place"
+
+
+class Kept(Protocol):
+    """**Protocol:** where states are kept between two starts."""
+
+    def all(self) -> Iterator[tuple[Place, State]]:
+        """Every state that can be read."""
+
+    def write(self, place: Place, state: State) -> None:
+        """Keep a state in the place of an earlier one."""
+
+    def forget(self, place: Place) -> None:
+        """Keep nothing for a place any more."""
+
+
+class KeptNowhere:
+    """**Kept** that forgets everything."""
+
+    def all(self) -> Iterator[tuple[Place, State]]:
+        """Nothing."""
+        return iter(())
+
+    def write(self, place: Place, state: State) -> None:
+        """Forget it."""
+
+    def forget(self, place: Place) -> None:
+        """There is nothing to forget."""
+
+
+class KeptInFolder:
+    """**Kept** as one file of arrays for each place; a file is whole or not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def all(self) -> Iterator[tuple[Place, State]]:
+        """Every state that can be read; what cannot is logged, and left as it is."""
+        for path in sorted(self._folder.glob("*.npz")):
+            try:
+                with np.load(path, allow_pickle=False) as arrays:
+                    state = {name: arrays[name] for name in arrays.files}
+                model, version, role = from_words(state.pop(_PLACE))
+            except (OSError, ValueError, KeyError, BadZipFile) as error:
+                _log.warning("%s cannot be read, its monitors begin anew: %s", path.name, error)
+                continue
+            yield (model, version, role), state
+
+    def write(self, place: Place, state: State) -> None:
+        """Keep a state in the place of an earlier one."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._path(place)
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            np.savez(file, **{_PLACE: words(place)}, **state)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+
+    def forget(self, place: Place) -> None:
+        """Keep nothing for a place any more."""
+        self._path(place).unlink(missing_ok=True)
+
+    def _path(self, place: Place) -> Path:
+        # Names of models may hold what names of files may not.
+        digest = blake2b(words(place).tobytes(), digest_size=16).hexdigest()
+        return self._folder / f"{digest}.npz"
