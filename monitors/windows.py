@@ -81,9 +81,11 @@ class Windows:
             for begin, counts in sorted(windows.items())
         ]
         return {
-            "windows": np.array([(length, begin) for length, begin, _ in held]).reshape(-1, 2),
-            "window_counts": np.array([c for _, _, c in held], dtype=np.int64).reshape(
-                -1, *self._shape
+            "windows": np.array(
+                [(length, begin) for length, begin, _ in held], dtype=np.int64
+            ).reshape(len(held), 2),
+            "window_counts": np.array([counts for _, _, counts in held], dtype=np.int64).reshape(
+                len(held), *self._shape
             ),
         }
 
@@ -93,6 +95,6 @@ class Windows:
             message = f"windows of shape {self._shape}, not {state['window_counts'].shape[1:]}"
             raise ValueError(message)
         for (length, begin), counts in zip(
-            state["windows"].astype(np.int64).tolist(), state["window_counts"], strict=True
+            state["windows"].tolist(), state["window_counts"], strict=True
         ):
             self._windows[length][begin] = counts.astype(np.int64)

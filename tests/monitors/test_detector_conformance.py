@@ -104,6 +104,49 @@ def test_odd_values_never_raise(
         assert after(make(None), rows, [50])
 
 
+def test_it_goes_on_from_its_state(make: Maker, reference: ReferenceProfile) -> None:
+    """Stopped after any number of rows and begun anew from its state, it says the same."""
+    rows = block(columns(np.random.default_rng(8), 400, shift=0.7))
+    whole, first, second = make(reference), make(reference), make(reference)
+    for detector, start, stop in ((whole, 0, 233), (whole, 233, 400), (first, 0, 233)):
+        detector.update(part(rows, start, stop))
+    second.restore({name: held.copy() for name, held in first.state().items()})
+    assert close(second.signals(), first.signals())
+    second.update(part(rows, 233, 400))
+    assert close(second.signals(), whole.signals())
+
+
+def test_a_state_holds_numbers_only(make: Maker, reference: ReferenceProfile) -> None:
+    """It can be written as it is, also before the first row and without a reference."""
+    for detector in (make(reference), make(None)):
+        held = detector.state()
+        assert all(array.dtype.kind in "biuf" for array in held.values())
+        detector.restore(held)
+
+
+def test_armed_anew_it_remembers_nothing_of_a_subject(
+    make: Maker, reference: ReferenceProfile
+) -> None:
+    """After drift, a subject armed anew has no evidence; the others keep theirs."""
+    detector = make(reference)
+    before = {
+        each.subject: each
+        for each in after(detector, columns(np.random.default_rng(9), 300, shift=1.0), [300])
+    }
+    for subject, signal in before.items():
+        if signal.log10_evidence is None:
+            continue
+        detector.rearm(subject)
+        now = {each.subject: each for each in detector.signals()}
+        assert now[subject].log10_evidence == pytest.approx(0.0, abs=0.01)
+        assert now[subject].verdict is Verdict.INSUFFICIENT_DATA
+        before[subject] = now[subject]
+        assert {name: now[name].rows for name in before} == {
+            name: each.rows for name, each in before.items()
+        }
+    detector.rearm("nobody")
+
+
 def test_a_block_without_rows_changes_nothing(make: Maker, reference: ReferenceProfile) -> None:
     """Zero rows are welcome."""
     detector = make(reference)

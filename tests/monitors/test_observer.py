@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
 
-from configs.settings import Monitors
+from configs.errors import NotFound
+from configs.settings import AlarmMode, Monitors
 from monitors.blocks import Folded, SampleBlock
+from monitors.kept import Place
 from monitors.observer import Observer
 from monitors.panel import Panel
-from monitors.signal import Verdict
+from monitors.signal import State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.state import TelemetryState
 from registry.records import Version
@@ -134,3 +137,163 @@ def test_a_look_at_what_has_not_changed_is_not_repeated(observer: Observer) -> N
     observer.fold(block(columns(np.random.default_rng(5), 10), first=300))
     observer.look()
     assert first.signals is not before
+
+
+class Memory:
+    """Keeps states in memory."""
+
+    def __init__(self) -> None:
+        self.held: dict[Place, State] = {}
+
+    def all(self) -> Iterator[tuple[Place, State]]:
+        """Every state."""
+        yield from tuple(self.held.items())
+
+    def write(self, place: Place, state: State) -> None:
+        """Keep one."""
+        self.held[place] = state
+
+    def forget(self, place: Place) -> None:
+        """Keep none."""
+        del self.held[place]
+
+
+def started(kept: Memory, reference: bytes, settings: Monitors | None = None) -> Observer:
+    """An observer that goes on from what is kept."""
+    return Observer(
+        settings or Monitors(),
+        lambda _model, _version: (VERSION, reference),
+        "o",
+        clock=lambda: NOW,
+        processor_time=lambda: 0.0,
+        kept=kept,
+    )
+
+
+REFERENCE = profile(np.random.default_rng(1)).to_json()
+STABLE = ("m", 1, "stable")
+AGE = ("drift", "input_drift", "age")
+
+
+def keep(observer: Observer, kept: Memory) -> None:
+    """Keep what has changed."""
+    for place, state in observer.states().items():
+        kept.write(place, state)
+
+
+def test_a_restart_forgets_nothing_that_was_kept() -> None:
+    """Signals, rows by source, alarms and when they were raised, before any row has come."""
+    kept = Memory()
+    first = started(kept, REFERENCE)
+    first.fold(drifted("stable"))
+    first.fold(part(block(columns(np.random.default_rng(2), 40)), 0, 40))
+    keep(first, kept)
+    assert first.states() == {}
+
+    second = started(kept, REFERENCE)
+
+    assert second.alarms() == first.alarms()
+    assert second.taken("s") == 1040
+    (before,), (after,) = first.signals("m"), second.signals("m")
+    assert after.rows == 1040
+    assert close(after.signals, before.signals)
+    counted = [name for name, _ in second.snapshot().counters]
+    assert names.ALARMS.name not in counted  # They were raised before, and counted then.
+
+
+def test_rows_after_the_last_time_it_was_kept_are_missed() -> None:
+    """`taken` says to the row what a killed observer has lost."""
+    kept = Memory()
+    first = started(kept, REFERENCE)
+    first.fold(part(drifted("stable"), 0, 300))
+    keep(first, kept)
+    first.fold(part(drifted("stable"), 300, 700))
+    assert first.taken("s") == 700
+
+    second = started(kept, REFERENCE)
+    second.fold(part(drifted("stable"), 700, 800))
+
+    assert second.taken("s") == 400
+
+
+def test_another_reference_or_promise_begins_anew() -> None:
+    """Evidence against one reference, or under one promise, is none under another."""
+    kept = Memory()
+    first = started(kept, REFERENCE)
+    first.fold(drifted("stable"))
+    keep(first, kept)
+    held = dict(kept.held)
+    others = (
+        (profile(np.random.default_rng(7)).to_json(), Monitors()),
+        (REFERENCE, Monitors(alarm_mode=AlarmMode.DETECTOR)),
+    )
+    for reference, settings in others:
+        kept.held = dict(held)
+        assert started(kept, reference, settings).alarms() == ()
+        assert kept.held == {}
+
+
+def test_a_version_that_is_gone_is_forgotten() -> None:
+    """What was kept for it does not stand in the way of the others."""
+    kept = Memory()
+    first = started(kept, REFERENCE)
+    first.fold(drifted("stable"))
+    keep(first, kept)
+
+    def gone(_model: str, _version: int) -> tuple[Version, bytes | None]:
+        raise NotFound("deleted")
+
+    observer = Observer(Monitors(), gone, "o", lambda: NOW, lambda: 0.0, kept)
+
+    assert observer.alarms() == ()
+    assert kept.held == {}
+
+
+def test_what_cannot_be_described_yet_is_recalled_later() -> None:
+    """The registry is out of reach at the first question, and there at the second."""
+    kept = Memory()
+    first = started(kept, REFERENCE)
+    first.fold(drifted("stable"))
+    keep(first, kept)
+    answers: list[Exception | None] = [ConnectionError("not yet"), None]
+
+    def slow(_model: str, _version: int) -> tuple[Version, bytes | None]:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        return VERSION, REFERENCE
+
+    observer = Observer(Monitors(), slow, "o", lambda: NOW, lambda: 0.0, kept)
+    with pytest.raises(ConnectionError):
+        observer.alarms()
+    assert observer.alarms() == first.alarms()
+
+
+def test_an_alarm_has_its_time_and_arming(observer: Observer) -> None:
+    """It stands from when it was raised until it is armed anew, and may then be raised again."""
+    observer.fold(drifted("stable"))
+    (age,) = [each for each in observer.alarms() if each.subject == "age"]
+    assert (age.raised_at, age.arming) == (NOW, 1)
+    assert age.key == (*STABLE, *AGE, 1)
+
+    observer.rearm(STABLE, AGE)
+    assert "age" not in {each.subject for each in observer.alarms()}
+
+    observer.fold(replace(drifted("stable"), source="t"))
+    (age,) = [each for each in observer.alarms() if each.subject == "age"]
+    assert age.arming == 2
+
+
+def test_what_is_not_watched_cannot_be_armed(observer: Observer) -> None:
+    """A version without traffic is not found."""
+    with pytest.raises(NotFound, match="as canary is not watched"):
+        observer.rearm(("m", 1, "canary"), AGE)
+
+
+def test_few_sources_are_remembered(observer: Observer) -> None:
+    """After many gateway processes only the latest are known by their rows."""
+    for number in range(100):
+        rows = block(columns(np.random.default_rng(number), 2), first=2 * number)
+        observer.fold(replace(rows, source=f"gateway-{number}"))
+    assert observer.taken("gateway-99") == 2
+    assert observer.taken("gateway-0") == 0

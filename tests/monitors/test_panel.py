@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs.errors import Refused
-from configs.settings import Monitors
+from configs.errors import NotFound, Refused
+from configs.settings import AlarmMode, Monitors
 from monitors import panel as panels
 from monitors.blocks import SampleBlock
+from monitors.detectors import Registered
 from monitors.panel import Panel
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Signal, Verdict
+from monitors.signal import Signal, State, Verdict
 from registry.card import Card
 from registry.signature import Signature
-from tests.monitors.samples import CARD, SIGNATURE, block, columns, profile
+from tests.monitors.samples import CARD, SIGNATURE, block, close, columns, profile
 
 SETTINGS = Monitors()
 
@@ -112,6 +113,103 @@ def test_an_alarm_stands_until_the_reference_is_replaced() -> None:
     assert by_subject(panel)["input_drift", "age"].verdict is Verdict.ALARM
 
 
+AGE = ("drift", "input_drift", "age")
+
+
+def test_an_alarm_that_is_armed_anew_needs_new_evidence() -> None:
+    """It is ok until the feature drifts again, and then stands at its second arming."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    panel.update(drifted(300))
+    panel.signals()
+    assert panel.standing()[AGE] == 1
+
+    panel.rearm(AGE)
+    panel.update(block(columns(np.random.default_rng(2), 500), first=1000))
+    assert by_subject(panel)[AGE[1:]].verdict is Verdict.OK
+    assert AGE not in panel.standing()
+
+    panel.update(drifted(500))
+    assert by_subject(panel)[AGE[1:]].verdict is Verdict.ALARM
+    assert panel.standing()[AGE] == 2
+
+
+def test_a_later_arming_needs_more_evidence() -> None:
+    """At the tenth arming, evidence that was enough at the first is not."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    for _ in range(9):
+        panel.rearm(AGE)
+    fresh = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    first: dict[int, int] = {}
+    for at in range(0, 600, 10):
+        rows = block(columns(np.random.default_rng(at + 1), 10, shift=0.7), first=at)
+        for number, each in enumerate((fresh, panel)):
+            each.update(rows)
+            if by_subject(each)[AGE[1:]].verdict is Verdict.ALARM:
+                first.setdefault(number, at)
+    assert first[0] < first[1]
+
+
+def test_what_is_not_watched_cannot_be_armed() -> None:
+    """A misspelt subject, or one without evidence, is not found."""
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
+    for key in (("drift", "input_drift", "aeg"), ("fairness", "selection_rate", "sex=f")):
+        with pytest.raises(NotFound, match=key[2]):
+            panel.rearm(key)
+
+
+def test_a_panel_goes_on_from_its_state() -> None:
+    """Alarms stand, armings count, and evidence grows from where it was."""
+    reference = profile(np.random.default_rng(0))
+    first = Panel(CARD, SIGNATURE, reference, SETTINGS)
+    first.update(drifted(300))
+    first.signals()
+    first.rearm(("quality", "missing_values", "age"))
+
+    second = Panel(CARD, SIGNATURE, reference, SETTINGS)
+    second.restore(first.state())
+
+    assert close(second.signals(), first.signals())
+    assert second.standing() == first.standing()
+    for panel in (first, second):
+        panel.update(block(columns(np.random.default_rng(2), 5000), first=300))
+    assert close(second.signals(), first.signals())
+    assert by_subject(second)[AGE[1:]].verdict is Verdict.ALARM
+    with pytest.raises(ValueError, match="not the state of a panel"):
+        second.restore({})
+
+
+def test_important_features_need_less_evidence() -> None:
+    """A feature of a hundred times the importance of the others alarms before they would."""
+    reference = profile(np.random.default_rng(0))
+    features = tuple(
+        each.model_copy(update={"importance": 100.0 if each.name == "age" else 1.0})
+        for each in CARD.features
+    )
+    cards = (CARD, CARD.model_copy(update={"features": features}))
+    first: dict[int, int] = {}
+    panels_ = [Panel(card, SIGNATURE, reference, SETTINGS) for card in cards]
+    for at in range(0, 600, 10):
+        rows = block(columns(np.random.default_rng(at + 1), 10, shift=0.4), first=at)
+        for number, each in enumerate(panels_):
+            each.update(rows)
+            if by_subject(each)[AGE[1:]].verdict is Verdict.ALARM:
+                first.setdefault(number, at)
+    assert first[1] < first[0]
+
+
+def test_in_the_detector_mode_it_finds_the_same_change() -> None:
+    """Rows of many minutes, clean and then moved: an alarm in the moved feature only."""
+    settings = Monitors(alarm_mode=AlarmMode.DETECTOR, false_alarm_days=30)
+    panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), settings)
+    for minute in range(120):
+        shift = 0.0 if minute < 100 else 1.0
+        rows = block(columns(np.random.default_rng(minute), 20, shift), first=20 * minute)
+        panel.update(replace(rows, made_at=60.0 * minute))
+        alarms = {key for key, each in by_subject(panel).items() if each.verdict is Verdict.ALARM}
+        assert not alarms or minute >= 100
+    assert alarms == {("input_drift", "age"), ("prediction_drift", "score")}
+
+
 def test_pinned_requests_are_not_judged() -> None:
     """Blocks of the role `pinned` leave the panel as it was; `shadow` is judged like any."""
     panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
@@ -137,9 +235,23 @@ class Broken:
         return (Signal("drift", "broken", "it", Verdict.INSUFFICIENT_DATA, 0, log10_evidence=0.0),)
 
 
+    def rearm(self, subject: str) -> None:
+        """Do nothing."""
+
+    def state(self) -> State:
+        """Remember nothing."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Recall nothing."""
+
+
+BROKEN = Registered("drift", "broken", Broken)
+
+
 def test_a_broken_detector_does_not_take_the_others_with_it(monkeypatch: Any) -> None:
     """Its subjects become errors with the reason, once counted; the others go on."""
-    monkeypatch.setattr(panels, "DETECTORS", (("drift", "broken", Broken), *panels.DETECTORS))
+    monkeypatch.setattr(panels, "DETECTORS", (BROKEN, *panels.DETECTORS))
     panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
     for _ in range(2):
         panel.update(drifted(300))
@@ -199,7 +311,7 @@ def test_a_detector_that_fails_while_read_is_an_error(monkeypatch: Any) -> None:
                 raise KeyError("lost")
             return super().signals()
 
-    monkeypatch.setattr(panels, "DETECTORS", (("drift", "broken", Mute),))
+    monkeypatch.setattr(panels, "DETECTORS", (Registered("drift", "broken", Mute),))
     panel = Panel(CARD, SIGNATURE, None, SETTINGS)
     (signal,) = panel.signals()
     assert signal == replace(signal, verdict=Verdict.ERROR)

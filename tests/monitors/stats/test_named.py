@@ -6,6 +6,7 @@ import numpy as np
 
 from monitors.stats.named import STREAMS_AT_ONCE, NamedStreams
 from monitors.stats.running import SKIP
+from monitors.stats.starts import SpreadStarts
 from monitors.stats.streams import Streams
 from monitors.stats.tilts import share_tilts
 from monitors.stats.uniforms import row_uniforms, stream_keys
@@ -22,7 +23,7 @@ def test_a_few_at_a_time_is_all_together() -> None:
     keys = rng.integers(0, 2**63, 611).astype(np.uint64)
 
     named = NamedStreams(names, reference, lambda part: share_tilts(shares[part]))
-    together = Streams(reference, share_tilts(shares))
+    together = Streams(reference, share_tilts(shares), SpreadStarts())
     for rows in (slice(0, 400), slice(400, 611)):
         named.update(keys[rows], codes[:, rows])
         together.update(codes[:, rows], row_uniforms(keys[rows], stream_keys(names)))

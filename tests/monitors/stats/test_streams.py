@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from monitors.stats.running import counted
+from monitors.stats.starts import SpreadStarts
 from monitors.stats.streams import Streams
 from monitors.stats.tilts import Tilts, normal_tilts, share_tilts
 from tests.monitors.stats.fair import assert_alarms_within
@@ -22,7 +23,7 @@ def ever(
     codes: np.ndarray, reference: np.ndarray, tilts: Tilts, rng: np.random.Generator
 ) -> np.ndarray:
     """Which streams' e-values reached 1/BUDGET at some look, one look every 50 rows."""
-    streams = Streams(reference, tilts)
+    streams = Streams(reference, tilts, SpreadStarts())
     reached = np.zeros(len(codes), dtype=bool)
     for at in range(0, codes.shape[1], 50):
         part = codes[:, at : at + 50]
@@ -66,7 +67,7 @@ def test_a_bet_that_is_not_paid_for_alarms_falsely() -> None:
 def test_a_shift_is_found_in_time(shift: float, within: int) -> None:
     """At the threshold for 30 features and 1 %, half the streams alarm within so many rows."""
     rng = np.random.default_rng(8)
-    streams = Streams(counted(normal_codes(rng, 10_000), 20), normal_tilts())
+    streams = Streams(counted(normal_codes(rng, 10_000), 20), normal_tilts(), SpreadStarts())
     codes = np.hstack([normal_codes(rng, 1000), normal_codes(rng, within, shift)])
     streams.update(codes, rng.random(codes.shape))
     assert np.mean(streams.log_wealth() >= np.log(3000)) >= 0.5
@@ -75,7 +76,7 @@ def test_a_shift_is_found_in_time(shift: float, within: int) -> None:
 def test_counts_since_the_change_leave_out_what_was_before() -> None:
     """After 2,000 clean rows and 200 moved ones, nearly all rows of the effect are moved ones."""
     rng = np.random.default_rng(9)
-    streams = Streams(counted(normal_codes(rng, 5000), 20), normal_tilts())
+    streams = Streams(counted(normal_codes(rng, 5000), 20), normal_tilts(), SpreadStarts())
     assert streams.counts_since_change().sum() == 0
     for part in (normal_codes(rng, 2000), normal_codes(rng, 200, 1.0)):
         streams.update(part, rng.random(part.shape))
@@ -90,7 +91,7 @@ def test_any_split_gives_the_same_state() -> None:
     reference = counted(normal_codes(rng, 500), 20)
     ends = []
     for size in (333, 1, 7):
-        streams = Streams(reference, normal_tilts())
+        streams = Streams(reference, normal_tilts(), SpreadStarts())
         for at in range(0, 333, size):
             streams.update(codes[:, at : at + size], u[:, at : at + size])
         ends.append((streams.log_wealth(), streams.counts_since_change()))
