@@ -17,8 +17,9 @@ from scipy.special import ndtri
 Floats = NDArray[np.float64]
 Starts = NDArray[np.intp]
 
-LOCATIONS = np.array([-1.4, -0.7, -0.35, -0.18, 0.18, 0.35, 0.7, 1.4])
+LOCATIONS = np.array([-1.0, -0.5, -0.25, 0.25, 0.5, 1.0])
 SCALES = np.array([0.6, 1.6])
+LOCATION_SHARE = 0.8
 RATIOS = np.array([0.25, 0.5, 0.7, 1.5, 2.0, 4.0, 16.0, 64.0])
 WIDE_RATIOS = np.array([4.0, 16.0])
 WIDTHS = np.array([0.001, 0.003, 0.01, 0.03])
@@ -52,7 +53,8 @@ def normal_tilts() -> Tilts:
     location = np.stack([-(LOCATIONS**2) / 2, LOCATIONS, zero_l], axis=1)
     scale = np.stack([-np.log(SCALES), zero_s, (1 - SCALES**-2) / 2], axis=1)
     weights = np.r_[
-        np.full(len(LOCATIONS), 0.8 / len(LOCATIONS)), np.full(len(SCALES), 0.2 / len(SCALES))
+        np.full(len(LOCATIONS), LOCATION_SHARE / len(LOCATIONS)),
+        np.full(len(SCALES), (1 - LOCATION_SHARE) / len(SCALES)),
     ]
     return Tilts(_score_sums, np.vstack([location, scale])[None], weights)
 

@@ -1,5 +1,6 @@
 """The mixture over starting blocks is what its definition says, and stays stable."""
 
+from decimal import Decimal, getcontext
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from monitors.stats.checkpoints import Checkpoints
 from monitors.stats.martingale import StartMixture
-from monitors.stats.starts import MinuteStarts, SpreadStarts, start_weights
+from monitors.stats.starts import MinuteStarts, SpreadStarts, start_weights, unspent
 
 
 def won(log_e: np.ndarray) -> np.ndarray:
@@ -15,11 +16,22 @@ def won(log_e: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.cumsum(log_e, axis=0), 0, 2)
 
 
-def test_start_weights_sum_to_at_most_one() -> None:
-    """The first ten million weights and a bound on the rest stay below one, and near it."""
-    first = start_weights(0, 10**7).sum()
-    rest = 1 / np.log(10**7 + 1) / 2.1098
-    assert 0.99 < first + rest <= 1.0
+def test_start_weights_sum_to_one() -> None:
+    """Those of the first million blocks, and what is left for all others."""
+    weights = start_weights(0, 10**6)
+    assert (weights > 0).all()
+    assert weights.sum() + unspent(10**6) == pytest.approx(1.0, abs=1e-12)
+    parts = np.r_[start_weights(0, 1), start_weights(1, 99), start_weights(100, 900)]
+    np.testing.assert_allclose(parts, weights[:1000])
+
+
+def test_late_starts_keep_their_digits() -> None:
+    """After a hundred million blocks, in decimal arithmetic."""
+    getcontext().prec = 40
+    k = Decimal(10**8 + 100)
+    fall = Decimal("0.4")
+    exact = Decimal("0.8") * ((100 / k) ** fall - (100 / (k + 1)) ** fall)
+    assert start_weights(10**8, 1)[0] == pytest.approx(float(exact), rel=1e-12)
 
 
 def test_wealth_is_the_sum_over_all_starts() -> None:
@@ -28,7 +40,7 @@ def test_wealth_is_the_sum_over_all_starts() -> None:
     log_e = rng.normal(0, 1, (12, 2, 3))
     bets = np.array([0.5, 0.3, 0.2])
     w = start_weights(0, 12)
-    expected = 1 - w.sum() + sum(w[k] * np.exp(log_e[k:].sum(axis=0)) @ bets for k in range(12))
+    expected = unspent(12) + sum(w[k] * np.exp(log_e[k:].sum(axis=0)) @ bets for k in range(12))
     for cuts in ([0, 12], [0, 1, 5, 12]):
         mixture = StartMixture(2, bets, SpreadStarts())
         for a, b in pairwise(cuts):
