@@ -14,7 +14,8 @@ from benchmarks.processes import Process, family
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _LOOK_S = 0.5
-_QUIET = 0.1
+_QUIET = 0.2
+_QUIET_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,16 @@ def between(before: Mapping[Process, Used], after: Mapping[Process, Used]) -> di
 def settle(pid: int, limit_s: float = 30.0) -> None:
     """Wait until a server has done what it does after it is ready, or for so many seconds.
 
-    It has once all of its processes together use a tenth of a core at most.
+    It has once all of its processes together use a fifth of a core at most for two seconds: a
+    process that is started late may still wait for its turn in the first quiet moment.
     """
     last = monotonic() + limit_s
     before = used(pid)
-    while monotonic() < last:
+    quiet = 0
+    while quiet < _QUIET_LOOKS and monotonic() < last:
         sleep(_LOOK_S)
         now = used(pid)
-        if sum(between(before, now).values()) <= _QUIET * _LOOK_S:
-            return
+        quiet = quiet + 1 if sum(between(before, now).values()) <= _QUIET * _LOOK_S else 0
         before = now
 
 

@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitors.signal import State, from_words, words
 
@@ -59,8 +60,7 @@ class KeptInFolder:
         """Every state that can be read; what cannot is logged, and left as it is."""
         for path in sorted(self._folder.glob("*.npz")):
             try:
-                with np.load(path, allow_pickle=False) as arrays:
-                    state = {name: arrays[name] for name in arrays.files}
+                state = _read(path)
                 model, version, role = from_words(state.pop(_PLACE))
             except (OSError, ValueError, KeyError, BadZipFile) as error:
                 _log.warning("%s cannot be read, its monitors begin anew: %s", path.name, error)
@@ -72,8 +72,9 @@ class KeptInFolder:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path(place)
         fresh = path.with_suffix(".new")
+        arrays: dict[str, Any] = {**state, _PLACE: words(place)}
         with fresh.open("wb") as file:
-            np.savez(file, **{_PLACE: words(place)}, **state)
+            np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -86,3 +87,9 @@ class KeptInFolder:
         # Names of models may hold what names of files may not.
         digest = blake2b(words(place).tobytes(), digest_size=16).hexdigest()
         return self._folder / f"{digest}.npz"
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    # Opened here, since numpy leaves a file open that it cannot make sense of.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}

@@ -109,7 +109,9 @@ class Panel:
             if held := unpacked(state, station.name):
                 station.detector.restore(held)
                 station.last = station.detector.signals()
-        self._raised = {(family, name, subject) for family, name, subject in from_words(own["raised"])}
+        self._raised = {
+            (family, name, subject) for family, name, subject in from_words(own["raised"])
+        }
         armings = from_words(own["armings"])
         self._armings = Counter({(f, n, s): times for f, n, s, times in armings})
 

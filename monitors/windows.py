@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Windows:
             ),
         }
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Hold what a state holds; `ValueError` where its counts are not of this shape."""
         if state["window_counts"].shape[1:] != self._shape:
             message = f"windows of shape {self._shape}, not {state['window_counts'].shape[1:]}"

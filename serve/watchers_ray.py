@@ -40,11 +40,11 @@ class ExporterActor:
     """Folds counts and exports them."""
 
     def __init__(self, settings: Settings) -> None:
-        # Imported here, in the actor, so that the driver need not wait for it.
-        from monitors.exporter import Exporter  # noqa: PLC0415
-
         log_to(settings.data)
         after_requests()
+        # Imported here, in the actor, so that neither the driver nor a request waits for it.
+        from monitors.exporter import Exporter  # noqa: PLC0415
+
         self._exporter = Exporter(max(settings.monitors.signals_s, settings.recorder.flush_s))
         self._push: Push | None = None
         if settings.telemetry.otlp_endpoint is not None:
@@ -74,12 +74,12 @@ class ObserverActor:
     """Folds blocks into signals and tells the exporter of them now and then."""
 
     def __init__(self, settings: Settings) -> None:
-        # Imported here, in the actor, so that the driver need not wait for it.
+        log_to(settings.data)
+        after_requests()
+        # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
 
-        log_to(settings.data)
-        after_requests()
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
         self._observer = Observer(
@@ -100,9 +100,7 @@ class ObserverActor:
         with self._lock:
             for block in blocks:
                 self._observer.fold(block)
-            return replace(
-                self._observer.folded, taken=self._observer.taken(blocks[-1].source)
-            )
+            return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
 
     def alarms(self) -> tuple[Standing, ...]:
         """Give every alarm that stands."""

@@ -42,9 +42,7 @@ class NumericStreams:
         mode = monitor.settings.alarm_mode
         self._streams = NamedStreams(keys, reference, lambda _: normal_tilts(), mode)
 
-    def update(
-        self, keys: NDArray[np.uint64], values: NDArray[np.float64], minute: int
-    ) -> None:
+    def update(self, keys: NDArray[np.uint64], values: NDArray[np.float64], minute: int) -> None:
         """Take in rows of a minute by their keys, and their values, shape (columns, rows)."""
         self._streams.update(keys, numeric_bins(self._edges, values), minute)
 

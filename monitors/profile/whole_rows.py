@@ -59,7 +59,9 @@ class WholeRows(Part):
         wide = {features, len(self.centres), len(self.scales), *map(len, self.directions)}
         deep = {len(self.directions), len(self.phases), len(self.projections), len(self.cosines)}
         if len(wide) > 1 or len(deep) > 1 or min(self.scales, default=1.0) <= 0:
-            message = "there must be one centre and scale a feature, and one of all else a direction"
+            message = (
+                "there must be one centre and scale a feature, and one of all else a direction"
+            )
             raise ValueError(message)
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,7 +44,7 @@ class Checkpoints:
             "held": np.stack([self._counts[block] for block in blocks]),
         }
 
-    def restore(self, state: dict[str, NDArray[np.int64]]) -> None:
+    def restore(self, state: Mapping[str, NDArray[np.int64]]) -> None:
         """Hold what a state holds; `ValueError` where its counts are not of this shape."""
         shape = self._counts[0].shape
         if state["held"].shape[1:] != shape:

@@ -9,6 +9,9 @@ expectation is the number of beginnings. (Shin, Ramdas, Rinaldo, E-detectors, 20
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,7 +79,7 @@ class StartMixture:
         starts: NDArray[np.int64] = self._start[np.arange(len(best)), best]
         return starts
 
-    def state(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """All that must be remembered."""
         return {
             "blocks": np.array(self.blocks, dtype=np.int64),
@@ -86,7 +89,7 @@ class StartMixture:
             "start": self._start,
         }
 
-    def restore(self, state: dict[str, NDArray[np.float64]]) -> None:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state; `ValueError` where its shapes are not those of this mixture."""
         shapes = {state[name].shape for name in ("log_wealth", "best", "start")}
         if shapes != {self._log_wealth.shape}:

@@ -69,9 +69,7 @@ class NamedStreams:
 
     def counts_since_change(self) -> NDArray[np.int64]:
         """Counts of live rows since each stream's estimated change, shape (streams, bins)."""
-        return self._joined(
-            lambda streams: streams.counts_since_change(), self.reference.shape[1:]
-        )
+        return self._joined(lambda streams: streams.counts_since_change(), self.reference.shape[1:])
 
     def counts_of_last(self, minutes: int) -> NDArray[np.int64]:
         """Counts of the rows of the last minutes, also before a restart, shape (streams, bins)."""
@@ -141,9 +139,7 @@ class NamedStreams:
 
 
 def _named(streams: Mapping[int, Streams]) -> list[tuple[int, str, NDArray[Any]]]:
-    return [
-        (at, name, held) for at, each in streams.items() for name, held in each.state().items()
-    ]
+    return [(at, name, held) for at, each in streams.items() for name, held in each.state().items()]
 
 
 def _under(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

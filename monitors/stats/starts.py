@@ -26,7 +26,7 @@ def unspent(block: int) -> float:
     """What all bets are worth that begin at this block or later; those of block 0 on, one."""
     if block == 0:
         return 1.0
-    return (1 - _AT_ONCE) * (_FLAT / (block + _FLAT)) ** _FALL
+    return float((1 - _AT_ONCE) * (_FLAT / (block + _FLAT)) ** _FALL)
 
 
 def start_weights(first: int, count: int) -> Floats:

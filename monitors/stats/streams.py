@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class Streams:
             "filled": np.array(self._filled, dtype=np.int64),
         }
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state; `ValueError` where it is not one of streams like these."""
         for name, own in (("counts", self._ranks.counts), ("partial", self._partial)):
             if state[name].shape != own.shape:

@@ -138,7 +138,7 @@ def test_armed_anew_it_remembers_nothing_of_a_subject(
             continue
         detector.rearm(subject)
         now = {each.subject: each for each in detector.signals()}
-        assert now[subject].log10_evidence == pytest.approx(0.0, abs=0.01)
+        assert (now[subject].log10_evidence or 0.0) <= 0.01
         assert now[subject].verdict is Verdict.INSUFFICIENT_DATA
         before[subject] = now[subject]
         assert {name: now[name].rows for name in before} == {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import erf, exp, log, sqrt
+from math import erf, exp, sqrt
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from registry.signature import Datatype, Signature, TensorSpec
 
 FEATURES = 5
 ROWS = 137
-LOCATIONS = (-1.4, -0.7, -0.35, -0.18, 0.18, 0.35, 0.7, 1.4)
+LOCATIONS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 SPREADS = (0.6, 1.6)
 RATIOS = (0.25, 0.5, 0.7, 1.5, 2.0, 4.0, 16.0, 64.0)
 WIDTHS = (0.001, 0.003, 0.01, 0.03)
@@ -78,8 +78,8 @@ def evidence(e_values: list[list[float]], weights: list[float], present: list[bo
     rows = iter(e_values)
     each = [next(rows) if here else [1.0] * len(weights) for here in present]
     for block in range(len(each) // 10):
-        start = 1 / ((block + 2) * log(block + 2) ** 2) / 2.1098
-        unspent -= start
+        left = 0.8 * (100 / (block + 1 + 100)) ** 0.4
+        start, unspent = unspent - left, left
         for bet in range(len(weights)):
             won = float(np.prod([row[bet] for row in each[block * 10 : block * 10 + 10]]))
             wealth[bet] = (wealth[bet] + start) * won
@@ -121,7 +121,7 @@ def test_signals_are_what_the_formulas_give() -> None:
 
         uniforms = own_uniforms(keys, f"input_drift/{name}")[seen].tolist()
         p_values = ranked(bins_of(live[seen, at], reference), list(reference.counts), uniforms)
-        drift = evidence([by_score(p) for p in p_values], [0.1] * 8 + [0.1] * 2, seen.tolist())
+        drift = evidence([by_score(p) for p in p_values], [0.8 / 6] * 6 + [0.1] * 2, seen.tolist())
         assert found["input_drift", name].log10_evidence == pytest.approx(drift, abs=1e-9)
 
         missing = reference.missing + reference.non_finite

@@ -10,7 +10,7 @@ from configs.errors import NotFound, Refused
 from configs.settings import AlarmMode, Monitors
 from monitors import panel as panels
 from monitors.blocks import SampleBlock
-from monitors.detectors import Registered
+from monitors.detectors import DETECTORS, Registered
 from monitors.panel import Panel
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State, Verdict
@@ -234,7 +234,6 @@ class Broken:
         """One subject with evidence."""
         return (Signal("drift", "broken", "it", Verdict.INSUFFICIENT_DATA, 0, log10_evidence=0.0),)
 
-
     def rearm(self, subject: str) -> None:
         """Do nothing."""
 
@@ -251,7 +250,7 @@ BROKEN = Registered("drift", "broken", Broken)
 
 def test_a_broken_detector_does_not_take_the_others_with_it(monkeypatch: Any) -> None:
     """Its subjects become errors with the reason, once counted; the others go on."""
-    monkeypatch.setattr(panels, "DETECTORS", (BROKEN, *panels.DETECTORS))
+    monkeypatch.setattr(panels, "DETECTORS", (BROKEN, *DETECTORS))
     panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
     for _ in range(2):
         panel.update(drifted(300))
