@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from configs.settings import Monitors
 from monitors.drift.input import InputDrift
 from monitors.drift.prediction import PredictionDrift
+from monitors.drift.rows import RowDrift
 from monitors.fairness.selection_rate import SelectionRate
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
@@ -34,6 +35,7 @@ class Registered:
 DETECTORS = (
     Registered("drift", "input_drift", InputDrift, part=9.0),
     Registered("drift", "prediction_drift", PredictionDrift, part=2.0),
+    Registered("drift", "row_drift", RowDrift),
     Registered("quality", "missing_values", MissingValues, part=2.0),
     Registered("fairness", "selection_rate", SelectionRate),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +72,29 @@ class NumericStreams:
 
     def _signal(self, at: int, rows: int, wealth: float, since: NDArray[np.int64]) -> Signal:
         reference = self._streams.reference[at, : self._bins[at]]
-        effect: Effect | None = None
-        if since.sum():
-            before, now = self._moments[at], moments(self._scores[at], since)
-            effect = larger(location_shift(before, now), scale_change(before, now))
+        effect = self._effect(at, since)
         signal = self._monitor.signal(self.names[at], rows, wealth, effect)
         if signal.value is None:
             return signal
         return replace(signal, message=f"{signal.message} ({distances(reference, since)})")
+
+    def together(self) -> tuple[int, float, Effect | None]:
+        """The rows, and the evidence and effect of all columns as one subject.
+
+        The evidence is the largest of theirs divided by their number, which exceeds c ever with
+        chance at most 1/c by Ville's inequality for each, and a sum over columns.
+        """
+        wealth = self._streams.log_wealth()
+        since = self._streams.counts_since_change()
+        found = [self._effect(at, since[at, : self._bins[at]]) for at in range(len(self.names))]
+        effects = [effect for effect in found if effect is not None]
+        effect = max(effects, key=lambda each: each.at_least, default=None)
+        rows = int(self._streams.counts.sum(axis=1).max())
+        return rows, float(wealth.max()) - log(len(self.names)), effect
+
+    def _effect(self, at: int, since: NDArray[np.int64]) -> Effect | None:
+        """How much one column has changed, None without rows."""
+        if not since.sum():
+            return None
+        before, now = self._moments[at], moments(self._scores[at], since)
+        return larger(location_shift(before, now), scale_change(before, now))

@@ -24,6 +24,7 @@ from monitors.profile.reference import (
     NumericProfile,
     ReferenceProfile,
 )
+from monitors.profile.whole_rows import whole_rows
 from monitors.stats.uniforms import mixed
 from registry.card import Card, Feature, FeatureType, Policy
 from registry.signature import Signature
@@ -62,6 +63,7 @@ def build_profile(
         features={f.name: _feature(f, cast[f.name], chooses) for f in watched(card)},
         score=None if score_values is None else numeric_profile(score_values, chooses),
         groups=_groups(card, cast, columns, decisions(card, outputs)),
+        whole_rows=whole_rows(_numbers(card, cast), chooses, numeric_profile),
     )
 
 
@@ -109,6 +111,12 @@ def _outputs_read(card: Card) -> list[str]:
     named = [card.score.output if card.score else None]
     named.append(card.decision.output if card.decision else None)
     return [name for name in named if name is not None]
+
+
+def _numbers(card: Card, cast: Columns) -> dict[str, NDArray[np.float64]]:
+    """The numeric columns whose moments may be kept."""
+    kept = [f for f in watched(card) if f.policy is Policy.KEEP and f.type is FeatureType.NUMERIC]
+    return {feature.name: as_floats(cast[feature.name]) for feature in kept}
 
 
 def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeatureProfile:

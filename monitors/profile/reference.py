@@ -113,6 +113,37 @@ class GroupShare(Part):
     selected: Count
 
 
+class WholeRows(Part):
+    """The reference's rows as projections of their numeric features.
+
+    `directions` (directions, features) apply to features from which `centres` are taken away and
+    which are divided by `scales`; missing values stand at the centre. `projections` are binned like
+    any numeric feature. `cosines` are sums over the `rows` that were counted, of cosines of
+    projection plus phase, in parts of 2^-20.
+    """
+
+    features: tuple[str, ...]
+    centres: tuple[FiniteFloat, ...]
+    scales: tuple[FiniteFloat, ...]
+    directions: tuple[tuple[FiniteFloat, ...], ...]
+    phases: tuple[FiniteFloat, ...]
+    projections: Annotated[tuple[NumericProfile, ...], Field(max_length=64)]
+    cosines: tuple[int, ...]
+    rows: Count
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> WholeRows:
+        features = len(self.features)
+        wide = {features, len(self.centres), len(self.scales), *map(len, self.directions)}
+        deep = {len(self.directions), len(self.phases), len(self.projections), len(self.cosines)}
+        if len(wide) > 1 or len(deep) > 1 or min(self.scales, default=1.0) <= 0:
+            message = (
+                "there must be one centre and scale a feature, and one of all else a direction"
+            )
+            raise ValueError(message)
+        return self
+
+
 class ReferenceProfile(Part):
     """Everything that monitors compare with. `rows` were read, `counted` of them are counted."""
 
@@ -122,6 +153,7 @@ class ReferenceProfile(Part):
     features: Mapping[str, FeatureProfile]
     score: NumericProfile | None
     groups: Mapping[str, tuple[GroupShare, ...]]
+    whole_rows: WholeRows | None = None
 
     def to_json(self) -> bytes:
         """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""

@@ -11,13 +11,11 @@ discrepancy of the rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, FiniteFloat, model_validator
 
-from monitors.profile.reference import Count, NumericProfile, Part
+from monitors.profile.reference import NumericProfile, WholeRows
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,38 +30,7 @@ _RIDGE = 1e-3
 _DIGITS = 9
 
 COSINE_UNIT = 2**20
-"""Cosines are added up as whole numbers of so many parts, so that sums merge exactly."""
-
-
-class WholeRows(Part):
-    """The reference's rows as projections of their numeric features.
-
-    `directions` (directions, features) apply to features from which `centres` are taken away and
-    which are divided by `scales`; missing values stand at the centre. `projections` are binned like
-    any numeric feature. `cosines` are sums over the `rows` that were counted, of cosines of
-    projection plus phase, in parts of `COSINE_UNIT`.
-    """
-
-    features: tuple[str, ...]
-    centres: tuple[FiniteFloat, ...]
-    scales: tuple[FiniteFloat, ...]
-    directions: tuple[tuple[FiniteFloat, ...], ...]
-    phases: tuple[FiniteFloat, ...]
-    projections: Annotated[tuple[NumericProfile, ...], Field(max_length=64)]
-    cosines: tuple[int, ...]
-    rows: Count
-
-    @model_validator(mode="after")
-    def _shapes_fit(self) -> WholeRows:
-        features = len(self.features)
-        wide = {features, len(self.centres), len(self.scales), *map(len, self.directions)}
-        deep = {len(self.directions), len(self.phases), len(self.projections), len(self.cosines)}
-        if len(wide) > 1 or len(deep) > 1 or min(self.scales, default=1.0) <= 0:
-            message = (
-                "there must be one centre and scale a feature, and one of all else a direction"
-            )
-            raise ValueError(message)
-        return self
+"""Cosines are added up as whole numbers of parts of one, so that sums merge exactly."""
 
 
 class Projector:

@@ -37,7 +37,7 @@ def test_a_change_is_found_where_it_is() -> None:
     panel.update(drifted(400))
     signals = by_subject(panel)
     alarms = {key for key, signal in signals.items() if signal.verdict is Verdict.ALARM}
-    assert alarms == {("input_drift", "age"), ("prediction_drift", "score")}
+    assert alarms == {("input_drift", "age"), ("prediction_drift", "score"), ("row_drift", "rows")}
     assert ("missing_values", "town") in signals
     assert ("selection_rate", "sex=f") in signals
     assert panel.failures == 0
@@ -207,7 +207,7 @@ def test_in_the_detector_mode_it_finds_the_same_change() -> None:
         panel.update(replace(rows, made_at=60.0 * minute))
         alarms = {key for key, each in by_subject(panel).items() if each.verdict is Verdict.ALARM}
         assert not alarms or minute >= 100
-    assert alarms == {("input_drift", "age"), ("prediction_drift", "score")}
+    assert alarms == {("input_drift", "age"), ("prediction_drift", "score"), ("row_drift", "rows")}
 
 
 def test_pinned_requests_are_not_judged() -> None:
