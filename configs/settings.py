@@ -197,7 +197,8 @@ class Monitors(Section):
     """What is promised about false alarms, how much data it takes, and what it may all cost.
 
     `alarm_budget` is the chance of any false alarm over the life of a version, in the mode
-    `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`.
+    `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`. `detectors`
+    names further ones, each as `module:NAME`.
     """
 
     alarm_mode: AlarmMode = AlarmMode.MARTINGALE
@@ -207,6 +208,7 @@ class Monitors(Section):
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     keep_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 10.0
+    detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
 
 
 class Settings(Section):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
+from configs.errors import ConfigError
 from configs.settings import Monitors
 from monitors.drift.input import InputDrift
 from monitors.drift.prediction import PredictionDrift
@@ -40,3 +42,31 @@ DETECTORS = (
     Registered("fairness", "selection_rate", SelectionRate),
 )
 """A new detector is one file, and one line here."""
+
+
+def detectors(settings: Monitors) -> tuple[Registered, ...]:
+    """Weir's own detectors and those that the settings name.
+
+    `ConfigError` when one cannot be imported, is not a `Registered`, or has the name of another.
+    """
+    found = [*DETECTORS]
+    for path in settings.detectors:
+        extra = _named(path)
+        if extra.name in {each.name for each in found}:
+            message = f"monitors.detectors: {path} is called '{extra.name}', as another one is"
+            raise ConfigError(message)
+        found.append(extra)
+    return tuple(found)
+
+
+def _named(path: str) -> Registered:
+    module, _, name = path.partition(":")
+    try:
+        extra = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        message = f"monitors.detectors: {path} cannot be had: {error}"
+        raise ConfigError(message) from error
+    if not isinstance(extra, Registered):
+        message = f"monitors.detectors: {path} is not a monitors.detectors.Registered"
+        raise ConfigError(message)
+    return extra

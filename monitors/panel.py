@@ -13,7 +13,7 @@ from configs.errors import NotFound, Refused
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
-from monitors.detectors import DETECTORS, Registered
+from monitors.detectors import Registered, detectors
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, State, Verdict, from_words, packed, unpacked, words
 from registry.card import Card
@@ -51,7 +51,9 @@ class Panel:
         self._budget = Budget.of(settings)
         self._raised: set[Key] = set()
         self._armings = Counter[Key]()
-        self._stations = [_Station(each, each.make(card, profile, settings)) for each in DETECTORS]
+        self._stations = [
+            _Station(each, each.make(card, profile, settings)) for each in detectors(settings)
+        ]
         # Shared out once: a detector that fails later does not make the others' parts larger.
         self._parts = _parts(self._stations, {each.name: each.importance for each in card.features})
 

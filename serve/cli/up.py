@@ -24,5 +24,9 @@ def up(config: Path | None, data: Path | None) -> None:
         click.echo("Ctrl-C ends it.")
 
     settings = load_settings(config, {"data": data} if data is not None else {})
+    if settings.monitors.detectors:
+        from monitors.detectors import detectors  # noqa: PLC0415 - slow, and seldom needed
+
+        detectors(settings.monitors)  # so that one that cannot be had is told of before the start
     click.echo(f"weir is starting on {settings.data} ...")
     supervise(settings, tell)

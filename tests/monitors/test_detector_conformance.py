@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from configs.settings import Monitors
-from monitors.detectors import DETECTORS, Registered
+from monitors.detectors import Registered, detectors
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, Verdict
 from tests.monitors.samples import CARD, block, close, columns, part, profile
@@ -16,7 +16,11 @@ from tests.monitors.samples import CARD, block, close, columns, part, profile
 SETTINGS = Monitors()
 
 
-@pytest.fixture(params=DETECTORS, ids=[each.name for each in DETECTORS])
+ALL = detectors(Monitors(detectors=("river_adwin:ADWIN",)))
+"""Weir's own, and the one that `examples/` plugs in."""
+
+
+@pytest.fixture(params=ALL, ids=[each.name for each in ALL])
 def make(request: pytest.FixtureRequest) -> Callable[[ReferenceProfile | None], Detector]:
     """Makes the detector for the sample card."""
     registered: Registered = request.param

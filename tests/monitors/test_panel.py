@@ -250,7 +250,7 @@ BROKEN = Registered("drift", "broken", Broken)
 
 def test_a_broken_detector_does_not_take_the_others_with_it(monkeypatch: Any) -> None:
     """Its subjects become errors with the reason, once counted; the others go on."""
-    monkeypatch.setattr(panels, "DETECTORS", (BROKEN, *DETECTORS))
+    monkeypatch.setattr(panels, "detectors", lambda _: (BROKEN, *DETECTORS))
     panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
     for _ in range(2):
         panel.update(drifted(300))
@@ -310,7 +310,8 @@ def test_a_detector_that_fails_while_read_is_an_error(monkeypatch: Any) -> None:
                 raise KeyError("lost")
             return super().signals()
 
-    monkeypatch.setattr(panels, "DETECTORS", (Registered("drift", "broken", Mute),))
+    mute = Registered("drift", "broken", Mute)
+    monkeypatch.setattr(panels, "detectors", lambda _: (mute,))
     panel = Panel(CARD, SIGNATURE, None, SETTINGS)
     (signal,) = panel.signals()
     assert signal == replace(signal, verdict=Verdict.ERROR)
