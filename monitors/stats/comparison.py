@@ -6,6 +6,7 @@ Nobody is paged on any of these: see "Familiar distances" in `docs/monitoring.md
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,7 @@ class Comparison:
         if self._points is not None:
             columns += self._over_ordered_bins(live, self._points)
         return [
-            tuple(distance for distance in of_subject if np.isfinite(distance.value))
-            if some
-            else ()
+            tuple(distance for distance in of_subject if isfinite(distance.value)) if some else ()
             for some, *of_subject in zip(rows.tolist(), *columns, strict=True)
         ]
 

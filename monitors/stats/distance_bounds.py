@@ -3,7 +3,11 @@
 An interval is for the distance of the two distributions, what one would measure on rows without
 end. What is measured on few rows is larger, as noise only ever adds to a distance: without change
 PSI is (bins - 1)(1/m + 1/n) on average. So a measured distance may lie above its own interval.
-`tests/monitors/stats/test_distance_coverage.py` has the coverage that was found by simulation.
+
+Coverage found by simulation, with 10,000 reference rows: 92 % or more at 200 live rows, 94 % or
+more from 2,000 on, and 97 % or more without change (`docs/monitoring.md` has the table,
+`tests/monitors/stats/test_distance_coverage.py` the simulation). Shares are smoothed by half a row
+a bin, without which the intervals fail where there are few rows a bin.
 """
 
 from __future__ import annotations
