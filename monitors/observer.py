@@ -18,7 +18,7 @@ from monitors.panel import Key, Panel
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State, Verdict, from_words, packed, unpacked, words
 from monitors.telemetry import names
-from monitors.telemetry.signals import signal_gauges
+from monitors.telemetry.signals import distance_gauges, signal_gauges
 from registry.records import Role, Version
 
 _PANEL = "panel"
@@ -225,6 +225,8 @@ class Observer:
                 signal_gauges(watched.model, watched.version, watched.role, watched.signals)
             )
             failures += watched.panel.failures
+        watched_arms = ((w.model, w.version, w.role, w.signals) for w in self._watched.values())
+        gauges.update(distance_gauges(watched_arms))
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         return Snapshot(self._source, self._sequence, counters, {}, gauges)
 

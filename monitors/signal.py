@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.stats.familiar import Distance
 
 State = Mapping[str, NDArray[Any]]
 """All that a detector has to remember, as named arrays of numbers."""
@@ -54,6 +55,7 @@ class Signal:
     `value` is the effect in the signal's own unit with its bounds `lower` and `upper`;
     `log10_evidence` is the logarithm of the e-value where there is one. `rows_needed` says how
     many more rows would be enough when data are insufficient. `message` is a sentence for people.
+    `distances` are for show: no verdict rests on them.
     """
 
     family: str
@@ -67,6 +69,7 @@ class Signal:
     log10_evidence: float | None = None
     rows_needed: int | None = None
     message: str = ""
+    distances: tuple[Distance, ...] = ()
 
 
 class Detector(Protocol):

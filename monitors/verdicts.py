@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
-
-import numpy as np
-from numpy.typing import NDArray
 
 from configs.settings import Monitors
 from monitors.budget import Budget
 from monitors.signal import Signal, Verdict
-from monitors.stats.effects import Effect, jensen_shannon, psi, smoothed, total_variation
+from monitors.stats.effects import Effect
+from monitors.stats.familiar import Distance, Familiar
 
 REFERENCE_ROWS_MIN = 20
 """Counted reference rows below which a difference from the reference says nothing."""
@@ -74,12 +73,12 @@ class Monitor:
         )
 
 
-def distances(reference: NDArray[np.int64], live: NDArray[np.int64]) -> str:
-    """Familiar distances between two sets of counts, for show: no verdict rests on them."""
-    p, q = smoothed(reference), smoothed(live)
+def shown(distances: Sequence[Distance]) -> str:
+    """The best known of the distances in a few words."""
+    known = {each.name: each.value for each in distances}
     return (
-        f"PSI {psi(p, q):.3f}, Jensen-Shannon {jensen_shannon(p, q):.3f}, "
-        f"total variation {total_variation(p, q):.3f}"
+        f"PSI {known[Familiar.PSI]:.3f}, Jensen-Shannon {known[Familiar.JENSEN_SHANNON]:.3f}, "
+        f"total variation {known[Familiar.TOTAL_VARIATION]:.3f}"
     )
 
 

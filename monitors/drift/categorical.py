@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import log
 from typing import Any
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from monitors.profile.bins import CategoryBins
 from monitors.profile.reference import CategoricalProfile
 from monitors.signal import Signal, State
+from monitors.stats.comparison import Comparison, padded
 from monitors.stats.effects import Effect, share_change
+from monitors.stats.familiar import Distance
 from monitors.stats.named import NamedStreams
 from monitors.stats.running import SKIP
 from monitors.stats.tilts import share_tilts
-from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, distances
+from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, shown
 
 
 def ready(profile: CategoricalProfile) -> bool:
@@ -67,7 +70,17 @@ class CategoricalStream:
         """Go on from a state."""
         self._streams.restore(state)
 
-    def signal(self) -> Signal:
+    @property
+    def reference(self) -> NDArray[np.int64]:
+        """Reference rows of each category, then of other and unseen."""
+        return self._streams.reference[:, 1]
+
+    @property
+    def live(self) -> NDArray[np.int64]:
+        """Live rows of each category, then of other and unseen."""
+        return self._streams.counts[:, 1]
+
+    def signal(self, distances: tuple[Distance, ...]) -> Signal:
         """The signal of this feature: the largest change of a category's share."""
         wealth = self._streams.log_wealth()
         together = float(wealth.max()) - log(len(wealth))
@@ -87,6 +100,19 @@ class CategoricalStream:
         signal = self._monitor.signal(self._subject, rows, together, effect)
         if signal.value is None:
             return signal
-        shown = distances(reference[:, 1], counts[:, 1])
-        message = f"category {self._bins.names[number]}: {signal.message} ({shown})"
-        return replace(signal, message=message)
+        message = f"category {self._bins.names[number]}: {signal.message} ({shown(distances)})"
+        return replace(signal, message=message, distances=distances)
+
+
+class CategoricalComparison:
+    """Familiar distances of many categorical columns from their references, at one go."""
+
+    def __init__(self, streams: Sequence[CategoricalStream]) -> None:
+        self._streams = streams
+        self._comparison = Comparison([stream.reference for stream in streams])
+
+    def signals(self) -> list[Signal]:
+        """The signals of all columns, with their distances over all live rows."""
+        live = padded([stream.live for stream in self._streams])
+        distances = self._comparison.distances(live)
+        return [s.signal(each) for s, each in zip(self._streams, distances, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.drift import categorical, numeric
-from monitors.drift.categorical import CategoricalStream
+from monitors.drift.categorical import CategoricalComparison, CategoricalStream
 from monitors.drift.numeric import NumericStreams
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import feature_values, watched
@@ -50,6 +50,7 @@ class InputDrift:
                 self._silent.append(by_shift.silent(feature.name, why))
         self._columns = NumberColumns([each for each in card.features if each.name in numerics])
         self._numerics = NumericStreams(numerics, by_shift)
+        self._compared = CategoricalComparison([stream for _, stream in self._categoricals])
 
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
@@ -61,8 +62,7 @@ class InputDrift:
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal per watched feature."""
-        of_categories = [stream.signal() for _, stream in self._categoricals]
-        return (*self._numerics.signals(), *of_categories, *self._silent)
+        return (*self._numerics.signals(), *self._compared.signals(), *self._silent)
 
     def rearm(self, subject: str) -> None:
         """Begin anew with one feature."""

@@ -9,13 +9,15 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors.profile.bins import numeric_bins
+from monitors.profile.bins import bin_points, numeric_bins
 from monitors.profile.reference import BINS, NumericProfile
 from monitors.signal import Signal, State
+from monitors.stats.comparison import Comparison
 from monitors.stats.effects import Effect, bin_scores, location_shift, moments, scale_change
+from monitors.stats.familiar import Distance
 from monitors.stats.named import NamedStreams
 from monitors.stats.tilts import normal_tilts
-from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, distances, larger
+from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, larger, shown
 
 
 def ready(profile: NumericProfile) -> bool:
@@ -39,6 +41,8 @@ class NumericStreams:
         counts = [row[:bins] for row, bins in zip(reference, self._bins, strict=True)]
         self._scores = [bin_scores(each) for each in counts]
         self._moments = [moments(*pair) for pair in zip(self._scores, counts, strict=True)]
+        points = [_points(profile) for profile in profiles.values()]
+        self._comparison = Comparison(counts, points)
         keys = [f"{monitor.name}/{name}" for name in self.names]
         mode = monitor.settings.alarm_mode
         self._streams = NamedStreams(keys, reference, lambda _: normal_tilts(), mode)
@@ -65,18 +69,26 @@ class NumericStreams:
         wealth = self._streams.log_wealth()
         since = self._streams.counts_since_change()
         rows = self._streams.counts.sum(axis=1)
+        distances = self._comparison.distances(since)
         return [
-            self._signal(at, int(rows[at]), float(wealth[at]), since[at, : self._bins[at]])
+            self._signal(at, int(rows[at]), float(wealth[at]), since[at], distances[at])
             for at in range(len(self.names))
         ]
 
-    def _signal(self, at: int, rows: int, wealth: float, since: NDArray[np.int64]) -> Signal:
-        reference = self._streams.reference[at, : self._bins[at]]
-        effect = self._effect(at, since)
+    def _signal(
+        self,
+        at: int,
+        rows: int,
+        wealth: float,
+        since: NDArray[np.int64],
+        distances: tuple[Distance, ...],
+    ) -> Signal:
+        effect = self._effect(at, since[: self._bins[at]])
         signal = self._monitor.signal(self.names[at], rows, wealth, effect)
         if signal.value is None:
             return signal
-        return replace(signal, message=f"{signal.message} ({distances(reference, since)})")
+        message = f"{signal.message} ({shown(distances)})"
+        return replace(signal, message=message, distances=distances)
 
     def together(self) -> tuple[int, float, Effect | None]:
         """The rows, and the evidence and effect of all columns as one subject.
@@ -98,3 +110,11 @@ class NumericStreams:
             return None
         before, now = self._moments[at], moments(self._scores[at], since)
         return larger(location_shift(before, now), scale_change(before, now))
+
+
+def _points(profile: NumericProfile) -> NDArray[np.float64]:
+    """Where each bin lies, in reference standard deviations; not finite where there are none."""
+    points = bin_points(profile.edges)
+    with np.errstate(over="ignore"):
+        scaled = points / (profile.deviation or np.nan)
+    return scaled if np.isfinite(scaled).all() else np.full_like(points, np.nan)

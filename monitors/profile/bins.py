@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitors.profile.categories import CategoryCoder
-from monitors.profile.reference import CategoricalProfile
+from monitors.profile.reference import BINS, CategoricalProfile
 
 Codes = NDArray[np.int16]
 
@@ -27,6 +28,24 @@ def numeric_bins(edges: NDArray[np.float64], values: NDArray[np.float64]) -> Cod
     codes += values >= edges[:, :1]
     codes[~np.isfinite(values)] = -1
     return codes
+
+
+def bin_points(edges: Sequence[float]) -> NDArray[np.float64]:
+    """A value that stands for each bin of `numeric_bins`, for at least one edge.
+
+    Fewer edges than quantiles mean that values repeat; then it is the upper edge, which is one of
+    them. Else it is the middle; in the first and the last bin, which reach out to the extremes of
+    the reference, no farther from the inner edge than the bin next to it is wide: about the mean
+    of a tail that falls exponentially. What lies outside stands at the first or the last edge.
+    """
+    at = np.asarray(edges, dtype=np.float64)
+    inner = at[1:].copy()
+    if len(at) > BINS:
+        inner = at[:-1] / 2 + at[1:] / 2
+        with np.errstate(over="ignore"):
+            inner[0] = max(inner[0], at[1] - (at[2] - at[1]))
+            inner[-1] = min(inner[-1], at[-2] + (at[-2] - at[-3]))
+    return np.concatenate([at[:1], at[:1], inner, at[-1:]])
 
 
 class CategoryBins:

@@ -1,4 +1,4 @@
-"""How large a change is: shifts with bounds for decisions, familiar distances for show."""
+"""How large a change is: shifts with bounds, on which decisions rest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from monitors.stats.distances import smoothed
 from monitors.stats.intervals import Z95_ONE_SIDED, newcombe
 
 Floats = NDArray[np.float64]
@@ -28,28 +29,6 @@ class Effect:
     def at_least(self) -> float:
         """The lower bound of the size of the change: 0 when the bounds enclose no change."""
         return max(self.lower, -self.upper, 0.0)
-
-
-def psi(p: Floats, q: Floats) -> float:
-    """Population stability index of two sets of shares, natural logarithm; shares above 0."""
-    return float(np.sum((q - p) * np.log(q / p)))
-
-
-def jensen_shannon(p: Floats, q: Floats) -> float:
-    """Jensen-Shannon distance, base 2: the square root of the divergence, between 0 and 1."""
-    middle = (p + q) / 2
-    terms = [np.sum(x[x > 0] * np.log2(x[x > 0] / middle[x > 0]), dtype=np.float64) for x in (p, q)]
-    return float(np.sqrt(max(sum(terms) / 2, 0.0)))
-
-
-def total_variation(p: Floats, q: Floats) -> float:
-    """Half the sum of absolute differences of two sets of shares."""
-    return float(np.abs(p - q).sum() / 2)
-
-
-def smoothed(counts: Counts) -> Floats:
-    """Shares with half a row added to every bin, so that none is 0."""
-    return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * len(counts)), dtype=np.float64)
 
 
 def bin_scores(reference: Counts) -> Floats:

@@ -25,6 +25,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from monitors.signal import Verdict
+from monitors.stats.familiar import Familiar
 from monitors.telemetry import names
 from monitors.telemetry.names import Metric
 from monitors.telemetry.promql import labels, legend, matches, our_fault, series
@@ -236,6 +237,12 @@ def _signal() -> tuple[Panel, ...]:
         (names.SIGNAL_LOWER, "lower bound: "),
         (names.SIGNAL_UPPER, "upper bound: "),
     )
+    psi = matches(names.DISTANCE, "=", Familiar.PSI.value)
+    distances = (
+        (names.SIGNAL_DISTANCE, ""),
+        (names.SIGNAL_DISTANCE_LOWER, "lower bound: "),
+        (names.SIGNAL_DISTANCE_UPPER, "upper bound: "),
+    )
     return (
         Panel(
             "Verdict",
@@ -255,6 +262,15 @@ def _signal() -> tuple[Panel, ...]:
         ),
         _gauge("Evidence (log10)", names.SIGNAL_EVIDENCE, _SUBJECT, "none", *chosen),
         _gauge("Rows", names.SIGNAL_ROWS, _SUBJECT, "none", *chosen),
+        Panel(
+            "PSI",
+            "Population stability index with its bounds. For show: nobody is paged on it.",
+            "none",
+            tuple(
+                Query(series(metric, *chosen, psi), prefix + legend(*_SUBJECT))
+                for metric, prefix in distances
+            ),
+        ),
     )
 
 

@@ -73,6 +73,7 @@ FAMILY = "weir.signal.family"
 SIGNAL = "weir.signal.name"
 SUBJECT = "weir.signal.subject"
 STATE = "weir.signal.state"
+DISTANCE = "weir.distance.name"
 TASK = "weir.task.name"
 
 SPAN_VERSION = "weir.version.run"
@@ -99,6 +100,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(SIGNAL, "The name of the signal within its family."),
         Attribute(SUBJECT, "What the signal speaks of: a feature, a group, the score."),
         Attribute(STATE, "The verdict: ok, alarm, insufficient data or error."),
+        Attribute(DISTANCE, "The familiar distance: psi, jensen_shannon, and so on."),
         Attribute(TASK, "The task of the gateway's own: follow or rehouse."),
     )
 }
@@ -112,6 +114,7 @@ SPANS: dict[str, str] = {
 
 _VERSION_OF = (MODEL, VERSION)
 _SIGNAL_OF = (MODEL, VERSION, ARM, FAMILY, SIGNAL, SUBJECT)
+_DISTANCE_OF = (*_SIGNAL_OF, DISTANCE)
 
 REQUEST_DURATION = Metric(
     "http.server.request.duration",
@@ -313,6 +316,30 @@ SIGNAL_ROWS = Metric(
     "Rows that the signal rests on.",
     across=Across.LATEST,
 )
+SIGNAL_DISTANCE = Metric(
+    "weir.signal.distance",
+    Kind.GAUGE,
+    "",
+    _DISTANCE_OF,
+    "A familiar distance of live rows from the reference; for show, nobody is paged on it.",
+    across=Across.LATEST,
+)
+SIGNAL_DISTANCE_LOWER = Metric(
+    "weir.signal.distance.lower",
+    Kind.GAUGE,
+    "",
+    _DISTANCE_OF,
+    "Lower bound (95 %, two-sided) of the distance without its noise.",
+    across=Across.LATEST,
+)
+SIGNAL_DISTANCE_UPPER = Metric(
+    "weir.signal.distance.upper",
+    Kind.GAUGE,
+    "",
+    _DISTANCE_OF,
+    "Upper bound (95 %, two-sided) of the distance without its noise.",
+    across=Across.LATEST,
+)
 SIGNAL_STATE = Metric(
     "weir.signal.state",
     Kind.UP_DOWN_COUNTER,
@@ -394,6 +421,9 @@ METRICS: dict[str, Metric] = {
         SIGNAL_UPPER,
         SIGNAL_EVIDENCE,
         SIGNAL_ROWS,
+        SIGNAL_DISTANCE,
+        SIGNAL_DISTANCE_LOWER,
+        SIGNAL_DISTANCE_UPPER,
         SIGNAL_STATE,
         ALARMS,
         MONITOR_BLOCKS,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from monitors.blocks import Series
 from monitors.signal import Signal, Verdict
 from monitors.telemetry import names
+from monitors.telemetry.state import SERIES_MAX
+
+DISTANCE_SUBJECTS_MAX = 100
+"""Subjects whose distances one version in one arm may export as metrics; with more it has none."""
 
 
 def signal_gauges(
@@ -32,4 +36,33 @@ def signal_gauges(
         for verdict in Verdict:
             holds = float(verdict is signal.verdict)
             gauges[names.SIGNAL_STATE.name, (*key, verdict.value)] = holds
+    return gauges
+
+
+Arm = tuple[str, int, str, Sequence[Signal]]
+"""A model, a version, the arm it is in, and its signals."""
+
+
+def distance_gauges(arms: Iterable[Arm]) -> dict[Series, float]:
+    """The gauges of the familiar distances of all arms, for `Snapshot.gauges`.
+
+    They are seven series a subject, and one metric may have `SERIES_MAX` of them over all models.
+    So an arm with more than `DISTANCE_SUBJECTS_MAX` subjects exports none, nor does one for which
+    no room is left. The API has them all.
+    """
+    gauges: dict[Series, float] = {}
+    room = SERIES_MAX
+    for model, version, arm, signals in arms:
+        with_distances = [signal for signal in signals if signal.distances]
+        needed = sum(len(signal.distances) for signal in with_distances)
+        if len(with_distances) > DISTANCE_SUBJECTS_MAX or needed > room:
+            continue
+        room -= needed
+        for signal in with_distances:
+            key = (model, str(version), arm, signal.family, signal.name, signal.subject)
+            for distance in signal.distances:
+                of_distance = (*key, distance.name)
+                gauges[names.SIGNAL_DISTANCE.name, of_distance] = distance.value
+                gauges[names.SIGNAL_DISTANCE_LOWER.name, of_distance] = distance.lower
+                gauges[names.SIGNAL_DISTANCE_UPPER.name, of_distance] = distance.upper
     return gauges

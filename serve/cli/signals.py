@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +15,7 @@ from serve.cli.options import as_json, gateway
 if TYPE_CHECKING:
     from serve.cli.printing import Cell
     from serve.control.client import ControlClient
-    from serve.control.schemas import ArmSignalsView, SignalsView, SignalView
+    from serve.control.schemas import ArmSignalsView, DistanceView, SignalsView, SignalView
 
 _ORDER = (Verdict.ALARM, Verdict.ERROR, Verdict.INSUFFICIENT_DATA, Verdict.OK)
 _STYLES = {
@@ -27,44 +29,54 @@ _STYLES = {
 @click.command()
 @click.argument("name")
 @click.option("--follow", is_flag=True, help="Print again at every change, until Ctrl-C.")
+@click.option("--distances", is_flag=True, help="Add PSI and other familiar distances.")
 @gateway
 @as_json
-def signals(name: str, follow: bool, client: ControlClient, as_json: bool) -> None:
+def signals(name: str, follow: bool, distances: bool, client: ControlClient, as_json: bool) -> None:
     """Say what the monitors see of every version, alarms first.
 
     EFFECT is how large a change is, in the unit of its signal, with its bounds. EVIDENCE is how
     many times likelier the data are if something has changed than if nothing has.
+
+    With --distances, PSI and other familiar distances follow, each with a 95 % interval of what it
+    would be without noise. Nobody is paged on them. JSON always has them.
     """
+    show = _show_json if as_json else partial(_show, with_distances=distances)
     if not follow:
-        _show(client.signals(name), as_json)
+        show(client.signals(name))
         return
     try:
-        _follow(client, name, as_json)
+        _follow(client, name, show)
     except KeyboardInterrupt:
         click.echo()
 
 
-def _follow(client: ControlClient, name: str, as_json: bool, every_s: float = 2.0) -> None:
+def _follow(
+    client: ControlClient, name: str, show: Callable[[SignalsView], None], every_s: float = 2.0
+) -> None:
     before: SignalsView | None = None
     while True:
         now = client.signals(name)
         if now != before:
             click.clear()  # does nothing in a pipe
-            _show(now, as_json)
+            show(now)
             before = now
         time.sleep(every_s)
 
 
-def _show(view: SignalsView, as_json: bool) -> None:
+def _show_json(view: SignalsView) -> None:
     from serve.cli.printing import print_json  # noqa: PLC0415
 
-    if as_json:
-        print_json(view)
-    elif not view.arms:
+    print_json(view)
+
+
+def _show(view: SignalsView, with_distances: bool) -> None:
+    if not view.arms:
         click.echo(f"{view.model}: no traffic has been seen yet, so nothing can be said.")
-    else:
-        for arm in view.arms:
-            _print_arm(arm)
+    for arm in view.arms:
+        _print_arm(arm)
+        if with_distances:
+            _print_distances(arm)
 
 
 def _print_arm(arm: ArmSignalsView) -> None:
@@ -77,6 +89,35 @@ def _print_arm(arm: ArmSignalsView) -> None:
         headers = ("VERDICT", "SIGNAL", "SUBJECT", "EFFECT", "EVIDENCE", "ROWS", "SAYS")
         out.print(table(headers, [_row(signal) for signal in ordered]))
     out.print()
+
+
+def _print_distances(arm: ArmSignalsView) -> None:
+    from serve.cli.printing import console, line, table  # noqa: PLC0415
+
+    out = console()
+    headers = ("SIGNAL", "SUBJECT", "DISTANCE", "VALUE", "95 % INTERVAL", "P-VALUE")
+    rows = [
+        _distance_row(signal, distance)
+        for signal in sorted(arm.signals, key=_urgency)
+        for distance in signal.distances
+    ]
+    out.print(line(f"version {arm.version}, {arm.role}: familiar distances, for show", "bold"))
+    if rows:
+        out.print(table(headers, rows))
+    else:
+        out.print(line("None: no signal has both a reference and enough rows."))
+    out.print()
+
+
+def _distance_row(signal: SignalView, distance: DistanceView) -> tuple[Cell, ...]:
+    return (
+        signal.name,
+        signal.subject,
+        distance.name,
+        f"{distance.value:.3g}",
+        f"{distance.lower:.3g} to {distance.upper:.3g}",
+        "-" if distance.p_value is None else f"{distance.p_value:.2g}",
+    )
 
 
 def _counts(arm: ArmSignalsView) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from monitors.signal import Signal, Verdict
+from monitors.stats.familiar import Distance
 from registry.card import Card
 from registry.records import FULL, AuditEntry, Role, Route, Version
 from registry.routing import role_of
@@ -253,6 +254,24 @@ class VersionsView(View):
     versions: tuple[VersionView, ...]
 
 
+class DistanceView(View):
+    """A familiar distance from the reference, for show: nobody is paged on it.
+
+    The bounds enclose what it would be without noise; the value of few rows may lie above them.
+    """
+
+    name: str
+    value: float
+    lower: float
+    upper: float
+    p_value: float | None
+
+    @classmethod
+    def of(cls, distance: Distance) -> DistanceView:
+        """The view of a distance."""
+        return cls(**{name: getattr(distance, name) for name in cls.model_fields})
+
+
 class SignalView(View):
     """One statement of one monitor: an effect with its bounds, the evidence, and a verdict."""
 
@@ -267,11 +286,14 @@ class SignalView(View):
     log10_evidence: float | None
     rows_needed: int | None
     message: str
+    distances: tuple[DistanceView, ...]
 
     @classmethod
     def of(cls, signal: Signal) -> SignalView:
         """The view of a monitor's signal."""
-        return cls(**{name: getattr(signal, name) for name in cls.model_fields})
+        own = {name: getattr(signal, name) for name in cls.model_fields}
+        distances = tuple(DistanceView.of(distance) for distance in signal.distances)
+        return cls(**{**own, "distances": distances})
 
 
 class ArmSignalsView(View):

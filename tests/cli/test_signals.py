@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal as signals_of_unix
 import subprocess
 import sys
 
 from monitors.signal import Verdict
+from monitors.stats.familiar import Distance
 from serve.control.service import ArmSignals
 from tests.cli.conftest import Weir
 from tests.cli.test_main import ROOT
@@ -76,3 +78,47 @@ def test_follow_prints_changes_until_ctrl_c(two_versions: Api) -> None:
         child.send_signal(signals_of_unix.SIGINT)
 
         assert child.wait(20) == 0
+
+
+DISTANT = signal(
+    "weir.drift",
+    Verdict.OK,
+    value=0.01,
+    distances=(
+        Distance("psi", 0.0972, 0.0, 0.0614),
+        Distance("chi_square", 21.4, 0.0, 30.0, 0.3145),
+    ),
+)
+
+
+def test_distances_are_told_when_asked_for(weir: Weir, two_versions: Api) -> None:
+    """A second table, one distance a row with its interval, and a p-value where there is one."""
+    two_versions.control.arms = (ArmSignals(1, "stable", 200, (DISTANT, BROKEN)),)
+
+    plain, told = (weir("signals", "credit", *more).stdout for more in ((), ("--distances",)))
+
+    assert "psi" not in plain
+    assert told.startswith(plain)
+    head, _, *rows = told.removeprefix(plain).strip().splitlines()
+    assert head == "version 1, stable: familiar distances, for show"
+    assert [row.split() for row in rows] == [
+        ["weir.drift", "income", "psi", "0.0972", "0", "to", "0.0614", "-"],
+        ["weir.drift", "income", "chi_square", "21.4", "0", "to", "30", "0.31"],
+    ]
+
+
+def test_without_distances_that_is_said(weir: Weir, two_versions: Api) -> None:
+    """Nothing is left for the reader to guess."""
+    two_versions.control.arms = (ArmSignals(1, "stable", 200, (BROKEN,)),)
+    assert "None: no signal has" in weir("signals", "credit", "--distances").stdout
+
+
+def test_json_always_has_the_distances(weir: Weir, two_versions: Api) -> None:
+    """As the API gives them, whether they were asked for or not."""
+    two_versions.control.arms = (ArmSignals(1, "stable", 200, (DISTANT,)),)
+    (arm,) = json.loads(weir("signals", "credit", "--json").stdout)["arms"]
+    (shown,) = arm["signals"]
+    assert shown["distances"] == [
+        {"name": "psi", "value": 0.0972, "lower": 0.0, "upper": 0.0614, "p_value": None},
+        {"name": "chi_square", "value": 21.4, "lower": 0.0, "upper": 30.0, "p_value": 0.3145},
+    ]

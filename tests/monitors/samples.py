@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,9 @@ def part(whole: SampleBlock, start: int, stop: int) -> SampleBlock:
 
 def numbers(signal: Signal) -> tuple[float | None, ...]:
     """What a signal measured."""
-    return signal.value, signal.lower, signal.upper, signal.log10_evidence
+    familiar = ((d.value, d.lower, d.upper, d.p_value) for d in signal.distances)
+    effect = (signal.value, signal.lower, signal.upper, signal.log10_evidence)
+    return (*effect, *chain.from_iterable(familiar))
 
 
 def close(first: tuple[Signal, ...], second: tuple[Signal, ...]) -> bool:

@@ -88,6 +88,10 @@ def test_what_it_does_is_counted(observer: Observer) -> None:
     assert found[names.MONITOR_LAG.name, ("panel",)] == 3.0
     assert found[names.MONITOR_FAILURES.name, ("panel",)] == 0
     assert found[names.ALARMS.name, ("m", "1", "stable", "drift", "input_drift", "age")] == 1
+    psi = ("m", "1", "stable", "drift", "input_drift", "age", "psi")
+    (watched,) = observer.signals("m")
+    (age,) = (s for s in watched.signals if (s.name, s.subject) == ("input_drift", "age"))
+    assert found[names.SIGNAL_DISTANCE.name, psi] == age.distances[0].value
     refused = [value for (name, _), value in found.items() if name == names.TELEMETRY_REFUSED.name]
     assert not any(refused)
 

@@ -5,8 +5,10 @@ import pytest
 
 from configs.settings import Monitors
 from monitors.drift.input import InputDrift
-from monitors.profile.build import build_profile
+from monitors.profile.build import build_profile, numeric_profile
+from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, Verdict
+from monitors.stats.familiar import Distance, Familiar
 from registry.card import Policy
 from tests.monitors.samples import CARD, SIGNATURE, block, columns, model, profile
 
@@ -54,3 +56,70 @@ def test_hashed_categories_are_compared_by_hash() -> None:
     signal = signals(detector)["town"]
     assert signal.verdict is Verdict.OK
     assert not any(f"category {name}:" in signal.message for name in "abc")
+
+
+def distances(signal: Signal) -> dict[str, Distance]:
+    """The familiar distances of a signal by name."""
+    return {each.name: each for each in signal.distances}
+
+
+def test_familiar_distances_come_with_every_measured_feature() -> None:
+    """All seven for numbers, five for categories, and the sentence tells three of the same."""
+    rng = np.random.default_rng(3)
+    detector = InputDrift(CARD, profile(rng, 5000), Monitors())
+    detector.update(block(columns(rng, 2000, shift=0.8)))
+    found = signals(detector)
+
+    age, town = distances(found["age"]), distances(found["town"])
+
+    assert list(age) == [name.value for name in Familiar]
+    assert list(town) == [name.value for name in Familiar][:5]
+    assert age["wasserstein"].value == pytest.approx(0.8, abs=0.1)
+    assert age["kolmogorov_smirnov"].value == pytest.approx(0.31, abs=0.05)
+    assert town["psi"].lower == 0
+    for name, of_feature in (("age", age), ("town", town)):
+        assert f"PSI {of_feature['psi'].value:.3f}" in found[name].message
+        assert f"total variation {of_feature['total_variation'].value:.3f}" in found[name].message
+
+
+def test_familiar_distances_are_of_the_rows_since_the_change() -> None:
+    """After many clean rows a change is not thinned out by them, as in the effect."""
+    rng = np.random.default_rng(4)
+    detector = InputDrift(CARD, profile(rng, 5000), Monitors())
+    detector.update(block(columns(rng, 10_000)))
+    detector.update(block(columns(rng, 1000, shift=0.8), first=10_000))
+    age = signals(detector)["age"]
+    assert distances(age)["wasserstein"].value == pytest.approx(abs(age.value or 0), abs=0.15)
+
+
+def test_there_are_no_distances_of_too_few_rows() -> None:
+    """Insufficient data has none, nor has a feature without a reference."""
+    rng = np.random.default_rng(5)
+    detector = InputDrift(CARD, profile(rng, 5000), Monitors())
+    detector.update(block(columns(rng, 3)))
+    assert {signal.distances for signal in detector.signals()} == {()}
+    unknown = InputDrift(CARD, None, Monitors())
+    unknown.update(block(columns(rng, 900)))
+    assert {signal.distances for signal in unknown.signals()} == {()}
+
+
+def test_a_boolean_is_one_apart_from_its_opposite() -> None:
+    """Both values stand at themselves, so that Wasserstein is the change of the share."""
+    rng = np.random.default_rng(6)
+    card = CARD.model_copy(update={"features": CARD.features[:1], "groups": ()})
+    known = (rng.random(6000) < 0.1).astype(float)
+    reference = numeric_profile(known, np.arange(6000) % 2 == 0)
+    detector = InputDrift(
+        card,
+        ReferenceProfile(
+            rows=6000, counted=3000, features={"age": reference}, score=None, groups={}
+        ),
+        Monitors(),
+    )
+    live = (rng.random(4000) < 0.4).astype(float)
+    detector.update(block(columns(rng, 4000) | {"age": live}))
+    found = distances(signals(detector)["age"])
+    first = np.array(reference.counts)[[1, 2]] / 3000
+    change = live.mean() - first[1]
+    assert found["wasserstein"].value * (reference.deviation or 0) == pytest.approx(change)
+    assert found["total_variation"].value == pytest.approx(change)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.profile.bins import numeric_bins
+from monitors.profile.bins import bin_points, numeric_bins
 
 NUMBERS = st.one_of(st.integers(-5, 5).map(float), st.floats(width=32))
 
@@ -35,3 +35,30 @@ def test_bins_are_found_by_search(edges: list[set[int]], numbers: list[float]) -
             for number in numbers
         ]
         assert found.tolist() == expected
+
+
+def test_a_bin_stands_at_its_middle_and_tails_near_their_mean() -> None:
+    """Of 21 edges; the first and the last bin reach far out, where hardly a row is."""
+    edges = [-9.0, *np.linspace(-1, 1, 19).tolist(), 9.0]
+    points = bin_points(edges)
+    width = 2 / 18
+    np.testing.assert_allclose(points[3:21], np.linspace(-1, 1, 19)[1:] - width / 2)
+    np.testing.assert_allclose(points[[0, 1, -1]], [-9, -9, 9])
+    np.testing.assert_allclose(points[[2, -2]], [-1 - width, 1 + width])
+
+
+def test_equal_bins_all_stand_at_their_middle() -> None:
+    """A tail that is no wider than its neighbour is no tail."""
+    np.testing.assert_allclose(bin_points(range(21))[2:-1], np.arange(20) + 0.5)
+
+
+def test_few_edges_are_values_and_stand_for_themselves() -> None:
+    """Two for a boolean, one for a constant."""
+    assert bin_points([0.0, 1.0]).tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert bin_points([7.0]).tolist() == [7.0, 7.0, 7.0]
+
+
+def test_edges_at_the_end_of_what_a_number_can_be_have_points() -> None:
+    """Nothing overflows into an error or into no number."""
+    edges = [-1.7e308, *np.linspace(-8e307, 8e307, 19).tolist(), 1.7e308]
+    assert np.isfinite(bin_points(edges)).all()

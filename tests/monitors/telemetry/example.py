@@ -15,6 +15,7 @@ _VALUES = {
     names.ERROR_TYPE: "",
     names.HTTP_STATUS: "200",
     names.STATE: "ok",
+    names.DISTANCE: "psi",
 }
 _OURS = (names.TELEMETRY_SOURCES, names.TELEMETRY_REFUSED)
 

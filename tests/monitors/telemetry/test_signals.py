@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from monitors.blocks import Snapshot
 from monitors.signal import Signal, Verdict
+from monitors.stats.familiar import Distance
 from monitors.telemetry import names
-from monitors.telemetry.signals import signal_gauges
+from monitors.telemetry.prometheus import prometheus_name
+from monitors.telemetry.rules import alerts
+from monitors.telemetry.signals import DISTANCE_SUBJECTS_MAX, distance_gauges, signal_gauges
 from monitors.telemetry.state import TelemetryState
 
 KEY = ("credit", "2", "canary", "drift", "location", "income")
@@ -47,3 +50,57 @@ def test_what_is_not_stated_has_no_series() -> None:
     """A signal without an effect or evidence does not pretend to have one."""
     gauges = signal_gauges("credit", 2, "canary", [signal(Verdict.OK)])
     assert {name for name, key in gauges if key == KEY} == {names.SIGNAL_ROWS.name}
+
+
+def with_distances(subject: str, count: int = 7) -> Signal:
+    """A signal about a subject with so many distances."""
+    found = tuple(Distance(f"distance{n}", 0.5, 0.25, 0.75, 0.1) for n in range(count))
+    return Signal("drift", "location", subject, Verdict.OK, rows=9, distances=found)
+
+
+def test_each_distance_has_a_series_with_its_bounds() -> None:
+    """Three metrics with the distance as an attribute, and the fold accepts them all."""
+    gauges = distance_gauges([("credit", 2, "canary", [with_distances("income", 2)])])
+
+    state = TelemetryState()
+    state.fold(Snapshot("statistics", 1, gauges=gauges), now=0.0)
+    found = {each.metric.name: each.points for each in state.collect()}
+
+    for metric, value in (
+        (names.SIGNAL_DISTANCE, 0.5),
+        (names.SIGNAL_DISTANCE_LOWER, 0.25),
+        (names.SIGNAL_DISTANCE_UPPER, 0.75),
+    ):
+        points = {point.attributes: point.value for point in found[metric.name]}
+        assert points == {(*KEY, "distance0"): value, (*KEY, "distance1"): value}
+    assert all(point.value == 0 for point in found[names.TELEMETRY_REFUSED.name])
+
+
+def test_a_version_with_very_many_features_exports_no_distances() -> None:
+    """At the limit all of them, beyond it none, and others of the gateway are not touched."""
+    signals = [with_distances(f"f{n}") for n in range(DISTANCE_SUBJECTS_MAX)]
+    assert len(distance_gauges([("m", 1, "stable", signals)])) == 3 * 7 * DISTANCE_SUBJECTS_MAX
+    wide = ("m", 1, "stable", [*signals, with_distances("one_more")])
+    small = ("n", 1, "stable", [with_distances("f")])
+    assert {key[0] for _, key in distance_gauges([wide, small])} == {"n"}
+
+
+def test_distances_never_fill_the_room_that_a_metric_has() -> None:
+    """With many models the later ones export none, so that no series is refused."""
+    signals = [with_distances(f"f{n}") for n in range(DISTANCE_SUBJECTS_MAX)]
+    arms = [(f"m{n}", 1, "stable", signals) for n in range(4)]
+    last = ("n", 1, "stable", [with_distances("f")])
+
+    gauges = distance_gauges([*arms, last])
+
+    assert {key[0] for _, key in gauges} == {"m0", "m1", "n"}
+    state = TelemetryState()
+    state.fold(Snapshot("statistics", 1, gauges=gauges), now=0.0)
+    found = {each.metric.name: each.points for each in state.collect()}
+    assert all(point.value == 0 for point in found[names.TELEMETRY_REFUSED.name])
+
+
+def test_nobody_is_paged_on_a_distance() -> None:
+    """No alert rule speaks of them."""
+    page_name = prometheus_name(names.SIGNAL_DISTANCE)
+    assert not [alert.name for alert in alerts() if page_name in alert.expr]
