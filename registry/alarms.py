@@ -68,9 +68,7 @@ class Finding:
         message: str,
     ) -> Finding:
         """A finding of any numbers, of which those that cannot be written as JSON are left out."""
-        return cls(
-            _finite(log10_evidence), _finite(value), _finite(lower), _finite(upper), message
-        )
+        return cls(_finite(log10_evidence), _finite(value), _finite(lower), _finite(upper), message)
 
     def evidence(self) -> str:
         """How much evidence there was, in words."""

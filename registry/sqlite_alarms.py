@@ -19,10 +19,7 @@ _OF_KEY = (
     "a.model = ? AND a.version = ? AND a.role = ? AND a.family = ? AND a.name = ? "
     "AND a.subject = ? AND a.arming = ? "
 )
-_UNTOLD = (
-    "WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE alarm = c.alarm AND change = c.number) "
-    f"AND (c.at >= ? OR (c.state <> ? AND {_IS_LAST})) ORDER BY c.at, a.id, c.number"
-)
+_IS_UNTOLD = "NOT EXISTS (SELECT 1 FROM deliveries WHERE alarm = c.alarm AND change = c.number) "
 
 
 def insert(db: sqlite3.Connection, alarm: Alarm) -> None:
@@ -72,7 +69,12 @@ def select_last(db: sqlite3.Connection, key: AlarmKey) -> Alarm | None:
 def select_untold(db: sqlite3.Connection, since: str) -> tuple[Alarm, ...]:
     """Of each alarm the first change that is to be delivered, see `Store.untold`."""
     first: dict[str, Alarm] = {}
-    for row in db.execute(_ALARM + _UNTOLD, (since, AlarmState.CLOSED.value)):
+    rows = db.execute(
+        f"{_ALARM} WHERE {_IS_UNTOLD} AND (c.at >= ? OR (c.state <> ? AND {_IS_LAST})) "
+        "ORDER BY c.at, a.id, c.number",
+        (since, AlarmState.CLOSED.value),
+    )
+    for row in rows:
         alarm = _alarm(row)
         first.setdefault(alarm.id, alarm)
     return tuple(first.values())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
+from configs.errors import NotSupported
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -107,8 +108,11 @@ class ObserverActor:
         with self._lock:
             return self._observer.alarms()
 
-    def rearm(self, place: Place, key: Key) -> None:
-        """Begin anew with one signal."""
+    def rearm(self, place: Place, key: Key, adopt: bool) -> None:
+        """Begin anew with one signal; against a new reference, which cannot be adopted yet."""
+        if adopt:
+            message = "a new reference cannot be adopted yet: register a version that carries it"
+            raise NotSupported(message)
         with self._lock:
             self._observer.rearm(place, key)
         self._keep()

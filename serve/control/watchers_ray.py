@@ -29,7 +29,7 @@ class RayWatchers:
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
         """Have the monitors begin anew with what raised an alarm; errors are theirs."""
-        await _ask(OBSERVER, "rearm", *key[:-1], adopt)
+        await _ask(OBSERVER, "rearm", key[:3], key[3:6], adopt)
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """Give the Prometheus page and its content type."""
