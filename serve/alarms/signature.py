@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
+from datetime import UTC, datetime
 from pathlib import Path
+
+from standardwebhooks import Webhook
 
 from configs.errors import ConfigError
 from serve.alarms.messages import Message
@@ -36,10 +37,9 @@ def read_secret(file: Path) -> bytes:
 
 def signed(message: Message, secret: bytes, at: int) -> dict[str, str]:
     """The headers that sign a message which is sent at a time in whole seconds since 1970."""
-    content = b".".join((message.id.encode(), str(at).encode(), message.body))
-    digest = hmac.new(secret, content, hashlib.sha256).digest()
+    moment = datetime.fromtimestamp(at, UTC)
     return {
         "webhook-id": message.id,
         "webhook-timestamp": str(at),
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "webhook-signature": Webhook(secret).sign(message.id, moment, message.body.decode()),
     }
