@@ -94,6 +94,7 @@ class ObserverActor:
         self._every_s = settings.monitors.signals_s
         self._keep_every_s = settings.monitors.keep_s
         self._keeping = threading.Lock()
+        self._standing: tuple[Standing, ...] = ()
         threading.Thread(target=self._tell, name="weir-signals", daemon=True).start()
 
     def fold(self, blocks: Sequence[SampleBlock]) -> Folded:
@@ -104,9 +105,8 @@ class ObserverActor:
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
 
     def alarms(self) -> tuple[Standing, ...]:
-        """Give every alarm that stands."""
-        with self._lock:
-            return self._observer.alarms()
+        """Give every alarm that stood at the last look: whoever asks causes no other."""
+        return self._standing
 
     def rearm(self, place: Place, key: Key, adopt: bool) -> None:
         """Begin anew with one signal; against a new reference, which cannot be adopted yet."""
@@ -115,6 +115,9 @@ class ObserverActor:
             raise NotSupported(message)
         with self._lock:
             self._observer.rearm(place, key)
+            self._standing = tuple(
+                each for each in self._standing if (each.key[:3], each.key[3:6]) != (place, key)
+            )
         self._keep()
 
     def close(self) -> None:
@@ -141,6 +144,7 @@ class ObserverActor:
             before = time.thread_time()
             with self._lock:
                 snapshot = self._observer.snapshot()
+                self._standing = self._observer.alarms()
             took_s = time.thread_time() - before
             if time.monotonic() - kept_at >= self._keep_every_s:
                 self._keep_or_log()
