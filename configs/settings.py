@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -211,6 +212,34 @@ class Monitors(Section):
     detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
 
 
+class Alarms(Section):
+    """Who is told of alarms, and in which form; nobody, while there is no webhook."""
+
+    webhook: str | None = None
+    webhook_secret_file: Path | None = None
+    format: Literal["weir", "alertmanager"] = "weir"
+
+    @model_validator(mode="after")
+    def _an_address_that_can_be_asked(self) -> Alarms:
+        if self.webhook is not None:
+            parts = urlsplit(self.webhook)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                # Not repeated: an address may hold a secret.
+                message = "alarms.webhook must be an address such as https://example.org/alarms"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _signed(self) -> Alarms:
+        if self.webhook and self.format == "weir" and self.webhook_secret_file is None:
+            message = (
+                "alarms.webhook needs alarms.webhook_secret_file, so that its receiver can tell "
+                "that an alarm comes from here"
+            )
+            raise ValueError(message)
+        return self
+
+
 class Settings(Section):
     """The whole configuration of one gateway."""
 
@@ -226,6 +255,7 @@ class Settings(Section):
     shadow: Shadow = Shadow()
     telemetry: Telemetry = Telemetry()
     monitors: Monitors = Monitors()
+    alarms: Alarms = Alarms()
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Settings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry.alarms import AlarmKey
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -28,7 +30,7 @@ class Standing:
     message: str
 
     @property
-    def key(self) -> tuple[str, int, str, str, str, str, int]:
+    def key(self) -> AlarmKey:
         """What tells this alarm from all others."""
         place = (self.model, self.version, self.role)
-        return (*place, self.family, self.name, self.subject, self.arming)
+        return AlarmKey(*place, self.family, self.name, self.subject, self.arming)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
+from registry.alarms import Alarm
 from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, Version
 from registry.routing import Change
@@ -98,4 +99,14 @@ def key_state(key: ApiKey) -> dict[str, object]:
         "rate_per_s": key.rate_per_s,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
+    }
+
+
+def alarm_state(alarm: Alarm) -> dict[str, object]:
+    """What the audit log says about an alarm; what the monitor said stays with the alarm."""
+    return {
+        **alarm.key._asdict(),
+        "state": alarm.state.value,
+        "until": alarm.until,
+        "adopted": alarm.adopted,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.errors import Conflict, StartError
 from configs.settings import Verify
+from registry.alarm_book import AlarmBook
 from registry.artifacts import Artifacts
 from registry.audit import version_state
 from registry.card import Card
@@ -25,8 +26,8 @@ from registry.store import Store
 from registry.verify import verify_model
 
 
-class Registry(Routes, Keyring):
-    """Models, versions, routes, keys and the audit log of one data folder, with one owner.
+class Registry(Routes, Keyring, AlarmBook):
+    """Models, versions, routes, keys, alarms and the audit log of one data folder, with one owner.
 
     Threads may share it: they take turns, except while a model is being verified.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
 from itertools import groupby
@@ -16,6 +16,8 @@ from operator import itemgetter
 from pathlib import Path
 
 from configs.errors import Conflict, StartError, Unavailable
+from registry import sqlite_alarms
+from registry.alarms import Alarm, AlarmKey, AlarmState
 from registry.artifacts import sync_folder
 from registry.audit import GENESIS
 from registry.card import Card
@@ -117,6 +119,38 @@ class SqliteStore:
         )
         return tuple(map(_key, rows))
 
+    def add_alarm(self, alarm: Alarm, entry: AuditEntry) -> None:
+        """Keep an alarm that is raised, and the entry that records it."""
+        with self._change(entry):
+            sqlite_alarms.insert(self._db, alarm)
+            sqlite_alarms.insert_change(self._db, alarm)
+
+    def change_alarm(self, alarm: Alarm, entry: AuditEntry) -> None:
+        """Keep the next change of an alarm, and the entry that records it."""
+        with self._change(entry):
+            sqlite_alarms.insert_change(self._db, alarm)
+
+    def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
+        """Alarms as they are now, of one model or all, in some states, the oldest first."""
+        return sqlite_alarms.select(self._db, model, states)
+
+    def alarm(self, alarm_id: str) -> Alarm | None:
+        """An alarm as it is now."""
+        return sqlite_alarms.select_one(self._db, alarm_id)
+
+    def last_alarm(self, key: AlarmKey) -> Alarm | None:
+        """The alarm of a key that was raised last, as it is now."""
+        return sqlite_alarms.select_last(self._db, key)
+
+    def untold(self, since: str) -> tuple[Alarm, ...]:
+        """Of each alarm the first change that is to be delivered, as it was after that change."""
+        return sqlite_alarms.select_untold(self._db, since)
+
+    def add_delivery(self, alarm_id: str, number: int, at: str) -> None:
+        """Keep when a change of an alarm was delivered."""
+        with self._transaction(f"deliveries of alarm {alarm_id}"):
+            sqlite_alarms.insert_delivery(self._db, alarm_id, number, at)
+
     def models(self) -> tuple[str, ...]:
         """The names of all models, in alphabetical order."""
         return tuple(self.numbers())
@@ -186,17 +220,21 @@ class SqliteStore:
             (last.sequence + 1, last.hash) if last else (1, GENESIS)
         ):
             raise Conflict(f"audit entry {entry.sequence} does not follow the last one")
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction(entry.resource):
             yield
             self._db.execute(
                 "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(entry)
             )
+
+    @contextmanager
+    def _transaction(self, resource: str) -> Iterator[None]:
+        """All that is done in the block reaches the disk, or nothing."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
             self._db.execute("COMMIT")
         except sqlite3.IntegrityError as error:
-            raise Conflict(
-                f"the registry refuses this change of {entry.resource}: {error}"
-            ) from None
+            raise Conflict(f"the registry refuses this change of {resource}: {error}") from None
         except sqlite3.OperationalError as error:
             raise Unavailable(f"the registry cannot be written: {error}") from None
         finally:

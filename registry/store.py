@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from registry.alarms import Alarm, AlarmKey, AlarmState
 from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, Version
 
@@ -13,8 +14,8 @@ class Store(Protocol):
     """**Protocol:** records that are added and never changed, by one owner, one call at a time.
 
     When a method that takes an entry returns, its record and the audit entry are on disk; when it
-    raises, neither is. It raises `Conflict` if the record exists, names a version or key that does
-    not, or if the entry does not follow the last one, and `Unavailable` if nothing can be written.
+    raises, neither is. It raises `Conflict` if the record exists, names what does
+    not, or does not follow the last one, and `Unavailable` if nothing can be written.
     """
 
     def add_version(self, version: Version, entry: AuditEntry) -> None:
@@ -31,6 +32,30 @@ class Store(Protocol):
 
     def keys(self) -> tuple[ApiKey, ...]:
         """All keys, oldest first, also those that were revoked."""
+
+    def add_alarm(self, alarm: Alarm, entry: AuditEntry) -> None:
+        """Keep an alarm that is raised, and the entry that records it."""
+
+    def change_alarm(self, alarm: Alarm, entry: AuditEntry) -> None:
+        """Keep the next change of an alarm, and the entry that records it."""
+
+    def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
+        """Alarms as they are now, of one model or all, in some states, the oldest first."""
+
+    def alarm(self, alarm_id: str) -> Alarm | None:
+        """An alarm as it is now."""
+
+    def last_alarm(self, key: AlarmKey) -> Alarm | None:
+        """The alarm of a key that was raised last, as it is now."""
+
+    def untold(self, since: str) -> tuple[Alarm, ...]:
+        """Of each alarm the first change that is to be delivered, as it was after that change.
+
+        Each change since a moment is; of those before, only the last word on one that is open.
+        """
+
+    def add_delivery(self, alarm_id: str, number: int, at: str) -> None:
+        """Keep when a change of an alarm was delivered; `Conflict` if it was before."""
 
     def numbers(self) -> Mapping[str, tuple[int, ...]]:
         """The numbers of all versions by model, both in ascending order."""

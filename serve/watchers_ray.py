@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
+from configs.errors import NotSupported
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -93,6 +94,7 @@ class ObserverActor:
         self._every_s = settings.monitors.signals_s
         self._keep_every_s = settings.monitors.keep_s
         self._keeping = threading.Lock()
+        self._standing: tuple[Standing, ...] = ()
         threading.Thread(target=self._tell, name="weir-signals", daemon=True).start()
 
     def fold(self, blocks: Sequence[SampleBlock]) -> Folded:
@@ -103,14 +105,19 @@ class ObserverActor:
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
 
     def alarms(self) -> tuple[Standing, ...]:
-        """Give every alarm that stands."""
-        with self._lock:
-            return self._observer.alarms()
+        """Give every alarm that stood at the last look: whoever asks causes no other."""
+        return self._standing
 
-    def rearm(self, place: Place, key: Key) -> None:
-        """Begin anew with one signal."""
+    def rearm(self, place: Place, key: Key, adopt: bool) -> None:
+        """Begin anew with one signal; against a new reference, which cannot be adopted yet."""
+        if adopt:
+            message = "a new reference cannot be adopted yet: register a version that carries it"
+            raise NotSupported(message)
         with self._lock:
             self._observer.rearm(place, key)
+            self._standing = tuple(
+                each for each in self._standing if (each.key[:3], each.key[3:6]) != (place, key)
+            )
         self._keep()
 
     def close(self) -> None:
@@ -137,6 +144,7 @@ class ObserverActor:
             before = time.thread_time()
             with self._lock:
                 snapshot = self._observer.snapshot()
+                self._standing = self._observer.alarms()
             took_s = time.thread_time() - before
             if time.monotonic() - kept_at >= self._keep_every_s:
                 self._keep_or_log()

@@ -277,6 +277,7 @@ def _signal() -> tuple[Panel, ...]:
 def _health() -> tuple[Panel, ...]:
     return (
         _rate("Alarms", names.ALARMS, (*_VERSIONS, names.SIGNAL, names.SUBJECT), "ops"),
+        _rate("Alarms told", names.ALARM_DELIVERIES, (names.OUTCOME,), "ops"),
         _gauge("Lag", names.MONITOR_LAG, (names.MONITOR,), "s"),
         _rate("Blocks taken in", names.MONITOR_BLOCKS, _VERSIONS, "ops"),
         _rate("Failures", names.MONITOR_FAILURES, (names.MONITOR,), "ops"),

@@ -94,14 +94,14 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(RPC_METHOD, "The full name of the method."),
         Attribute(RPC_STATUS, "The status of the call, such as OK or NOT_FOUND."),
         Attribute(REASON, "Why something was dropped or refused."),
-        Attribute(OUTCOME, "What became of a shadow request: sent, dropped or failed."),
+        Attribute(OUTCOME, "What became of a shadow request or of a delivery."),
         Attribute(MONITOR, "The monitor, or the part of one, that reports."),
         Attribute(FAMILY, "The family of signals, such as drift, quality or fairness."),
         Attribute(SIGNAL, "The name of the signal within its family."),
         Attribute(SUBJECT, "What the signal speaks of: a feature, a group, the score."),
         Attribute(STATE, "The verdict: ok, alarm, insufficient data or error."),
         Attribute(DISTANCE, "The familiar distance: psi, jensen_shannon, and so on."),
-        Attribute(TASK, "The task of the gateway's own: follow or rehouse."),
+        Attribute(TASK, "The task of the gateway's own: follow, rehouse, alarms or deliver."),
     )
 }
 
@@ -268,7 +268,9 @@ SHELF_UNLOADS = Metric(
     "Versions that left a shared host's memory to make room for others.",
 )
 TASK_FOLLOW, TASK_REHOUSE = "follow", "rehouse"
-"""The tasks: a shared host does what it is told, the control plane moves what cannot share."""
+TASK_ALARMS, TASK_DELIVER = "alarms", "deliver"
+"""The tasks: a shared host does what it is told; the control plane moves what cannot share, learns
+of alarms, and delivers them."""
 TASK_FAILURES = Metric(
     "weir.task.failures",
     Kind.COUNTER,
@@ -355,6 +357,13 @@ ALARMS = Metric(
     _SIGNAL_OF,
     "Times that a signal went into alarm.",
 )
+ALARM_DELIVERIES = Metric(
+    "weir.alarm.deliveries",
+    Kind.COUNTER,
+    "{delivery}",
+    (OUTCOME,),
+    "Tries to deliver alarms, by what became of them: delivered, refused or failed.",
+)
 MONITOR_BLOCKS = Metric(
     "weir.monitor.blocks",
     Kind.COUNTER,
@@ -426,6 +435,7 @@ METRICS: dict[str, Metric] = {
         SIGNAL_DISTANCE_UPPER,
         SIGNAL_STATE,
         ALARMS,
+        ALARM_DELIVERIES,
         MONITOR_BLOCKS,
         MONITOR_LAG,
         MONITOR_FAILURES,

@@ -166,6 +166,7 @@ def _monitor_health() -> tuple[Alert, ...]:
     copied = f"sum by {labels(*every)} (increase({series(names.SHADOW_REQUESTS)}[30m]))"
     lost = f"sum by {labels(*every)} (increase({shadow}[30m]))"
     failed = f"sum by {labels(names.MONITOR)} (increase({series(names.MONITOR_FAILURES)}[15m]))"
+    untold = matches(names.OUTCOME, "!=", "delivered")
     return (
         Alert(
             "WeirMonitorSilent",
@@ -190,6 +191,14 @@ def _monitor_health() -> tuple[Alert, ...]:
             "ticket",
             "{{ $labels.weir_monitor_name }} keeps failing.",
             "Read its log.",
+        ),
+        Alert(
+            "WeirAlarmsNotDelivered",
+            f"increase({series(names.ALARM_DELIVERIES, untold)}[15m]) > 0",
+            "15m",
+            "page",
+            "Alarms do not reach the webhook: {{ $labels.weir_outcome }}.",
+            "Ask `weir alarms` what stands, and see whether the receiver answers.",
         ),
         Alert(
             "WeirSamplesDropped",

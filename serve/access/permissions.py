@@ -19,7 +19,7 @@ class Permission(StrEnum):
     READ = "read"
     """Read the control API and `/metrics`."""
     DEPLOY = "deploy"
-    """Register, route, promote, roll back, load, unload and replace."""
+    """Register, route, promote, roll back, load, unload and replace; answer alarms."""
     APPROVE = "approve"
     """Let a rollout go on that waits for a person."""
     ADMINISTER = "administer"

@@ -37,6 +37,9 @@ COMMANDS: Mapping[str, Entry] = {
     "signals": Entry(
         "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
     ),
+    "alarms": Entry(
+        "serve.cli.alarms:alarms", "List alarms, and acknowledge, silence or close them."
+    ),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from monitors.signal import Verdict
+from serve.cli.figures import effect, evidence
 from serve.cli.options import as_json, gateway
 
 if TYPE_CHECKING:
@@ -143,33 +144,11 @@ def _row(signal: SignalView) -> tuple[Cell, ...]:
         (signal.verdict.value, _STYLES[signal.verdict]),
         signal.name,
         signal.subject,
-        _effect(signal),
-        _evidence(signal.log10_evidence),
+        effect(signal.value, signal.lower, signal.upper),
+        evidence(signal.log10_evidence),
         f"{signal.rows:,}",
         _says(signal),
     )
-
-
-def _effect(signal: SignalView) -> str:
-    """The value with the bounds that there are, such as `0.31 (0.2 to 0.4)`."""
-    if signal.value is None:
-        return "-"
-    low, high = signal.lower, signal.upper
-    bounds = ""
-    if low is not None and high is not None:
-        bounds = f" ({low:.3g} to {high:.3g})"
-    elif low is not None:
-        bounds = f" (at least {low:.3g})"
-    elif high is not None:
-        bounds = f" (at most {high:.3g})"
-    return f"{signal.value:.3g}{bounds}"
-
-
-def _evidence(log10: float | None) -> str:
-    """An e-value in figures up to a million, as a power of ten beyond."""
-    if log10 is None:
-        return "-"
-    return f"{10**log10:,.3g}" if log10 < 6 else f"10^{log10:.1f}"
 
 
 def _says(signal: SignalView) -> str:

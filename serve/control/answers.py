@@ -13,7 +13,7 @@ _MEANINGS = {
     400: "The request cannot be understood.",
     401: "There is no API key, or it is not valid.",
     403: "The API key may not do this.",
-    404: "No such model, version or key.",
+    404: "No such model, version, key or alarm.",
     409: "The change does not fit the present state, or its key was used for another change.",
     412: "Somebody else changed the route first.",
     413: "The body is too large.",

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from serve.access.door import Door
 from serve.control import errors, routes, watch_routes
+from serve.control.alarm_routes import alarms
 from serve.control.callers import KnownCallers
 from serve.control.guard import LoopbackOnly
 from serve.control.idempotency import IdempotentChanges
@@ -18,7 +19,7 @@ from serve.control.methods import KnownMethods
 from serve.control.needs import NeedsByRoute
 from serve.control.service import Control
 
-ROUTERS = (*routes.ROUTERS, loading, *watch_routes.ROUTERS, keys)
+ROUTERS = (*routes.ROUTERS, loading, *watch_routes.ROUTERS, alarms, keys)
 _DOCS = "/docs"
 _OPENAPI = "/openapi.json"
 _DESCRIPTION = """\
@@ -36,7 +37,7 @@ restarted and fewer than 1,000 keyed changes came after it.
 _TAGS = [
     {"name": "models", "description": "Models, their versions, and the files they are made of."},
     {"name": "traffic", "description": "Which version answers how much of the traffic."},
-    {"name": "signals", "description": "What the monitors conclude, and the numbers behind it."},
+    {"name": "signals", "description": "What the monitors conclude, and the alarms they raise."},
     {"name": "keys", "description": "Who may call, as what, and how often."},
     {"name": "audit", "description": "Who changed what, when and why."},
     {"name": "health", "description": "For probes and scrapers."},

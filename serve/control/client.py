@@ -14,8 +14,16 @@ from pydantic import BaseModel, ValidationError
 
 from configs.errors import BadInput
 from configs.explain import explain
+from registry.alarms import AlarmState
 from registry.card import Card
 from registry.keys import AccessRole
+from serve.control.alarm_schemas import (
+    AcknowledgeBody,
+    AlarmsView,
+    AlarmView,
+    CloseBody,
+    SilenceBody,
+)
 from serve.control.connection import Connection, shown, stranger
 from serve.control.key_schemas import (
     CreatedKeyView,
@@ -176,6 +184,39 @@ class ControlClient:
         """What the monitors say of every version in every role that has had traffic."""
         return self._get(f"{_model(name)}/signals", SignalsView)
 
+    def alarms(
+        self, model: str | None = None, state: AlarmState | None = None, limit: int = 100
+    ) -> tuple[AlarmView, ...]:
+        """Alarms, those that are raised first: of one model or all, in one state or any."""
+        query = {"model": model, "state": state and state.value, "limit": limit}
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._get("/v1/alarms", AlarmsView, **given).alarms
+
+    def alarm(self, alarm_id: str) -> AlarmView:
+        """One alarm as it is now."""
+        return self._get(_alarm(alarm_id), AlarmView)
+
+    def acknowledge_alarm(self, alarm_id: str, reason: str = "") -> AlarmView:
+        """Say that somebody has taken an alarm on."""
+        body = _body(AcknowledgeBody, reason=reason)
+        return self._change("POST", f"{_alarm(alarm_id)}:acknowledge", body, AlarmView)
+
+    def silence_alarm(self, alarm_id: str, until: datetime | float, reason: str) -> AlarmView:
+        """Tell nobody of an alarm until a moment, or for so many seconds."""
+        end = {"until" if isinstance(until, datetime) else "for_s": until}
+        body = _body(SilenceBody, reason=reason, **end)
+        return self._change("POST", f"{_alarm(alarm_id)}:silence", body, AlarmView)
+
+    def rearm_alarm(self, alarm_id: str, reason: str) -> AlarmView:
+        """Close an alarm; the monitor begins anew with the same reference."""
+        body = _body(CloseBody, reason=reason)
+        return self._change("POST", f"{_alarm(alarm_id)}:rearm", body, AlarmView)
+
+    def adopt_reference(self, alarm_id: str, reason: str) -> AlarmView:
+        """Close an alarm; the monitor begins anew with the traffic of now for its reference."""
+        body = _body(CloseBody, reason=reason)
+        return self._change("POST", f"{_alarm(alarm_id)}:adopt", body, AlarmView)
+
     def served_at(self, name: str, t: datetime) -> RouteView:
         """The route that was in force at a moment, which must have a time zone."""
         return self._get(f"{_model(name)}/served-at", RouteView, t=t.isoformat())
@@ -211,6 +252,10 @@ class ControlClient:
 
 def _model(name: str) -> str:
     return f"/v1/models/{quote(name, safe='')}"
+
+
+def _alarm(alarm_id: str) -> str:
+    return f"/v1/alarms/{quote(alarm_id, safe='')}"
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
+from serve.alarms.signature import read_secret
 from serve.control.rehousing import Rehousing
 from serve.control.replicas import Replicas, VersionKey
 from serve.models.addresses import announce, folder
@@ -33,6 +34,7 @@ class ControlActor:
     def __init__(self, settings: Settings, run_dir: Path) -> None:
         # Imported here, in the actor, so that the driver need not wait for them.
         from registry.registry import Registry  # noqa: PLC0415
+        from serve.alarms.tasks import AlarmTasks  # noqa: PLC0415
         from serve.control.api import create_app  # noqa: PLC0415
         from serve.control.fleet_ray import RayFleet  # noqa: PLC0415
         from serve.control.plane import ControlPlane  # noqa: PLC0415
@@ -63,14 +65,24 @@ class ControlActor:
         self._run_dir = run_dir
         self._membership = Membership(settings.links, run_dir)
         self._hosts = settings.hosts
+        self._alarms = settings.alarms
+        self._alarm_tasks = AlarmTasks(
+            self._plane.desk.look,
+            settings.monitors.signals_s,
+            self._registry,
+            settings.alarms,
+            f"alarms-{os.getpid()}",
+            RayTransport(1, 0.0),
+        )
         self._opening: asyncio.Task[None] | None = None
-        self._rehousing: asyncio.Task[None] | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Listen on the control port and bring up everything that routes name, once.
 
         `StartError` when callers must show keys and nobody could make any, `Refused` when models
-        are to run where this machine has no means to.
+        are to run where this machine has no means to, `ConfigError` when the file of the webhook's
+        secret holds none.
         """
         # Asked here only: an actor that comes back must serve, whoever's key has expired meanwhile.
         if self._door.required and not has_admin(self._registry.keys(), time.time()):
@@ -78,6 +90,8 @@ class ControlActor:
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
             )
+        if self._alarms.webhook_secret_file is not None:
+            await asyncio.to_thread(read_secret, self._alarms.webhook_secret_file)
         if self._hosts.providers != ("cpu",):
             await asyncio.to_thread(chosen, self._hosts)
         await asyncio.shield(self._opened())
@@ -128,8 +142,8 @@ class ControlActor:
 
     async def close(self) -> None:
         """End what runs on Ray Serve: gateway replicas drain, hosts say goodbye."""
-        if self._rehousing is not None:
-            self._rehousing.cancel()
+        for task in self._upkeep:
+            task.cancel()
         await self._fleet.close()
         await asyncio.to_thread(self._registry.close)
 
@@ -137,4 +151,5 @@ class ControlActor:
         await self._listener.open(self._socket)
         await self._plane.open()
         rehousing = Rehousing(self._plane.rehouse, f"control-{os.getpid()}", RayTransport(1, 0.0))
-        self._rehousing = asyncio.get_running_loop().create_task(rehousing.run())
+        loop = asyncio.get_running_loop()
+        self._upkeep = [loop.create_task(each.run()) for each in (rehousing, self._alarm_tasks)]

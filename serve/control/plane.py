@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
 from configs.errors import Unavailable
 from configs.settings import Hosts
+from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
 from registry.registry import Registry
 from serve.access.door import Door
+from serve.alarms.desk import AlarmDesk
 from serve.control.fleet import Fleet
 from serve.control.housing import Housing
 from serve.control.publisher import Publisher, named, reachable
@@ -47,6 +49,7 @@ class ControlPlane:
         self._fleet = fleet
         self._housing = Housing(fleet, hosts)
         self._watchers = watchers
+        self.desk = AlarmDesk(registry, watchers)
         self._replicas = replicas
         self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()
@@ -204,6 +207,28 @@ class ControlPlane:
         """Give what the monitors say of every version of a model."""
         await self.versions(model)
         return await self._watchers.signals(model)
+
+    async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
+        """Give alarms as they are listed, of one model or all, in some states."""
+        return await asyncio.to_thread(self._registry.alarms, model, states)
+
+    async def alarm(self, alarm_id: str) -> Alarm:
+        """Give one alarm."""
+        return await asyncio.to_thread(self._registry.alarm, alarm_id)
+
+    async def acknowledge_alarm(self, alarm_id: str, actor: str, reason: str) -> Alarm:
+        """Note that somebody has taken an alarm on."""
+        acknowledge = self._registry.acknowledge_alarm
+        return await asyncio.to_thread(acknowledge, alarm_id, actor, reason)
+
+    async def silence_alarm(self, alarm_id: str, until: datetime, actor: str, reason: str) -> Alarm:
+        """Tell nobody of an alarm until a moment."""
+        silence = self._registry.silence_alarm
+        return await asyncio.to_thread(silence, alarm_id, until, actor, reason)
+
+    async def close_alarm(self, alarm_id: str, adopt: bool, actor: str, reason: str) -> Alarm:
+        """Re-arm what raised an alarm, perhaps with a new reference."""
+        return await self.desk.close(alarm_id, adopt, actor, reason)
 
     async def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditEntry, ...]:
         """Give audit entries in order."""

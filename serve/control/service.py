@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from monitors.signal import Signal
+from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
@@ -110,6 +111,21 @@ class Control(Protocol):
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What the monitors say of every version in every role that has had traffic."""
+
+    async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
+        """Alarms as they are listed, of one model or all, in some states."""
+
+    async def alarm(self, alarm_id: str) -> Alarm:
+        """One alarm as it is now."""
+
+    async def acknowledge_alarm(self, alarm_id: str, actor: str, reason: str) -> Alarm:
+        """Note that somebody has taken an alarm on."""
+
+    async def silence_alarm(self, alarm_id: str, until: datetime, actor: str, reason: str) -> Alarm:
+        """Tell nobody of an alarm until a moment."""
+
+    async def close_alarm(self, alarm_id: str, adopt: bool, actor: str, reason: str) -> Alarm:
+        """Re-arm what raised an alarm, perhaps with a new reference; its life is over then."""
 
     async def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditEntry, ...]:
         """Audit entries in order, from the one after `after`."""

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from monitors.alarm import Standing
+from registry.alarms import AlarmKey
 from serve.control.service import ArmSignals
 
 
 class Watchers(Protocol):
-    """**Protocol:** the processes that watch: statistics and telemetry."""
+    """**Protocol:** the processes that watch: statistics and telemetry.
+
+    Everything raises `Unavailable` when the process that is asked is not there.
+    """
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What the monitors say of a model's versions."""
+
+    async def alarms(self) -> tuple[Standing, ...]:
+        """The alarms that stand, of all models."""
+
+    async def rearm(self, key: AlarmKey, adopt: bool) -> None:
+        """Begin anew with what raised an alarm, against a new reference if one is adopted."""
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """The Prometheus page and its content type."""

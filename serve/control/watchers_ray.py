@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
-from configs.errors import Unavailable
+from configs.errors import Unavailable, WeirError
+from monitors.alarm import Standing
+from registry.alarms import AlarmKey
 from serve.control.service import ArmSignals
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER
 
@@ -20,15 +22,28 @@ class RayWatchers:
         signals: tuple[ArmSignals, ...] = await _ask(OBSERVER, "signals", model)
         return signals
 
+    async def alarms(self) -> tuple[Standing, ...]:
+        """Give the alarms that stand."""
+        standing: tuple[Standing, ...] = await _ask(OBSERVER, "alarms")
+        return standing
+
+    async def rearm(self, key: AlarmKey, adopt: bool) -> None:
+        """Have the monitors begin anew with what raised an alarm; errors are theirs."""
+        await _ask(OBSERVER, "rearm", key[:3], key[3:6], adopt)
+
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """Give the Prometheus page and its content type."""
         page: tuple[bytes, str] = await _ask(EXPORTER, "page", accept)
         return page
 
 
-async def _ask(actor: str, method: str, argument: str) -> Any:
+async def _ask(actor: str, method: str, *arguments: object) -> Any:
     try:
         handle: Any = ray.get_actor(actor, namespace=NAMESPACE)
-        return await getattr(handle, method).remote(argument)
+        return await getattr(handle, method).remote(*arguments)
+    except RayTaskError as error:
+        if isinstance(error.cause, WeirError):
+            raise error.cause from None
+        raise Unavailable(f"{actor} failed: see its log; try again") from error
     except (RayError, ValueError) as error:
         raise Unavailable(f"{actor} is not there at the moment; try again") from error

@@ -85,6 +85,11 @@ def test_an_empty_file_or_section_keeps_the_defaults(tmp_path: Path, text: str) 
             "hosts.shared_in: input should be 'processes' or 'gateway'",
             id="unknown-place",
         ),
+        pytest.param("alarms: {webhook: ftp://a/b}", "must be an address such as", id="ftp"),
+        pytest.param("alarms: {webhook: 'http://'}", "must be an address such as", id="no-host"),
+        pytest.param(
+            "alarms: {webhook: 'https://a/b'}", "needs alarms.webhook_secret_file", id="unsigned"
+        ),
         pytest.param("- a", "keys and values", id="list"),
         pytest.param("a: [", "is not YAML", id="not-yaml"),
         pytest.param("a: !!python/object:os.system {}", "is not YAML", id="python-tag"),
@@ -121,6 +126,19 @@ def test_versions_share_processes_unless_the_gateway_is_named(
 ) -> None:
     """Isolation is what one gets without asking."""
     assert load_settings(_file(tmp_path, text)).hosts.inside is inside
+
+
+def test_alertmanager_needs_no_secret(tmp_path: Path) -> None:
+    """It reads no signature."""
+    text = "alarms: {webhook: 'http://a:9093/api/v2/alerts', format: alertmanager}"
+    assert load_settings(_file(tmp_path, text)).alarms.format == "alertmanager"
+
+
+def test_the_address_of_a_webhook_is_not_repeated(tmp_path: Path) -> None:
+    """It may hold a secret."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(_file(tmp_path, "alarms: {webhook: 'https://a/hush'}"))
+    assert "hush" not in caught.value.message
 
 
 def test_a_wrong_override_is_named() -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
 from monitors.signal import Signal, Verdict
+from registry.alarms import (
+    Alarm,
+    AlarmState,
+    acknowledged,
+    closed,
+    find_alarm,
+    in_order,
+    silenced,
+)
 from registry.audit import next_entry, verify_chain
 from registry.card import Card, Task
 from registry.key_rules import Wanted, find_key, new_key, revoked
@@ -48,6 +57,7 @@ class MemoryControl:
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     log: list[AuditEntry] = field(default_factory=list)
     arms: tuple[ArmSignals, ...] = ()
+    known_alarms: dict[str, Alarm] = field(default_factory=dict)
     is_ready: bool = True
     replaced: list[tuple[str, str, int]] = field(default_factory=list)
     fails: Exception | None = None
@@ -189,6 +199,41 @@ class MemoryControl:
         self._known(model)
         return self.arms
 
+    async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
+        """What a test has put there, and what became of it."""
+        if model is not None:
+            self._known(model)
+        wanted = [
+            alarm
+            for alarm in self.known_alarms.values()
+            if alarm.state in states and model in (None, alarm.key.model)
+        ]
+        return tuple(in_order(wanted))
+
+    async def alarm(self, alarm_id: str) -> Alarm:
+        """One of them."""
+        return find_alarm(alarm_id, self.known_alarms.get(alarm_id))
+
+    async def acknowledge_alarm(self, alarm_id: str, actor: str, reason: str) -> Alarm:
+        """Take it on."""
+        why = Change(actor, _now(), reason)
+        after = acknowledged(await self.alarm(alarm_id), why)
+        return self._changed(after, "acknowledge-alarm")
+
+    async def silence_alarm(self, alarm_id: str, until: datetime, actor: str, reason: str) -> Alarm:
+        """Silence it."""
+        why = Change(actor, _now(), reason)
+        after = silenced(await self.alarm(alarm_id), utc_text(until), why)
+        return self._changed(after, "silence-alarm")
+
+    async def close_alarm(self, alarm_id: str, adopt: bool, actor: str, reason: str) -> Alarm:
+        """Close it, unless a test has the monitors fail."""
+        if self.fails:
+            raise self.fails
+        why = Change(actor, _now(), reason)
+        after = closed(await self.alarm(alarm_id), adopt, why)
+        return self._changed(after, "adopt-reference" if adopt else "rearm-alarm")
+
     async def audit(self, after: int = 0, limit: int = 100) -> tuple[AuditEntry, ...]:
         """Entries after a sequence."""
         return tuple(self.log[after : after + limit])
@@ -249,6 +294,11 @@ class MemoryControl:
         if now is None:
             raise NotFound(f"model {model!r} has no route yet")
         return now
+
+    def _changed(self, alarm: Alarm, action: str) -> Alarm:
+        self.known_alarms[alarm.id] = alarm
+        self._write(alarm.by, action, f"alarms/{alarm.id}", alarm.reason)
+        return alarm
 
     def _commit(self, route: Route, action: str) -> Route:
         self.routes.setdefault(route.model, []).append(route)

@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from serve.access.door import Door
 from serve.control.api import create_app
 from tests.control.memory import MemoryControl
+from tests.control.serving import Api
+from tests.registry.alarms import alarm
 
 METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -48,6 +50,8 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "GET /health/live",
         "GET /health/ready",
         "GET /metrics",
+        "GET /v1/alarms",
+        "GET /v1/alarms/{alarm_id}",
         "GET /v1/audit",
         "GET /v1/audit:verify",
         "GET /v1/keys",
@@ -58,6 +62,10 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "GET /v1/models/{model}/signals",
         "GET /v1/models/{model}/versions",
         "GET /v1/system/processes",
+        "POST /v1/alarms/{alarm_id}:acknowledge",
+        "POST /v1/alarms/{alarm_id}:adopt",
+        "POST /v1/alarms/{alarm_id}:rearm",
+        "POST /v1/alarms/{alarm_id}:silence",
         "POST /v1/artifacts",
         "POST /v1/keys",
         "POST /v1/keys/{key_id}:revoke",
@@ -110,14 +118,16 @@ def test_the_document_is_sound(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("two_versions")
-def test_answers_match_the_document(http: httpx.Client, document: dict[str, Any]) -> None:
+def test_answers_match_the_document(http: httpx.Client, api: Api, document: dict[str, Any]) -> None:
     """What is sent is what is promised."""
+    api.control.known_alarms["a1"] = alarm()
     for path in (
         "/v1/models",
         "/v1/models/{model}",
         "/v1/models/{model}/versions",
         "/v1/models/{model}/route",
         "/v1/models/{model}/signals",
+        "/v1/alarms",
         "/v1/keys",
         "/v1/audit",
         "/v1/audit:verify",

@@ -74,6 +74,8 @@ SHED = line(names.REQUESTS_SHED)
 LAG, FAILURES = line(names.MONITOR_LAG), line(names.MONITOR_FAILURES)
 DROPPED, FAILED = line(names.SAMPLES_DROPPED), line(names.SNAPSHOTS_FAILED)
 REFUSED = line(names.TELEMETRY_REFUSED)
+UNTOLD = line(names.ALARM_DELIVERIES, weir_outcome="failed")
+TOLD = line(names.ALARM_DELIVERIES, weir_outcome="delivered")
 SENT = line(names.SHADOW_REQUESTS, weir_outcome="sent")
 LOST = line(names.SHADOW_REQUESTS, weir_outcome="dropped")
 
@@ -135,6 +137,10 @@ CASES = (
     quiet("WeirMonitorLag", "a second behind", {LAG: "1x90"}),
     fires("WeirMonitorFailing", "again and again", {FAILURES: "0+1x90"}),
     quiet("WeirMonitorFailing", "once", {FAILURES: "0x40 1x50"}),
+    fires("WeirAlarmsNotDelivered", "one try a minute", {UNTOLD: "0+1x90"}),
+    quiet(
+        "WeirAlarmsNotDelivered", "it worked the second time", {UNTOLD: "0x30 1x60", TOLD: "0+1x90"}
+    ),
     fires("WeirSamplesDropped", "a stream of them", {DROPPED: "0+5x90"}),
     quiet("WeirSamplesDropped", "once", {DROPPED: "0x50 90x40"}),
     fires("WeirSnapshotsFailed", "one a minute", {FAILED: "0+1x90"}),

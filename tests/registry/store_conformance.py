@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import Conflict, StartError
+from registry.alarms import AlarmState, Finding, acknowledged, closed, silenced
 from registry.audit import next_entry, verify_chain
 from registry.card import Card, Task
 from registry.keys import AccessRole, ApiKey
@@ -15,6 +16,7 @@ from registry.records import FULL, Arm, AuditEntry, Route, ShadowArm, Version
 from registry.routing import Change
 from registry.signature import Datatype, Signature, TensorSpec
 from registry.store import Store
+from tests.registry.alarms import KEY, alarm, minute, why
 
 
 def moment(second: int) -> str:
@@ -154,17 +156,75 @@ class StoreConformance:
         assert store.keys() == (replace(key(1), revoked_at=moment(9)),)
         assert len(store.audit(0, 10)) == 2
 
+    def test_alarms_come_back_equal(self, store: Store) -> None:
+        """Every field survives each change, also where it may be missing; the oldest is first."""
+        filled(store)
+        bare = replace(alarm("a2", at=1), finding=Finding(None))
+        store.add_alarm(bare, entry(store))
+        store.add_alarm(alarm("a1", KEY._replace(subject="age")), entry(store))
+        quiet = silenced(bare, minute(50), why(3))
+        last = entry(store)
+        store.change_alarm(quiet, last)
+        every = tuple(AlarmState)
+        assert store.alarms(None, every) == (alarm("a1", KEY._replace(subject="age")), quiet)
+        assert (store.alarm("a2"), store.alarm("a3")) == (quiet, None)
+        assert store.alarms("credit", (AlarmState.SILENCED,)) == (quiet,)
+        assert store.alarms("fraud", every) == store.alarms(None, ()) == ()
+        assert store.last_entry() == last
+
+    def test_the_last_alarm_of_a_key_is_the_one_that_was_raised_last(self, store: Store) -> None:
+        """As it is now; any other key has none."""
+        filled(store)
+        over = closed(alarm("a1"), True, why(2))
+        store.add_alarm(alarm("a1"), entry(store))
+        store.change_alarm(over, entry(store))
+        assert store.last_alarm(KEY) == over
+        store.add_alarm(alarm("a2", at=5), entry(store))
+        assert store.last_alarm(KEY) == alarm("a2", at=5)
+        assert store.last_alarm(KEY._replace(arming=2)) is None
+
+    def test_what_cannot_happen_to_an_alarm_leaves_no_entry(self, store: Store) -> None:
+        """It is raised once, of a version that exists, and changes follow one another."""
+        filled(store)
+        store.add_alarm(alarm("a1"), entry(store))
+        taken = acknowledged(alarm("a1"), why(2))
+        for wrong in (alarm("a1", at=5), alarm("a2"), alarm("a3", KEY._replace(version=9))):
+            with pytest.raises(Conflict):
+                store.add_alarm(wrong, entry(store))
+        for skipped in (alarm("a1"), replace(taken, number=3), acknowledged(alarm("a9"), why(2))):
+            with pytest.raises(Conflict):
+                store.change_alarm(skipped, entry(store))
+        assert store.alarms(None, tuple(AlarmState)) == (alarm("a1"),)
+        assert len(store.audit(0, 10)) == 4
+
+    def test_what_is_to_be_delivered_is_the_first_change_that_was_not(self, store: Store) -> None:
+        """Of each alarm, since a moment; before it the last word about an open one only."""
+        filled(store)
+        taken, over = acknowledged(alarm("a1"), why(2)), closed(alarm("a2", at=2), True, why(4))
+        for first, then in ((alarm("a1"), taken), (alarm("a2", at=2), over)):
+            store.add_alarm(first, entry(store))
+            store.change_alarm(then, entry(store))
+        assert store.untold(minute(0)) == (alarm("a1"), alarm("a2", at=2))
+        store.add_delivery("a1", 1, minute(4))
+        assert store.untold(minute(0)) == (taken, alarm("a2", at=2))
+        assert store.untold(minute(59)) == (taken,)
+        with pytest.raises(Conflict):
+            store.add_delivery("a1", 1, minute(5))
+
     def test_all_is_there_after_opening_again(self, tmp_path: Path) -> None:
         """Records outlive the process that wrote them."""
         first = filled(self.open(tmp_path))
         first.add_route(route(1), entry(first))
         first.add_key(key(1), entry(first))
         first.revoke_key(key(1).id, moment(9), entry(first))
+        first.add_alarm(alarm(), entry(first))
+        first.add_delivery("a1", 1, minute(4))
         log = first.audit(0, 10)
         first.close()
         second = self.open(tmp_path)
         assert (second.versions("credit")[2], second.route("credit")) == (version(3), route(1))
         assert second.keys() == (replace(key(1), revoked_at=moment(9)),)
+        assert (second.alarm("a1"), second.untold(minute(0))) == (alarm(), ())
         assert second.audit(0, 10) == log
         assert verify_chain(log) is None
         second.close()

@@ -17,6 +17,7 @@ from registry.audit import verify_chain
 from registry.migrations import SCHEMA_VERSION
 from registry.records import FULL, Arm, ShadowArm
 from registry.sqlite import SqliteStore
+from tests.registry.alarms import alarm
 from tests.registry.store_conformance import entry, key, route
 
 ROOT = Path(__file__).parents[2]
@@ -74,9 +75,11 @@ def test_an_old_registry_goes_on_like_a_new_one(
     with closing(SqliteStore(old)) as store:
         store.add_route(route(5), entry(store))
         store.add_key(key(1), entry(store))
+        store.add_alarm(alarm(), entry(store))
         assert verify_chain(store.audit(0, 100)) is None
     with closing(SqliteStore(old)) as store:
         assert (store.route("credit"), store.keys()) == (route(5), (key(1),))
+        assert store.alarm("a1") == alarm()
     assert schema(old) == schema(new)
     assert schema(old)[0] == SCHEMA_VERSION
 

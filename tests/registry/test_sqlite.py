@@ -15,6 +15,7 @@ from configs.errors import Conflict, StartError, Unavailable
 from registry import sqlite
 from registry.migrations import SCHEMA_VERSION
 from registry.sqlite import SqliteStore
+from tests.registry.alarms import alarm, minute
 from tests.registry.store_conformance import (
     StoreConformance,
     entry,
@@ -67,7 +68,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     SqliteStore(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "registry.db")) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(StartError, match=r"newer Weir \(schema 3, this one knows 2\)"):
+    with pytest.raises(StartError, match=r"newer Weir \(schema 4, this one knows 3\)"):
         SqliteStore(tmp_path)
 
 
@@ -101,12 +102,18 @@ def test_a_second_owner_is_told_who_the_first_is_within_a_second(tmp_path: Path)
         "DELETE FROM audit",
         "DELETE FROM keys",
         "DELETE FROM revocations",
+        "DELETE FROM alarms",
+        "DELETE FROM alarm_changes",
+        "DELETE FROM deliveries",
         "UPDATE versions SET card = card",
         "UPDATE routes SET salt = salt",
         "UPDATE arms SET weight_bp = weight_bp",
         "UPDATE audit SET actor = actor",
         "UPDATE keys SET role = role",
         "UPDATE revocations SET at = at",
+        "UPDATE alarms SET message = message",
+        "UPDATE alarm_changes SET by = by",
+        "UPDATE deliveries SET at = at",
     ],
 )
 def test_rows_cannot_be_changed_or_removed(tmp_path: Path, statement: str) -> None:
@@ -114,6 +121,8 @@ def test_rows_cannot_be_changed_or_removed(tmp_path: Path, statement: str) -> No
     with closing(SqliteStore(tmp_path)) as store:
         filled(store).add_route(route(1), entry(store))
         store.add_key(key(1), entry(store))
+        store.add_alarm(alarm(), entry(store))
+        store.add_delivery("a1", 1, minute(4))
         store.revoke_key(key(1).id, moment(9), entry(store))
         with pytest.raises(sqlite3.IntegrityError, match="never"):
             store._db.execute(statement)

@@ -18,7 +18,7 @@ TOOLS = CHECKOUT / ".tools"
 
 
 def binary(name: str) -> str:
-    """The path of `prometheus` or `promtool`; `FileNotFoundError` if there is none."""
+    """The path of a program that Debian packages; `FileNotFoundError` if there is none."""
     local = TOOLS / "usr" / "bin" / name
     found = str(local) if local.exists() else shutil.which(name)
     if found is None:
@@ -79,7 +79,7 @@ class Prometheus:
 def running_prometheus(folder: Path, config: str) -> Iterator[Prometheus]:
     """A Prometheus with this configuration, on a free loopback port, its data in `folder`."""
     (folder / "prometheus.yml").write_text(config)
-    port = _free_port()
+    port = free_port()
     prometheus = Prometheus(f"http://127.0.0.1:{port}")
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
@@ -93,7 +93,7 @@ def running_prometheus(folder: Path, config: str) -> Iterator[Prometheus]:
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_until_ready(prometheus.url, process, folder / "prometheus.log")
+            wait_until_ready(prometheus.url, process, folder / "prometheus.log")
             yield prometheus
         finally:
             process.terminate()
@@ -112,14 +112,16 @@ scrape_configs:
 """
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a program answers; `RuntimeError` with its log if it does not start."""
     end = time.monotonic() + 30
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -128,5 +130,5 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    message = f"Prometheus did not start:\n{log.read_text()}"
+    message = f"it did not start:\n{log.read_text()}"
     raise RuntimeError(message)

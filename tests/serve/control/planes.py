@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from configs.errors import Refused
 from configs.settings import Hosts
+from monitors.alarm import Standing
+from registry.alarms import AlarmKey
 from registry.records import RouteTable, Version
 from registry.registry import Registry
 from serve.access.door import Door
@@ -100,6 +102,14 @@ class NoWatchers:
         """Nothing, of any model."""
         del model
         return ()
+
+    async def alarms(self) -> tuple[Standing, ...]:
+        """None stands."""
+        return ()
+
+    async def rearm(self, key: AlarmKey, adopt: bool) -> None:
+        """Nothing is there to be re-armed."""
+        del key, adopt
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """Nothing."""

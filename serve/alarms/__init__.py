@@ -1,0 +1,1 @@
+"""Alarms: learnt of from the monitors, changed by people, delivered to whoever is to know."""

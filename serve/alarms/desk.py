@@ -1,0 +1,69 @@
+"""Learns of alarms from the monitors, and changes them for people."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from configs.errors import Unavailable, WeirError
+from monitors.alarm import Standing
+from registry.alarm_book import AlarmBook
+from registry.alarms import Alarm, Finding, check_open
+from serve.control.watchers import Watchers
+
+_log = logging.getLogger("weir.alarms")
+
+
+class AlarmDesk:
+    """Keeps what the registry says of alarms and what the monitors say of them together.
+
+    Whoever of the two dies: an alarm that the monitors tell of again is the same alarm, and one
+    that was closed and comes back with an older state of theirs is re-armed once more.
+    """
+
+    def __init__(self, book: AlarmBook, watchers: Watchers) -> None:
+        self._book = book
+        self._watchers = watchers
+        # What the monitors said before something was re-armed must not be recorded after it.
+        self._turn = asyncio.Lock()
+
+    async def look(self) -> None:
+        """Raise again what was silenced for long enough, and learn what stands."""
+        await asyncio.to_thread(self._book.end_silences)
+        async with self._turn:
+            try:
+                standing = await self._watchers.alarms()
+            except Unavailable:
+                return  # Who is not there will tell of them later.
+            for alarm in await asyncio.to_thread(self._record, standing):
+                await self._rearm_again(alarm)
+
+    async def close(self, alarm_id: str, adopt: bool, actor: str, reason: str) -> Alarm:
+        """Re-arm what raised an alarm, perhaps with a new reference, and note it.
+
+        The monitors come first: if they cannot, nothing has changed. What they have re-armed
+        before, for a caller that did not learn of it, is not re-armed twice.
+        """
+        async with self._turn:
+            alarm = await asyncio.to_thread(self._book.alarm, alarm_id)
+            check_open(alarm)
+            if adopt or alarm.key in {each.key for each in await self._watchers.alarms()}:
+                await self._watchers.rearm(alarm.key, adopt)
+            return await asyncio.to_thread(self._book.close_alarm, alarm_id, adopt, actor, reason)
+
+    def _record(self, standing: Iterable[Standing]) -> list[Alarm]:
+        """Record what stands; gives those that were closed before."""
+        return [alarm for each in standing if (alarm := self._recorded(each)).closed]
+
+    def _recorded(self, each: Standing) -> Alarm:
+        found = Finding.of(each.log10_evidence, each.value, each.lower, each.upper, each.message)
+        raised_at = datetime.fromtimestamp(each.raised_at, UTC)
+        return self._book.raise_alarm(each.key, raised_at, found)
+
+    async def _rearm_again(self, alarm: Alarm) -> None:
+        try:
+            await self._watchers.rearm(alarm.key, alarm.adopted)
+        except WeirError as error:
+            _log.warning("alarm %s is closed, and stands still: %s", alarm.id, error.message)
