@@ -14,17 +14,14 @@ from typing import Any
 
 import httpx
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
-import yaml
 from standardwebhooks import Webhook
 
 from serve.node.descendants import descendants
 from tests.gateway.asking import wait_for
 from tests.gateway.conftest import QUICK
 from tests.gateway.running import READY_S, Running, launched, running_gateway, weir
-from tests.gateway.test_monitors import CARD, FEATURES, REGIONS, ROWS, _classifier, _rows, _send
+from tests.gateway.watching import FEATURES, REGIONS, files_in, register, rows, send
 from tests.serve.alarms.listening import Listening, listening
 
 pytestmark = [pytest.mark.gateway, pytest.mark.timeout(240)]
@@ -117,25 +114,16 @@ def test_an_alarm_is_told_answered_and_begun_anew(told: Told) -> None:
 
 
 def _register(told: Told, folder: Path) -> None:
-    model, card, reference = (folder / name for name in ("m.onnx", "card.yaml", "r.parquet"))
-    model.write_bytes(_classifier().SerializeToString())
-    card.write_text(yaml.safe_dump(CARD))
-    rng = np.random.default_rng(1)
-    rows = _rows(rng, 4000)
-    columns = {name: rows[:, place] for place, name in enumerate(FEATURES)}
-    regions = rng.choice(REGIONS, len(rows)).tolist()
-    pyarrow.parquet.write_table(pa.table({**columns, "region": regions}), reference)
-    files = (str(model), "--reference", str(reference), "--card", str(card))
-    told.weir("register", "credit", *files)
+    register(told.gateway, "credit", files_in(folder))
     told.weir("route", "credit", "--set", "1=100")
 
 
 def _move(told: Told) -> None:
     """Send rows of which one feature has moved by two standard deviations."""
     rng = np.random.default_rng(3)
-    rows = _rows(rng, ROWS)
-    rows[:, FEATURES.index("debt")] += 2.0
-    _send(told.gateway, "credit", rows, rng.choice(REGIONS, ROWS).tolist())
+    asked = rows(rng, 400)
+    asked[:, FEATURES.index("debt")] += 2.0
+    send(told.gateway, "credit", asked, rng.choice(REGIONS, len(asked)).tolist())
 
 
 def _control_plane(told: Told) -> int:

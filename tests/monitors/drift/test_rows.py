@@ -92,7 +92,7 @@ def test_the_discrepancy_is_that_of_the_kernel() -> None:
 
     def sums(points: NDArray[np.float64]) -> NDArray[np.int64]:
         cosines = np.cos(np.outer(w, points[:, 0]) + phases[:, None])
-        return np.rint(cosines.sum(axis=1) * COSINE_UNIT).astype(np.int64)
+        return np.asarray(np.rint(cosines.sum(axis=1) * COSINE_UNIT), dtype=np.int64)
 
     def kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.exp(-((a - b.T) ** 2) / 2))
