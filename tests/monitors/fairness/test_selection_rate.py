@@ -126,7 +126,8 @@ def test_a_handful_of_rows_is_not_told_of_by_name_or_number() -> None:
 
 def test_a_handful_of_rows_does_not_blind_the_monitor() -> None:
     """Verdicts are reached, also where the numbers behind them are not told."""
-    for extra in ({}, {"x": (3, 3)}):
+    extras: list[dict[str | None, tuple[int, int]]] = [{}, {"x": (3, 3)}]
+    for extra in extras:
         signals = judged({"f": (200, 1000), "m": (500, 1001), **extra})
         assert signals["sex=f"].verdict is signals["sex=m"].verdict is Verdict.ALARM
 
