@@ -14,6 +14,7 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
+from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, State, Verdict, from_words, packed, unpacked, words
 from registry.card import Card
@@ -48,6 +49,7 @@ class Panel:
             message = f"the card's features name inputs that the model lacks: {', '.join(strays)}"
             raise Refused(message)
         self.failures = 0
+        self._origin = profile.origin if profile else ""
         self._budget = Budget.of(settings)
         self._raised: set[Key] = set()
         self._armings = Counter[Key]()
@@ -124,7 +126,7 @@ class Panel:
             act(station.detector)
         except Exception as error:  # noqa: BLE001 - one broken detector must not silence the rest
             self.failures += 1
-            station.fail(f"{type(error).__name__}: {error}")
+            station.fail(blame(error))
 
     def _weighed(self, signals: list[Signal]) -> tuple[Signal, ...]:
         weighed = [s for s in signals if s.log10_evidence is not None]
@@ -132,7 +134,13 @@ class Panel:
         parts = np.array([self._part(_key(s)) for s in weighed])
         chosen = self._budget.passed(log_e, parts)
         together = {_key(s) for s, passes in zip(weighed, chosen, strict=True) if passes}
-        return tuple(self._final(signal, _key(signal) in together) for signal in signals)
+        final = (self._final(signal, _key(signal) in together) for signal in signals)
+        return tuple(self._with_origin(signal) for signal in final)
+
+    def _with_origin(self, signal: Signal) -> Signal:
+        if not self._origin or signal.log10_evidence is None:
+            return signal
+        return replace(signal, message=f"{signal.message}; the reference was {self._origin}")
 
     def _part(self, key: Key) -> float:
         return self._parts.get(key, 0.0) * arming_share(1 + self._armings[key])

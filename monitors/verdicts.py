@@ -16,7 +16,8 @@ REFERENCE_ROWS_MIN = 20
 """Counted reference rows below which a difference from the reference says nothing."""
 
 NO_REFERENCE = (
-    "no reference: register the version with --reference FILE (Parquet, CSV or NPZ) to watch this"
+    "no reference: register the version with --reference FILE (Parquet, CSV, Arrow "
+    "or NumPy) to watch this"
 )
 
 

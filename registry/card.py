@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -129,7 +130,7 @@ class Card(Part):
             ("feature", [feature.name for feature in self.features]),
             ("group", [group.name for group in self.groups]),
         ):
-            twice = sorted({name for name in names if names.count(name) > 1})
+            twice = sorted(name for name, times in Counter(names).items() if times > 1)
             if twice:
                 message = f"{kind} named twice: {', '.join(twice)}"
                 raise ValueError(message)

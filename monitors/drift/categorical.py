@@ -100,7 +100,8 @@ class CategoricalStream:
         signal = self._monitor.signal(self._subject, rows, together, effect)
         if signal.value is None:
             return signal
-        message = f"category {self._bins.names[number]}: {signal.message} ({shown(distances)})"
+        name = self._bins.told(number, int(counts[number, 1]))
+        message = f"category {name}: {signal.message} ({shown(distances)})"
         return replace(signal, message=message, distances=distances)
 
 

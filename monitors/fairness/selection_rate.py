@@ -7,6 +7,7 @@ again, a gap near the allowed one will be outside at some look more often than t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from math import ceil
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
+from monitors.privacy import RARE, ROWS_TOLD_MIN, Withheld, withheld
 from monitors.profile.categories import texts
 from monitors.profile.reading import decisions, group_values
 from monitors.profile.reference import TOP_GROUPS, ReferenceProfile
@@ -33,12 +35,17 @@ class SelectionRate:
 
     A group is compared with all other rows whose group is known. Rows without a group are the
     group `unknown`; beyond the first 32 groups (those of the reference first) they are `other`.
+    Numbers of groups of fewer than ten rows are withheld, and those from which they could be had.
     """
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
         self._card = card
         self._minimum = settings.minimum_rows
         known = profile.groups if profile else {}
+        self._well_known = {
+            name: {share.name for share in shares if share.rows >= ROWS_TOLD_MIN}
+            for name, shares in known.items()
+        }
         self._names = {
             group.name: {share.name for share in known.get(group.name, ())} | {UNKNOWN, OTHER}
             for group in card.groups
@@ -83,9 +90,8 @@ class SelectionRate:
         """One signal per group met, subject `attribute=group`; before that, one per attribute."""
         signals: list[Signal] = []
         for group in self._card.groups:
-            met = sorted(self._rows[group.name])
-            signals += [self._signal(group, name) for name in met]
-            if not met:
+            signals += self._of(group)
+            if not self._rows[group.name]:
                 why = "no decided rows so far"
                 if self._card.decision is None:
                     why = "the card declares no decision, so nobody is known to be selected"
@@ -110,12 +116,39 @@ class SelectionRate:
             self._rows[attribute] = Counter(counts)
             self._selected[attribute] = Counter(selected[attribute])
 
-    def _signal(self, group: Group, name: str) -> Signal:
-        rows, selected = self._rows[group.name], self._selected[group.name]
-        own = selected[name], rows[name]
-        rest = [other for other in rows if other not in {name, UNKNOWN}]
-        others = sum(selected[g] for g in rest), sum(rows[g] for g in rest)
+    def _of(self, group: Group) -> list[Signal]:
+        rows = self._rows[group.name]
+        hidden = withheld(rows, nobody=(UNKNOWN,))
+        named = self._well_known.get(group.name, set()) | {OTHER}
+        small = {name if name in named else RARE for name in hidden.small}
+        why = (
+            f"fewer than {ROWS_TOLD_MIN} rows so far, so no number is told; "
+            f"at most {self._minimum} more are needed"
+        )
+        return [
+            *(self._signal(group, name, hidden) for name in sorted(rows.keys() - hidden.small)),
+            *(
+                self._insufficient(f"{group.name}={n}", 0, self._minimum, why)
+                for n in sorted(small)
+            ),
+        ]
+
+    def _signal(self, group: Group, name: str, hidden: Withheld) -> Signal:
         subject = f"{group.name}={name}"
+        own = self._proportion(group, {name})
+        apart = {name, UNKNOWN, *hidden.small}
+        shown = self._proportion(group, self._rows[group.name].keys() - apart - hidden.with_them)
+        if name in hidden.with_them or shown[1] < self._minimum:
+            others = self._proportion(group, self._rows[group.name].keys() - apart)
+            signal = self._compared(subject, own, others, group.max_gap)
+            return _without_numbers(signal) if hidden.small else signal
+        return self._compared(subject, own, shown, group.max_gap)
+
+    def _proportion(self, group: Group, names: Collection[str]) -> Proportion:
+        rows, selected = self._rows[group.name], self._selected[group.name]
+        return sum(selected[name] for name in names), sum(rows[name] for name in names)
+
+    def _compared(self, subject: str, own: Proportion, others: Proportion, gap: float) -> Signal:
         lacking = max(self._minimum - own[1], 0)
         if lacking:
             why = f"{own[1]} rows of this group so far; {lacking} more are needed"
@@ -124,7 +157,7 @@ class SelectionRate:
         if lacking:
             why = f"{others[1]} rows of all other groups so far; {lacking} more are needed"
             return self._insufficient(subject, own[1], lacking, why)
-        return _judged(subject, own, others, group.max_gap)
+        return _judged(subject, own, others, gap)
 
     def _insufficient(self, subject: str, rows: int, needed: int, why: str) -> Signal:
         return Signal(
@@ -163,6 +196,21 @@ def _judged(subject: str, own: Proportion, others: Proportion, gap: float) -> Si
         message=(
             f"selected {own[0] / own[1]:.3f} ({rate_lower:.3f} to {rate_upper:.3f}), "
             f"others {others[0] / others[1]:.3f}; allowed gap {gap:g}"
+        ),
+    )
+
+
+def _without_numbers(signal: Signal) -> Signal:
+    """The verdict alone."""
+    return Signal(
+        signal.family,
+        signal.name,
+        signal.subject,
+        signal.verdict,
+        0,
+        message=(
+            "the verdict alone is told: numbers of a group of fewer than "
+            f"{ROWS_TOLD_MIN} rows could be had from those of this one"
         ),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import Refused
-from monitors.profile.reading import as_floats
+from monitors.profile.reading import MISSING, as_floats
 from registry.card import Card, Feature
 from registry.signature import DTYPES, Datatype, Signature, TensorSpec
 
@@ -31,16 +31,34 @@ def cast_column(feature: Feature, signature: Signature, column: NDArray[Any]) ->
     dtype = DTYPES[spec.datatype]
     if spec.datatype is Datatype.BYTES:
         return np.array(["" if _absent(v) else _as_text(v) for v in column.tolist()], dtype=dtype)
-    numbers = column if column.dtype.kind in "biuf" else as_floats(column)
+    numbers = column if column.dtype.kind in "biuf" else _numbers(feature.name, column)
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return numbers.astype(dtype)
+            return numbers.astype(dtype, copy=False)
     return _exactly(feature.name, numbers, dtype)
+
+
+def _numbers(name: str, column: NDArray[Any]) -> NDArray[np.float64]:
+    numbers = as_floats(column)
+    strays = sum(_is_other_text(value) for value in column[np.isnan(numbers)].tolist())
+    if strays:
+        message = (
+            f"column '{name}' goes to a numeric input, and {strays:,} of {len(column):,} rows hold "
+            "texts that are not numbers: mend them, or leave them empty where the number is missing"
+        )
+        raise Refused(message)
+    return numbers
+
+
+def _is_other_text(value: object) -> bool:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    return isinstance(value, str) and value.strip() not in MISSING
 
 
 def _exactly(name: str, numbers: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     with np.errstate(invalid="ignore"):
-        cast = numbers.astype(dtype)
+        cast = numbers.astype(dtype, copy=False)
     if not np.array_equal(cast.astype(numbers.dtype), numbers):
         message = (
             f"column '{name}' has values that are missing or do not fit the model's {dtype} input"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors.privacy import told
 from monitors.profile.categories import CategoryCoder
 from monitors.profile.reference import BINS, CategoricalProfile
 
@@ -48,15 +49,32 @@ def bin_points(edges: Sequence[float]) -> NDArray[np.float64]:
     return np.concatenate([at[:1], at[:1], inner, at[-1:]])
 
 
+def _names(profile: CategoricalProfile) -> tuple[str, ...]:
+    if not profile.hashed:
+        return profile.categories
+    # A hash of a guessable name can be guessed, so it is not told either.
+    return tuple(f"#{place}" for place in range(1, len(profile.categories) + 1))
+
+
 class CategoryBins:
-    """Bin numbers of a categorical feature: its categories, then other, then unseen."""
+    """Bin numbers of a categorical feature: its categories, then other, then unseen.
+
+    Hashed categories are told by their place, the most frequent first.
+    """
 
     def __init__(self, profile: CategoricalProfile) -> None:
         known = len(profile.categories)
         codes = {category: code for code, category in enumerate(profile.categories)}
-        self.names = (*profile.categories, "(other)", "(unseen)")
+        self._names = _names(profile)
+        self._reference_rows = np.array([profile.counts, profile.choosing[:known]]).sum(axis=0)
         self._coder = CategoryCoder(codes, known if profile.cut else known + 1, profile.hashed)
 
     def encode(self, values: NDArray[Any]) -> Codes:
         """Bin numbers of values, shape (rows,); -1 for missing ones."""
         return self._coder.encode(values)
+
+    def told(self, number: int, live_rows: int) -> str:
+        """What may be said of a bin that so many live rows were in: its name, if enough are."""
+        if number >= len(self._names):
+            return ("(other)", "(unseen)")[number - len(self._names)]
+        return told(self._names[number], int(self._reference_rows[number]), live_rows)

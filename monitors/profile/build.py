@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import Refused
+from monitors.privacy import ROWS_TOLD_MIN, coarse_edges
 from monitors.profile.assemble import assemble_inputs, cast_column
 from monitors.profile.bins import CategoryBins, numeric_bins
-from monitors.profile.categories import hashed, texts
-from monitors.profile.reading import as_floats, decisions, scores, watched
+from monitors.profile.categories import texts
+from monitors.profile.reading import as_floats, watched
 from monitors.profile.reference import (
     BINS,
     TOP_CATEGORIES,
@@ -23,7 +24,9 @@ from monitors.profile.reference import (
     GroupShare,
     NumericProfile,
     ReferenceProfile,
+    Source,
 )
+from monitors.profile.seen import Seen, seen
 from monitors.profile.whole_rows import whole_rows
 from monitors.stats.uniforms import mixed
 from registry.card import Card, Feature, FeatureType, Policy
@@ -34,11 +37,19 @@ Model = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]
 Mask = NDArray[np.bool_]
 
 _BATCH_ROWS = 1024
+_PRIVATE = (Policy.BUCKET, Policy.HASH)
 
 
 def columns_needed(card: Card) -> tuple[str, ...]:
-    """The columns that a reference must have: every feature, and every group sent as an input."""
-    return (*(feature.name for feature in card.features), *card.extra_inputs)
+    """The columns that a reference must have: every feature, and every group sent as an input.
+
+    `Refused` when the card names no feature and no such group.
+    """
+    names = (*(feature.name for feature in card.features), *card.extra_inputs)
+    if not names:
+        message = "the card names no features: there is nothing to make a reference profile of"
+        raise Refused(message)
+    return names
 
 
 def build_profile(
@@ -46,24 +57,39 @@ def build_profile(
 ) -> ReferenceProfile:
     """The profile of the rows in `columns`: by feature and group name, each of shape (rows,).
 
-    `score` runs the model on a batch of input tensors. Rows go to the half that chooses bins or
-    to the half that is counted by a hash of their place. `Refused` when columns are missing, of
+    `score` runs the model on a batch of input tensors. `Refused` when columns are missing, of
     unequal length or without rows, or when the model cannot be run on them.
     """
     rows = _rows(card, columns)
     cast = {f.name: cast_column(f, signature, columns[f.name]) for f in card.features}
-    chooses = mixed(np.arange(rows, dtype=np.uint64)) % np.uint64(2) == 0
-    if rows == 1:
+    outputs = _run(card, signature, cast, rows, score) if card.score or card.decision else {}
+    groups = {
+        group.name: (columns if group.source == "extra_input" else cast)[group.name]
+        for group in card.groups
+    }
+    return describe(card, seen(card, cast, outputs, groups, rows))
+
+
+def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceProfile:
+    """The profile of rows, of which there is at least one.
+
+    Rows go to the half that chooses bins or to the half that is counted by a hash of their place.
+    """
+    chooses = mixed(np.arange(rows.rows, dtype=np.uint64)) % np.uint64(2) == 0
+    if rows.rows == 1:
         chooses = np.ones(1, dtype=np.bool_)
-    outputs = _run(card, signature, cast, score) if card.score or card.decision else {}
-    score_values = scores(card, outputs)
+    favourable = card.decision.favourable if card.decision else 1
     return ReferenceProfile(
-        rows=rows,
+        source=source,
+        rows=rows.rows,
         counted=int((~chooses).sum()),
-        features={f.name: _feature(f, cast[f.name], chooses) for f in watched(card)},
-        score=None if score_values is None else numeric_profile(score_values, chooses),
-        groups=_groups(card, cast, columns, decisions(card, outputs)),
-        whole_rows=whole_rows(_numbers(card, cast), chooses, numeric_profile),
+        features={f.name: _feature(f, rows.features[f.name], chooses) for f in watched(card)},
+        score=None if rows.score is None else numeric_profile(rows.score, chooses),
+        groups={
+            name: _shares(names.tolist(), rows.decided, favourable)
+            for name, names in rows.groups.items()
+        },
+        whole_rows=whole_rows(_numbers(card, rows), chooses, numeric_profile),
     )
 
 
@@ -78,27 +104,24 @@ def _rows(card: Card, columns: Columns) -> int:
         message = f"the card takes groups from features that it does not name: {', '.join(lost)}"
         raise Refused(message)
     lengths = {len(columns[name]) for name in columns_needed(card)}
-    if not lengths:
-        message = "the card names no features: there is nothing to make a reference profile of"
-        raise Refused(message)
     if len(lengths) > 1 or lengths == {0}:
         message = f"the reference's columns must have the same number of rows, above 0: {lengths}"
         raise Refused(message)
     return lengths.pop()
 
 
-def _run(card: Card, signature: Signature, cast: Columns, score: Model) -> dict[str, NDArray[Any]]:
-    inputs = assemble_inputs(card, signature, cast)
+def _run(
+    card: Card, signature: Signature, cast: Columns, rows: int, score: Model
+) -> dict[str, NDArray[Any]]:
     firsts = {spec.shape[0] for spec in signature.inputs}
     if not firsts <= {-1, 1}:
         message = f"a model with fixed batches of {max(firsts)} rows cannot score the reference"
         raise Refused(message)
     size = 1 if 1 in firsts else _BATCH_ROWS
-    rows = len(next(iter(inputs.values())))
-    parts = [
-        score({name: tensor[at : at + size] for name, tensor in inputs.items()})
-        for at in range(0, rows, size)
-    ]
+    parts = []
+    for at in range(0, rows, size):
+        part = {name: column[at : at + size] for name, column in cast.items()}
+        parts.append(score(assemble_inputs(card, signature, part)))
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name in _outputs_read(card):
         if name not in outputs or len(outputs[name]) != rows:
@@ -113,29 +136,35 @@ def _outputs_read(card: Card) -> list[str]:
     return [name for name in named if name is not None]
 
 
-def _numbers(card: Card, cast: Columns) -> dict[str, NDArray[np.float64]]:
+def _numbers(card: Card, rows: Seen) -> dict[str, NDArray[np.float64]]:
     """The numeric columns whose moments may be kept."""
     kept = [f for f in watched(card) if f.policy is Policy.KEEP and f.type is FeatureType.NUMERIC]
-    return {feature.name: as_floats(cast[feature.name]) for feature in kept}
+    return {feature.name: as_floats(rows.features[feature.name]) for feature in kept}
 
 
 def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeatureProfile:
+    private = feature.policy in _PRIVATE
     if feature.type is FeatureType.CATEGORICAL:
-        return categorical_profile(values, chooses, feature.policy is Policy.HASH)
-    return numeric_profile(as_floats(values), chooses)
+        by_hash = feature.policy is Policy.HASH
+        return categorical_profile(values, chooses, by_hash, ROWS_TOLD_MIN if private else 1)
+    return numeric_profile(as_floats(values), chooses, private)
 
 
-def numeric_profile(values: NDArray[np.float64], chooses: Mask) -> NumericProfile:
-    """Edges at the quantiles of the finite values that choose, counts of the other rows."""
+def numeric_profile(
+    values: NDArray[np.float64], chooses: Mask, private: bool = False
+) -> NumericProfile:
+    """Edges at the quantiles of the finite values that choose, counts of the other rows.
+
+    `private`: coarse edges, and no moments.
+    """
     finite = np.isfinite(values)
     choosing = values[finite & chooses]
     counted = values[~chooses]
     edges = np.zeros(0)
     counts = np.zeros(0, dtype=np.int64)
     if len(choosing):
-        # Quantiles that are values themselves: no rounding between two equal ones.
-        at = np.linspace(0, 1, BINS + 1)
-        edges = np.unique(np.quantile(choosing, at, method="inverted_cdf"))
+        edges = coarse_edges(choosing, BINS) if private else _quantiles(choosing)
+    if len(edges):
         codes = numeric_bins(edges[None], counted[None])[0]
         counts = np.bincount(codes[codes >= 0], minlength=len(edges) + 2)
     missing = int(np.isnan(counted).sum())
@@ -146,9 +175,14 @@ def numeric_profile(values: NDArray[np.float64], chooses: Mask) -> NumericProfil
         missing=missing,
         non_finite=len(counted) - missing - in_bins if len(edges) else int(np.isinf(counted).sum()),
         missing_choosing=int((~finite & chooses).sum()),
-        mean=_moment(values[finite], np.mean),
-        deviation=_moment(values[finite], np.std),
+        mean=None if private else _moment(values[finite], np.mean),
+        deviation=None if private else _moment(values[finite], np.std),
     )
+
+
+def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Quantiles that are values themselves: no rounding between two equal ones.
+    return np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1), method="inverted_cdf"))
 
 
 def _moment(
@@ -161,20 +195,26 @@ def _moment(
     return result if np.isfinite(result) else None
 
 
-def categorical_profile(values: NDArray[Any], chooses: Mask, by_hash: bool) -> CategoricalProfile:
-    """The most frequent categories of the rows that choose, counts of the other rows."""
+def categorical_profile(
+    values: NDArray[Any], chooses: Mask, by_hash: bool, rows_min: int = 1
+) -> CategoricalProfile:
+    """The most frequent categories of the rows that choose, counts of the other rows.
+
+    `by_hash` says that the values are hashes. Categories of fewer than `rows_min` rows are other.
+    """
     choosing = Counter(text for text in texts(values[chooses]) if text is not None)
     # Ties by name, so that the profile does not depend on the order of rows.
     ranked = sorted(choosing.items(), key=lambda item: (-item[1], item[0]))
-    top, rest = ranked[:TOP_CATEGORIES], ranked[TOP_CATEGORIES:]
+    named = sum(count >= rows_min for _, count in ranked[:TOP_CATEGORIES])
+    top, rest = ranked[:named], ranked[named:]
     empty = CategoricalProfile(
-        categories=tuple(hashed(name) if by_hash else name for name, _ in top),
+        categories=tuple(name for name, _ in top),
         counts=(0,) * len(top),
         other=0,
         unseen=0,
         missing=0,
         cut=bool(rest),
-        hashed=by_hash,
+        hashed=False,
         choosing=(*(count for _, count in top), sum(count for _, count in rest), 0),
         missing_choosing=int(chooses.sum()) - choosing.total(),
     )
@@ -187,21 +227,9 @@ def categorical_profile(values: NDArray[Any], chooses: Mask, by_hash: bool) -> C
             "other": counts[-2],
             "unseen": counts[-1],
             "missing": missing,
+            "hashed": by_hash,
         }
     )
-
-
-def _groups(
-    card: Card, cast: Columns, columns: Columns, decided: NDArray[np.float64] | None
-) -> dict[str, tuple[GroupShare, ...]]:
-    return {
-        group.name: _shares(
-            texts(columns[group.name] if group.source == "extra_input" else cast[group.name]),
-            decided,
-            card.decision.favourable if card.decision else 1,
-        )
-        for group in card.groups
-    }
 
 
 def _shares(

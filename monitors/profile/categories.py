@@ -42,7 +42,10 @@ def texts(values: NDArray[Any]) -> list[str | None]:
 
 
 def hashed(text: str) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a text: a name that does not show it."""
+    """The first 16 hexadecimal digits of the SHA-256 of a text.
+
+    It does not show the text, but whoever has the hash can try texts until one fits.
+    """
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 

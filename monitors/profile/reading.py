@@ -14,6 +14,11 @@ from registry.card import Card, Feature, Policy
 Tensors = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
 
+MISSING = frozenset(
+    ("", "NA", "N/A", "n/a", "#N/A", "#NA", "NULL", "null", "None", "NaN", "nan", "-NaN", "-nan")
+)
+"""How files write a number that is missing."""
+
 
 def watched(card: Card) -> tuple[Feature, ...]:
     """The features that monitors may look at: those whose policy is not `drop`."""

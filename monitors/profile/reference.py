@@ -20,6 +20,8 @@ BINS = 20
 TOP_CATEGORIES = 200
 TOP_GROUPS = 32
 
+Source = Literal["reference", "learned"]
+
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -34,8 +36,8 @@ class NumericProfile(Part):
 
     With edges e0 < e1 < ... < ek the bins are: below e0, exactly e0, (e0, e1], ..., above ek;
     `counts` has one entry each, k + 3 in all. `mean` and `deviation` are those of the finite
-    values of all rows; None where there are none. `missing_choosing` counts missing and
-    non-finite values in the half that chose the bins.
+    values of all rows; None where there are none, or where the card's policy keeps them in.
+    `missing_choosing` counts missing and non-finite values in the half that chose the bins.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -68,7 +70,8 @@ class CategoricalProfile(Part):
 
     `other` counts known categories beyond the list, `unseen` those that the half which chose
     the list did not have; when the list was cut (`cut`), the two cannot be told apart, and
-    all of it is `other`. `hashed` says that categories stand here by their hash only.
+    all of it is `other`. The list is cut too where categories are too rare to be named under the
+    card's policy. `hashed` says that categories stand here by their hash only.
     `choosing` counts list, other and unseen in the half that chose the bins,
     `missing_choosing` the missing values there.
     """
@@ -145,15 +148,24 @@ class WholeRows(Part):
 
 
 class ReferenceProfile(Part):
-    """Everything that monitors compare with. `rows` were read, `counted` of them are counted."""
+    """Everything that monitors compare with. `counted` of the `rows` are counted.
+
+    `source` says whether these are rows that came with the version, or its own first live rows.
+    """
 
     format: Literal[1] = 1
+    source: Source = "reference"
     rows: Count
     counted: Count
     features: Mapping[str, FeatureProfile]
     score: NumericProfile | None
     groups: Mapping[str, tuple[GroupShare, ...]]
     whole_rows: WholeRows | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where a profile that came with no version is from; empty for one that did."""
+        return f"learned from the first {self.rows:,} live rows" if self.source == "learned" else ""
 
     def to_json(self) -> bytes:
         """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""

@@ -1,157 +1,175 @@
-"""Reference rows from a file: Parquet, CSV or NPZ, by the file's extension.
+"""Reference rows from a file: a uniform sample of bounded size, whatever the file is.
 
-Files are read batch by batch. Of a file with more rows than `ROWS_MAX`, a uniform sample of
-that many is taken, chosen by a hash of the row's place, so that the same file gives the same rows.
+Files are read batch by batch. Of a file with more rows than `rows_kept` allows, as many are kept,
+chosen by a hash of the row's place, so that the same file gives the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from configs.errors import Refused
+from monitors.profile.arrow_tables import ArrowTable, CsvTable, ParquetTable
+from monitors.profile.batches import Batch, Table, Told, check_distinct
+from monitors.profile.cells import parsed, values_of
+from monitors.profile.numpy_tables import NpyTable, NpzTable
 from monitors.stats.uniforms import mixed
 
 ROWS_MAX = 200_000
-_BATCH_ROWS = 65_536
+_CELLS_MAX = 2**25
 
 Columns = dict[str, NDArray[Any]]
 
+_TABLES: dict[str, Callable[[Path], Table]] = {
+    ".parquet": ParquetTable,
+    ".csv": CsvTable,
+    ".arrow": ArrowTable,
+    ".feather": ArrowTable,
+    ".npz": NpzTable,
+    ".npy": NpyTable,
+}
 
-def read_columns(path: Path, names: Sequence[str], rows_max: int = ROWS_MAX) -> Columns:
-    """The named columns, each of shape (rows,), rows in the order of the file.
 
-    `Refused` for an extension other than .parquet, .csv, .npz, for missing or nested columns,
-    and for a file that cannot be read.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The rows that were kept, in the order of the file, and how many were read.
+
+    Each of `columns` has the shape (kept rows,).
     """
-    readers = {".parquet": _parquet, ".csv": _csv, ".npz": _npz}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        message = f"{path.name}: a reference is a file named .parquet, .csv or .npz"
+
+    columns: Columns
+    rows_read: int
+
+
+def rows_kept(columns: int) -> int:
+    """How many rows of so many columns are kept at most: 200,000 of up to 167 columns."""
+    return max(1, min(ROWS_MAX, _CELLS_MAX // max(columns, 1)))
+
+
+def open_table(path: Path) -> Table:
+    """A file of reference rows, by its extension.
+
+    `Refused` for one that has another extension, cannot be read, or names two columns alike.
+    """
+    table = _TABLES.get(path.suffix.lower())
+    if table is None:
+        message = (
+            f"{path.name}: a reference is a file named .parquet, .csv, .arrow, .feather, .npz or "
+            ".npy"
+        )
         raise Refused(message)
+    with _readable(path):
+        opened = table(path)
+    check_distinct(path, opened.names or ())
+    return opened
+
+
+def sample(
+    path: Path,
+    names: Sequence[str],
+    told: Told = lambda _: None,
+    rows_max: int | None = None,
+) -> Sample:
+    """A uniform sample of the rows of a file, with the named columns alone, of which there is one.
+
+    `Refused` for a file that cannot be read or has no rows, and for columns that are missing or
+    hold more than a number or a text a row.
+    """
+    rows_max = rows_kept(len(names)) if rows_max is None else rows_max
+    table = open_table(path)
+    columns: Columns = {}
+    step = table.columns_at_once or len(names)
+    for at in range(0, len(names), step):
+        part = names[at : at + step]
+        told_of_part = _within(told, at / len(names), len(part) / len(names))
+        with _readable(path):
+            seen, kept = _kept(table, part, rows_max, told_of_part)
+        columns |= {name: _values(path, name, kept.column(name), table) for name in part}
+    told(1.0)
+    return Sample(columns, seen)
+
+
+def _within(told: Told, before: float, share: float) -> Told:
+    return lambda done: told(before + done * share)
+
+
+def _kept(table: Table, names: Sequence[str], rows_max: int, told: Told) -> tuple[int, pa.Table]:
+    keeper = _Keeper(rows_max)
+    for batch in table.batches(names, told):
+        keeper.add(batch)
+    if not keeper.seen:
+        message = "it has no rows"
+        raise ValueError(message)
+    return keeper.seen, keeper.rows()
+
+
+def _values(path: Path, name: str, column: pa.ChunkedArray, table: Table) -> NDArray[Any]:
     try:
-        return _sampled(reader(path, names), names, rows_max)
-    except (pa.ArrowException, OSError, BadZipFile, ValueError) as error:
-        message = f"{path.name} cannot be read: {error}"
+        return values_of(column if table.typed else parsed(column))
+    except pa.ArrowInvalid as error:
+        message = f"{path.name}: column '{name}' holds bytes that are not UTF-8 text"
         raise Refused(message) from error
 
 
-def _sampled(batches: Iterator[Columns], names: Sequence[str], rows_max: int) -> Columns:
-    # Keeping the rows_max smallest hashes is a uniform sample, and needs no look ahead.
-    held: list[Columns] = []
-    keys = np.zeros(0, dtype=np.uint64)
-    seen = 0
-    for batch in batches:
-        rows = len(batch[names[0]]) if names else 0
-        keys = np.r_[keys, mixed(np.arange(seen, seen + rows, dtype=np.uint64))]
-        seen += rows
-        held.append(batch)
-        if len(keys) > 2 * rows_max:
-            keys, held = _smallest(keys, _joined(held, names), rows_max)
-    if len(keys) > rows_max:
-        keys, held = _smallest(keys, _joined(held, names), rows_max)
-    return _joined(held, names)
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, BadZipFile, zlib.error, EOFError, ValueError) as error:
+        # The first line says it; what follows is the inner life of a library.
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        hint = ": save it as UTF-8" if "utf" in reason.lower() else ""
+        message = f"{path.name} cannot be read: {reason}{hint}"
+        raise Refused(message) from error
 
 
-def _smallest(
-    keys: NDArray[np.uint64], columns: Columns, count: int
-) -> tuple[NDArray[np.uint64], list[Columns]]:
-    keep = np.sort(np.argpartition(keys, count - 1)[:count])
-    return keys[keep], [{name: values[keep] for name, values in columns.items()}]
+class _Keeper:
+    """Keeps the rows whose hashes are smallest: a uniform sample, without a look ahead."""
+
+    def __init__(self, rows_max: int) -> None:
+        self.seen = 0
+        self._rows_max = rows_max
+        self._held: list[pa.RecordBatch] = []
+        self._keys = np.zeros(0, dtype=np.uint64)
+        self._largest = np.uint64(2**64 - 1)
+
+    def add(self, batch: Batch) -> None:
+        """Take in the next rows of the file."""
+        keys = mixed(np.arange(self.seen, self.seen + batch.rows, dtype=np.uint64))
+        self.seen += batch.rows
+        places = np.flatnonzero(keys <= self._largest)
+        if len(places) > self._rows_max:
+            places = places[_smallest(keys[places], self._rows_max)]
+        if not len(places):
+            return
+        self._held.append(batch.take(places))
+        self._keys = np.r_[self._keys, keys[places]]
+        if len(self._keys) > self._rows_max + self._rows_max // 4:
+            self._shrink()
+
+    def rows(self) -> pa.Table:
+        """The rows that are kept, in the order of the file."""
+        if len(self._keys) > self._rows_max:
+            self._shrink()
+        return pa.Table.from_batches(self._held)
+
+    def _shrink(self) -> None:
+        keep = _smallest(self._keys, self._rows_max)
+        self._keys = self._keys[keep]
+        self._largest = self._keys.max()
+        kept = pa.Table.from_batches(self._held).take(pa.array(keep))
+        self._held = kept.combine_chunks().to_batches()
 
 
-def _joined(parts: list[Columns], names: Sequence[str]) -> Columns:
-    if not parts:
-        return {name: np.zeros(0) for name in names}
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def check_names(path: Path, names: Sequence[str], have: Sequence[str]) -> None:
-    """`Refused`, naming every missing column and the likeliest one meant."""
-    missing = [name for name in names if name not in have]
-    if not missing:
-        return
-    hints = []
-    for name in missing:
-        close = get_close_matches(name, have, n=1)
-        hints.append(f"'{name}'" + (f" (did you mean '{close[0]}'?)" if close else ""))
-    message = f"{path.name} lacks the columns {', '.join(hints)}"
-    raise Refused(message)
-
-
-def _parquet(path: Path, names: Sequence[str]) -> Iterator[Columns]:
-    with pa.parquet.ParquetFile(path) as file:
-        check_names(path, names, file.schema_arrow.names)
-        _check_types(path, names, file.schema_arrow)
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(names)):
-            yield _from_arrow(batch, names)
-
-
-def _csv(path: Path, names: Sequence[str]) -> Iterator[Columns]:
-    options = pa.csv.ReadOptions(block_size=16 * 2**20)
-    with pa.csv.open_csv(path, read_options=options) as reader:
-        check_names(path, names, reader.schema.names)
-        _check_types(path, names, reader.schema)
-        for batch in reader:
-            yield _from_arrow(batch, names)
-
-
-def _npz(path: Path, names: Sequence[str]) -> Iterator[Columns]:
-    with np.load(path, allow_pickle=False) as arrays:
-        check_names(path, names, list(arrays.keys()))
-        columns = {name: arrays[name] for name in names}
-    for name, values in columns.items():
-        if values.ndim != 1 or values.dtype.kind not in "biufUS":
-            message = f"{path.name}: array '{name}' must be a list of numbers or texts"
-            raise Refused(message)
-    if len({len(values) for values in columns.values()}) > 1:
-        message = f"{path.name}: its arrays differ in length"
-        raise Refused(message)
-    yield {
-        name: values.astype(np.object_) if values.dtype.kind in "US" else values
-        for name, values in columns.items()
-    }
-
-
-def _check_types(path: Path, names: Sequence[str], schema: pa.Schema) -> None:
-    for name in names:
-        kind = schema.field(name).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        plain = (
-            pa.types.is_integer,
-            pa.types.is_floating,
-            pa.types.is_boolean,
-            pa.types.is_decimal,
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_binary,
-            pa.types.is_null,
-        )
-        if not any(test(kind) for test in plain):
-            message = f"{path.name}: column '{name}' is of type {kind}; numbers or texts are needed"
-            raise Refused(message)
-
-
-def _from_arrow(batch: pa.RecordBatch, names: Sequence[str]) -> Columns:
-    return {name: _values(batch.column(batch.schema.get_field_index(name))) for name in names}
-
-
-def _values(column: pa.Array) -> NDArray[Any]:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_null(column.type):
-        return np.full(len(column), np.nan)
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values
+def _smallest(keys: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
+    return np.sort(np.argpartition(keys, count - 1)[:count])

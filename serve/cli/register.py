@@ -24,7 +24,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("name")
 @click.argument("model", type=_FILE)
-@click.option("--reference", type=_FILE, help="Rows to compare with: Parquet, CSV or NPZ.")
+@click.option("--reference", type=_FILE, help="Rows to compare with: Parquet, CSV, Arrow or NumPy.")
 @click.option("--card", type=_FILE, help="What the version declares about itself: a YAML file.")
 @gateway
 @as_json
@@ -84,7 +84,10 @@ def _print_summary(made: VersionView, prepared: Prepared, inferred: tuple[str, .
     from serve.cli.printing import console, line, table  # noqa: PLC0415
 
     profile = prepared.profile
-    watched = f"{profile.rows:,} rows, {len(profile.features)} features" if profile else ""
+    watched = ""
+    if profile:
+        rows = f"{prepared.rows_read:,} rows read, {profile.rows:,} kept"
+        watched = f"{rows}, {len(profile.features)} features"
     facts = [
         ("task", made.card.task.value),
         ("inputs", _tensors(made.signature.inputs)),

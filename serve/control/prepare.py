@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from configs.errors import Refused
 from configs.settings import Verify
 from monitors.profile.build import Model, build_profile, columns_needed
 from monitors.profile.reference import ReferenceProfile
-from monitors.profile.tables import read_columns
+from monitors.profile.tables import open_table, sample
 from registry.card import Card
 from registry.cards import check_card, complete_card, read_card
 from registry.signature import Signature
@@ -39,12 +35,16 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A version that is ready to be sent, and the sentences that say what was inferred."""
+    """A version that is ready to be sent, and the sentences that say what was inferred.
+
+    `rows_read` counts the reference's rows, of which the profile knows a sample if they are many.
+    """
 
     signature: Signature
     card: Card
     inferred: tuple[str, ...]
     profile: ReferenceProfile | None
+    rows_read: int = 0
 
 
 def prepare(files: Files, limits: Verify, progress: Progress) -> Prepared:
@@ -53,44 +53,32 @@ def prepare(files: Files, limits: Verify, progress: Progress) -> Prepared:
     Raises `Refused` for a file, card or reference that cannot be served or would need a guess.
     """
     declared = read_card(files.card) if files.card else None
-    names = column_names(files.reference) if files.reference else None
+    names = open_table(files.reference).names if files.reference else None
     progress("checking the model in a process of its own", None)
     signature = verify_model(files.model, limits)
     card, inferred = complete_card(declared, signature, names)
     check_card(card, signature)
-    profile = None
-    if files.reference is not None:
-        progress("reading the reference", None)
-        columns = read_columns(files.reference, columns_needed(card))
-        score = _counted(_model(files.model, signature), max(map(len, columns.values())), progress)
-        profile = build_profile(card, signature, columns, score)
-    return Prepared(signature, card, inferred, profile)
+    if files.reference is None:
+        return Prepared(signature, card, inferred, None)
+    needed = columns_needed(card)
+    if names is None:
+        _check_order(files.reference, card)
+    rows = sample(files.reference, needed, lambda share: progress("reading the reference", share))
+    score = _counted(_model(files.model, signature), len(rows.columns[needed[0]]), progress)
+    profile = build_profile(card, signature, rows.columns, score)
+    return Prepared(signature, card, inferred, profile, rows.rows_read)
 
 
-def column_names(path: Path) -> tuple[str, ...]:
-    """The names of a reference's columns, in the order of the file; `Refused` if unreadable."""
-    readers: dict[str, Callable[[Path], tuple[str, ...]]] = {
-        ".parquet": lambda file: tuple(pa.parquet.read_schema(file).names),
-        ".csv": _csv_names,
-        ".npz": _npz_names,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise Refused(f"{path.name}: a reference is a file named .parquet, .csv or .npz")
-    try:
-        return reader(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refused(f"{path.name} cannot be read: {error}") from error
-
-
-def _csv_names(path: Path) -> tuple[str, ...]:
-    with pa.csv.open_csv(path) as reader:
-        return tuple(reader.schema.names)
-
-
-def _npz_names(path: Path) -> tuple[str, ...]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return tuple(arrays.keys())
+def _check_order(reference: Path, card: Card) -> None:
+    """`Refused` unless the columns of a matrix without names are plainly the model's own."""
+    inputs = {feature.input for feature in card.features}
+    columns = [feature.column for feature in card.features]
+    if card.extra_inputs or len(inputs) != 1 or columns != list(range(len(columns))):
+        raise Refused(
+            f"{reference.name} does not name its columns, and it would be a guess which is which: "
+            "give a file that names them, or a card whose features are the columns 0, 1, 2 and so "
+            "on of one input, in this order, without groups that are sent beside them"
+        )
 
 
 def _model(path: Path, signature: Signature) -> Model:

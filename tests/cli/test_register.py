@@ -53,7 +53,7 @@ def test_a_version_is_registered_with_a_summary(weir: Weir, api: Api, folder: Pa
     (version,) = api.control.registered["credit"]
     assert "Registered credit version 1." in result.stdout
     assert version.digest in result.stdout
-    assert "500 rows, 2 features" in result.stdout
+    assert "500 rows read, 500 kept, 2 features" in result.stdout
     assert "score.column: 1" in result.stdout
     assert "named by the reference" in result.stdout
     assert "weir route credit --set 1=100" in result.stdout

@@ -11,23 +11,32 @@ import pytest
 
 from configs.errors import Refused
 from configs.settings import Verify
-from serve.control.prepare import Files, column_names, prepare
+from monitors.profile.reference import ReferenceProfile
+from serve.control.prepare import Files, Prepared, prepare
 from tests.registry import models
 
 ROWS = 3000
 
 
 def write_reference(path: Path) -> Path:
-    """Three columns of random numbers, in the format that the name asks for."""
+    """Three columns of random numbers."""
     random = np.random.default_rng(0)
     columns = {name: random.normal(size=ROWS) for name in ("b", "a", "c")}
-    if path.suffix == ".parquet":
-        pa.parquet.write_table(pa.table(columns), path)
-    elif path.suffix == ".csv":
-        pa.csv.write_csv(pa.table(columns), path)
-    else:
-        np.savez(path, **columns)  # type: ignore[arg-type]
+    pa.parquet.write_table(pa.table(columns), path)
     return path
+
+
+def write_card(folder: Path, features: str = "") -> Path:
+    """A card of a regression."""
+    path = folder / "card.yaml"
+    path.write_text(f"task: regression\n{features}", encoding="utf-8")
+    return path
+
+
+def prepared(folder: Path, reference: Path, features: str = "") -> Prepared:
+    """The regression over three features, with a reference."""
+    files = Files(write_model(folder), reference, write_card(folder, features))
+    return prepare(files, Verify(), lambda _, __: None)
 
 
 def write_model(folder: Path) -> Path:
@@ -37,26 +46,9 @@ def write_model(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", [".parquet", ".csv", ".npz"])
-def test_columns_are_named_in_the_order_of_the_file(tmp_path: Path, kind: str) -> None:
-    """The order matters: it says which column of the model's matrix is which."""
-    assert column_names(write_reference(tmp_path / f"reference{kind}")) == ("b", "a", "c")
-
-
-@pytest.mark.parametrize("name", ["rows.txt", "rows.parquet", "rows.npz", "rows.csv"])
-def test_a_file_that_is_no_table_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
-    """A wrong extension, or bytes that are not what the extension says."""
-    path = tmp_path / name
-    path.write_bytes(b"" if name.endswith(".csv") else b"\x00not a table")
-
-    with pytest.raises(Refused, match=name):
-        column_names(path)
-
-
 def test_a_version_is_checked_completed_and_profiled(tmp_path: Path) -> None:
     """Everything that can be inferred is, and said; the profile holds features and score."""
-    card = tmp_path / "card.yaml"
-    card.write_text("task: regression\n", encoding="utf-8")
+    card = write_card(tmp_path)
     reference = write_reference(tmp_path / "reference.parquet")
     seen: list[tuple[str, float | None]] = []
 
@@ -77,13 +69,14 @@ def test_a_version_is_checked_completed_and_profiled(tmp_path: Path) -> None:
     assert prepared.profile.score.mean == pytest.approx(mean, abs=1e-5)
     shares = [share for doing, share in seen if doing == "scoring the reference"]
     assert shares == sorted(share for share in shares if share is not None)
+    assert ("reading the reference", 1.0) in seen
+    assert prepared.rows_read == ROWS
     assert seen[0][0].startswith("checking the model")
 
 
 def test_without_a_reference_there_is_no_profile(tmp_path: Path) -> None:
     """A version may be registered without rows to compare with."""
-    card = tmp_path / "card.yaml"
-    card.write_text("task: regression\n", encoding="utf-8")
+    card = write_card(tmp_path)
 
     prepared = prepare(Files(write_model(tmp_path), card=card), Verify(), lambda _, __: None)
 
@@ -98,3 +91,64 @@ def test_a_model_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match=r"com\.example"):
         prepare(Files(path), Verify(), lambda _, __: None)
+
+
+def test_a_matrix_without_names_takes_them_from_a_card_in_the_models_order(tmp_path: Path) -> None:
+    """Columns 0, 1, 2 of the model's input are those of the matrix; any other order is a guess."""
+    reference = tmp_path / "rows.npy"
+    np.save(reference, np.arange(60, dtype=np.float32).reshape(20, 3))
+    names = ["b", "a", "c"]
+    lines = [f"  - {{name: {name}, input: x, column: {at}}}" for at, name in enumerate(names)]
+
+    made = prepared(tmp_path, reference, "features:\n" + "\n".join(lines))
+
+    assert made.profile is not None
+    means = [made.profile.features[name].model_dump()["mean"] for name in names]
+    assert means == [28.5, 29.5, 30.5]
+    with pytest.raises(Refused, match="it would be a guess which is which"):
+        prepared(tmp_path, reference, "features:\n" + "\n".join(lines[::-1]))
+    with pytest.raises(Refused, match="the card names no features"):
+        prepared(tmp_path, reference)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(["7.0"] * 30, id="constant"),
+        pytest.param([""] * 30, id="all missing"),
+        pytest.param(["inf"] * 30, id="all infinite"),
+        pytest.param(["1.5"], id="one row"),
+        pytest.param(["true", "false"] * 15, id="booleans"),
+    ],
+)
+def test_a_dull_column_is_described_all_the_same(tmp_path: Path, column: list[str]) -> None:
+    """It is no reason to refuse the version: its monitors will say what they lack."""
+    reference = tmp_path / "rows.csv"
+    reference.write_text("\n".join(["a,b,c", *(f"{cell},0.5,1" for cell in column)]) + "\n")
+
+    made = prepared(tmp_path, reference)
+
+    assert made.profile is not None
+    assert made.profile.rows == len(column)
+    assert ReferenceProfile.from_json(made.profile.to_json()) == made.profile
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        pytest.param(
+            ["1", "2", "x"], "'a'.* 1 of 3 rows hold texts that are not numbers", id="mixed"
+        ),
+        pytest.param(["2026-01-01"], "'a'.* 1 of 1 rows hold texts", id="dates"),
+        pytest.param(['"[1, 2]"'], "'a'.* 1 of 1 rows hold texts", id="lists"),
+    ],
+)
+def test_a_column_of_texts_does_not_become_missing_numbers(
+    tmp_path: Path, cells: list[str], reason: str
+) -> None:
+    """What the model could not be given is said, and not passed over."""
+    reference = tmp_path / "rows.csv"
+    reference.write_text("\n".join(["a,b,c", *(f"{cell},0.5,1" for cell in cells)]) + "\n")
+
+    with pytest.raises(Refused, match=reason):
+        prepared(tmp_path, reference)

@@ -5,19 +5,24 @@ import pytest
 
 from configs.settings import Monitors
 from monitors.fairness.selection_rate import SelectionRate
+from monitors.profile.reference import GroupShare, ReferenceProfile
 from monitors.signal import Signal, Verdict
 from monitors.stats.intervals import newcombe
 from registry.card import Decision
-from tests.monitors.samples import CARD, block
+from tests.monitors.samples import CARD, block, profile
 
 
-def judged(counts: dict[str | None, tuple[int, int]], minimum: int = 50) -> dict[str, Signal]:
+def judged(
+    counts: dict[str | None, tuple[int, int]],
+    minimum: int = 50,
+    reference: ReferenceProfile | None = None,
+) -> dict[str, Signal]:
     """The signals after so many (selected, all) rows of each group."""
     ages, sexes = [], []
     for group, (selected, rows) in counts.items():
         ages += [5.0] * selected + [-5.0] * (rows - selected)
         sexes += [group] * rows
-    detector = SelectionRate(CARD, None, Monitors(minimum_rows=minimum))
+    detector = SelectionRate(CARD, reference, Monitors(minimum_rows=minimum))
     rows_of = {
         "age": np.array(ages),
         "debt": np.zeros(len(ages)),
@@ -107,3 +112,45 @@ def test_equal_groups_seldom_alarm() -> None:
         signals = judged({"f": (int(f), 200), "m": (int(m), 200)})
         alarms += signals["sex=f"].verdict is Verdict.ALARM
     assert alarms <= 3
+
+
+def test_a_handful_of_rows_is_not_told_of_by_name_or_number() -> None:
+    """Three rows of `x` are `(rare)`; the smaller of the other groups tells no number either."""
+    signals = judged({"f": (200, 1000), "m": (500, 1001), "x": (3, 3)})
+    assert set(signals) == {"sex=f", "sex=m", "sex=(rare)"}
+    rare = signals["sex=(rare)"]
+    assert (rare.verdict, rare.rows, rare.value) == (Verdict.INSUFFICIENT_DATA, 0, None)
+    told = signals["sex=f"]
+    assert (told.rows, told.value, told.lower, told.upper) == (0, None, None, None)
+
+
+def test_a_handful_of_rows_does_not_blind_the_monitor() -> None:
+    """Verdicts are reached, also where the numbers behind them are not told."""
+    extras: list[dict[str | None, tuple[int, int]]] = [{}, {"x": (3, 3)}]
+    for extra in extras:
+        signals = judged({"f": (200, 1000), "m": (500, 1001), **extra})
+        assert signals["sex=f"].verdict is signals["sex=m"].verdict is Verdict.ALARM
+
+
+def test_rows_without_a_group_hide_a_small_one_best() -> None:
+    """They are no group: with theirs withheld, all the others keep their numbers."""
+    signals = judged({"f": (200, 1000), "m": (500, 1001), "x": (3, 3), None: (5, 50)})
+    assert signals["sex=f"].rows == 1000
+    assert signals["sex=f"].value == pytest.approx(-0.3, abs=0.001)
+    assert signals["sex=unknown"].value is None
+
+
+def test_a_group_that_the_reference_knows_has_its_name() -> None:
+    """How few live rows it has is not told."""
+    share = GroupShare(name="x", rows=10, decided=0, selected=0)
+    reference = profile(np.random.default_rng(0)).model_copy(update={"groups": {"sex": (share,)}})
+    signals = judged({"f": (200, 1000), "x": (3, 3)}, reference=reference)
+    assert signals["sex=x"].rows == 0
+    assert "fewer than 10 rows" in signals["sex=x"].message
+
+
+def test_small_groups_are_in_nobodys_comparison() -> None:
+    """Else they could be had from the rates and intervals of the others."""
+    with_few = judged({"f": (200, 1000), "m": (500, 1001), "x": (3, 3), None: (5, 50)})
+    without = judged({"f": (200, 1000), "m": (500, 1001), None: (5, 50)})
+    assert with_few["sex=f"] == without["sex=f"]

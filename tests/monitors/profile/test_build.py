@@ -79,10 +79,15 @@ def test_a_long_list_of_categories_is_cut() -> None:
 
 def test_hashed_categories_do_not_show_their_names() -> None:
     """The policy `hash` keeps text out of the profile, and counting still works."""
-    values = np.array(["secret"] * 10, dtype=np.object_)
-    feature = categorical_profile(values, halves(10), by_hash=True)
-    assert "secret" not in feature.model_dump_json()
-    assert feature.counts == (5,)
+    town = CARD.features[2].model_copy(update={"policy": Policy.HASH})
+    card = CARD.model_copy(update={"features": (*CARD.features[:2], town)})
+    table = columns(np.random.default_rng(0), 200)
+    table["town"][:] = "secret"
+    whole = build_profile(card, SIGNATURE, table, model)
+    assert b"secret" not in whole.to_json()
+    feature = whole.features["town"]
+    assert isinstance(feature, CategoricalProfile)
+    assert feature.counts == (whole.counted,)
 
 
 def test_score_and_groups_are_described() -> None:
