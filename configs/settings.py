@@ -198,14 +198,16 @@ class Monitors(Section):
     """What is promised about false alarms, how much data it takes, and what it may all cost.
 
     `alarm_budget` is the chance of any false alarm over the life of a version, in the mode
-    `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`. `detectors`
-    names further ones, each as `module:NAME`.
+    `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`. Of its first
+    `learn_rows` live rows a version without a reference makes one; 0 for none. `detectors` names
+    further ones, each as `module:NAME`.
     """
 
     alarm_mode: AlarmMode = AlarmMode.MARTINGALE
     alarm_budget: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     false_alarm_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 365.0
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
+    learn_rows: Annotated[int, Field(ge=0, le=200_000)] = 2000
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     keep_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 10.0

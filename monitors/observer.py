@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from hashlib import sha256
 
 from configs.errors import NotFound
 from configs.settings import Monitors
@@ -14,83 +11,19 @@ from monitors.alarm import Standing
 from monitors.blocks import Folded, SampleBlock, Series, Snapshot
 from monitors.kept import Kept, KeptNowhere, Place
 from monitors.merging import FOLD_ROWS, alike, joined
-from monitors.panel import Key, Panel
-from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Signal, State, Verdict, from_words, packed, unpacked, words
+from monitors.panel import Key
+from monitors.signal import Signal, State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.signals import distance_gauges, signal_gauges
+from monitors.watched import Watched
 from registry.records import Role, Version
 
 _PANEL = "panel"
-
-_SOURCES_MAX = 64
-"""So many gateway processes are remembered by the rows that came from them, the latest ones."""
 
 _log = logging.getLogger("weir.monitors")
 
 Describe = Callable[[str, int], tuple[Version, bytes | None]]
 """Gives a version and the bytes of its reference profile; `NotFound` if there is none."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """One version in one role: its panel, and what it said last.
-
-    `rows` counts those that wait to be folded too, `taken` the same by the process that sent them;
-    `looked` says that nothing came since the last look. `reference` tells the profile and the
-    promise that the panel's state belongs to. `raised_at` is when each alarm that stands was
-    raised, in seconds since 1970.
-    """
-
-    model: str
-    version: int
-    role: str
-    panel: Panel
-    reference: str
-    rows: int = 0
-    taken: Counter[str] = field(default_factory=Counter)
-    waiting: list[SampleBlock] = field(default_factory=list)
-    looked: bool = False
-    changed: bool = False
-    signals: tuple[Signal, ...] = ()
-    in_alarm: set[Key] = field(default_factory=set)
-    raised_at: dict[Key, float] = field(default_factory=dict)
-
-    @property
-    def place(self) -> Place:
-        """The version in its role."""
-        return self.model, self.version, self.role
-
-    def take(self, block: SampleBlock) -> None:
-        """Count the rows of a block."""
-        self.rows += block.rows
-        self.taken[block.source] += block.rows
-        while len(self.taken) > _SOURCES_MAX:
-            del self.taken[next(iter(self.taken))]
-        self.looked, self.changed = False, True
-
-    def state(self) -> State:
-        """All that must outlive the process, as copies; nothing may wait to be folded."""
-        own = {
-            "reference": words(self.reference),
-            "rows": words(self.rows),
-            "taken": words(self.taken),
-            "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
-        }
-        panel = {name: held.copy() for name, held in self.panel.state().items()}
-        return packed({"watched": own, "panel": panel})
-
-    def restore(self, state: State) -> None:
-        """Go on from a state; `ValueError` where it belongs to another reference or promise."""
-        own = unpacked(state, "watched")
-        if not own or from_words(own["reference"]) != self.reference:
-            message = "it was kept for another reference or another promise about false alarms"
-            raise ValueError(message)
-        self.panel.restore(unpacked(state, "panel"))
-        self.rows = from_words(own["rows"])
-        self.taken = Counter(from_words(own["taken"]))
-        self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
-        self.in_alarm = set(self.raised_at)
 
 
 class Observer:
@@ -155,8 +88,7 @@ class Observer:
             if watched.looked:
                 continue
             self._fold_waiting(watched)
-            watched.looked = True
-            watched.signals = watched.panel.signals()
+            watched.look()
             self._note_alarms(watched)
 
     def alarms(self) -> tuple[Standing, ...]:
@@ -171,16 +103,27 @@ class Observer:
 
     def rearm(self, place: Place, key: Key) -> None:
         """Begin anew with one signal of a version in a role; `NotFound` where it is not watched."""
+        watched = self._found(place)
+        self._fold_waiting(watched)
+        watched.rearm(key)
+
+    def adopt(self, place: Place) -> None:
+        """Learn a new reference from the rows to come, and begin anew with all signals.
+
+        `NotFound` where nothing is watched, `NotSupported` where learning is switched off.
+        """
+        watched = self._found(place)
+        self._fold_waiting(watched)
+        watched.adopt()
+
+    def _found(self, place: Place) -> Watched:
         self._recall()
         watched = self._watched.get(place)
         if watched is None:
             model, version, role = place
             message = f"version {version} of {model!r} as {role} is not watched"
             raise NotFound(message)
-        self._fold_waiting(watched)
-        watched.panel.rearm(key)
-        watched.raised_at.pop(key, None)
-        watched.looked, watched.changed = False, True
+        return watched
 
     def states(self) -> dict[Place, State]:
         """What has changed since this was asked last, as copies that may be written at leisure."""
@@ -224,7 +167,7 @@ class Observer:
             gauges.update(
                 signal_gauges(watched.model, watched.version, watched.role, watched.signals)
             )
-            failures += watched.panel.failures
+            failures += watched.failures
         watched_arms = ((w.model, w.version, w.role, w.signals) for w in self._watched.values())
         gauges.update(distance_gauges(watched_arms))
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
@@ -236,7 +179,7 @@ class Observer:
             return
         block = joined(waiting)
         before = self._processor_time()
-        watched.panel.update(block)
+        watched.fold(block)
         if block.rows >= FOLD_ROWS:
             seconds = self._processor_time() - before
             self.folded = Folded(self.folded.rows + block.rows, self.folded.seconds + seconds)
@@ -252,22 +195,11 @@ class Observer:
         """A panel without any rows for a version in a role."""
         model, version_number, _ = place
         version, profile = self._describe(model, version_number)
-        panel = Panel(
-            version.card,
-            version.signature,
-            ReferenceProfile.from_json(profile) if profile is not None else None,
-            self._settings,
-        )
-        return Watched(*place, panel, _reference(profile, self._settings))
+        return Watched(place, version, profile, self._settings)
 
     def _count(self, name: str, *attributes: str) -> None:
         series = (name, attributes)
         self._counters[series] = self._counters.get(series, 0) + 1
-
-
-def _reference(profile: bytes | None, settings: Monitors) -> str:
-    """What tells the reference and the promise that evidence was collected under."""
-    return f"{settings.alarm_mode.value} {sha256(profile or b'').hexdigest()}"
 
 
 def _standing(watched: Watched, signal: Signal, arming: int) -> Standing:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import log
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from registry.signature import Signature
 Key = tuple[str, str, str]
 """A signal's family, name and subject."""
 
+NOTHING: Mapping[Key, int] = MappingProxyType({})
+
 
 class Panel:
     """The monitors of one (version, role): blocks go in, signals with final verdicts come out.
@@ -31,7 +34,8 @@ class Panel:
     All subjects with an e-value, of every family, share one budget of false alarms: each detector
     has its part, which its subjects share by the importance that the card gives to features. An
     alarm stands in all later readings until it is armed anew. Selection rates have no e-value and
-    stand outside the budget: see `monitors.fairness.selection_rate`.
+    stand outside the budget: see `monitors.fairness.selection_rate`. `armings` says how often each
+    subject has been armed anew before.
 
     `Refused` when the card's features name inputs that the signature lacks.
     """
@@ -42,6 +46,7 @@ class Panel:
         signature: Signature,
         profile: ReferenceProfile | None,
         settings: Monitors,
+        armings: Mapping[Key, int] = NOTHING,
     ) -> None:
         inputs = {spec.name for spec in signature.inputs}
         strays = sorted({f.input for f in card.features if f.input not in inputs})
@@ -52,7 +57,7 @@ class Panel:
         self._origin = profile.origin if profile else ""
         self._budget = Budget.of(settings)
         self._raised: set[Key] = set()
-        self._armings = Counter[Key]()
+        self.armings = Counter[Key](armings)
         self._stations = [
             _Station(each, each.make(card, profile, settings)) for each in detectors(settings)
         ]
@@ -85,17 +90,21 @@ class Panel:
             if (station.family, station.name) == (family, name):
                 self._guarded(station, lambda detector: detector.rearm(subject))
         self._raised.discard(key)
-        self._armings[key] += 1
+        self.armings[key] += 1
+
+    def armed_anew(self) -> Counter[Key]:
+        """How often each subject will have been armed anew once all of them are."""
+        return self.armings + Counter(dict.fromkeys(self._parts, 1))
 
     def standing(self) -> dict[Key, int]:
         """The alarms that stand, and how many times each of them has been armed."""
-        return {key: 1 + self._armings[key] for key in sorted(self._raised)}
+        return {key: 1 + self.armings[key] for key in sorted(self._raised)}
 
     def state(self) -> State:
         """All that must outlive the process; a detector that has failed is left out."""
         own = {
             "raised": words(sorted(self._raised)),
-            "armings": words([[*key, times] for key, times in sorted(self._armings.items())]),
+            "armings": words([[*key, times] for key, times in sorted(self.armings.items())]),
         }
         working = {s.name: s.detector.state() for s in self._stations if not s.failed}
         return packed({"panel": own, **working})
@@ -117,7 +126,7 @@ class Panel:
             (family, name, subject) for family, name, subject in from_words(own["raised"])
         }
         armings = from_words(own["armings"])
-        self._armings = Counter({(f, n, s): times for f, n, s, times in armings})
+        self.armings = Counter({(f, n, s): times for f, n, s, times in armings})
 
     def _guarded(self, station: _Station, act: Callable[[Detector], None]) -> None:
         if station.failed:
@@ -143,7 +152,7 @@ class Panel:
         return replace(signal, message=f"{signal.message}; the reference was {self._origin}")
 
     def _part(self, key: Key) -> float:
-        return self._parts.get(key, 0.0) * arming_share(1 + self._armings[key])
+        return self._parts.get(key, 0.0) * arming_share(1 + self.armings[key])
 
     def _final(self, signal: Signal, together: bool) -> Signal:
         if signal.log10_evidence is None:

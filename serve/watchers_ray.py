@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
-from configs.errors import NotSupported
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -109,15 +108,13 @@ class ObserverActor:
         return self._standing
 
     def rearm(self, place: Place, key: Key, adopt: bool) -> None:
-        """Begin anew with one signal; against a new reference, which cannot be adopted yet."""
-        if adopt:
-            message = "a new reference cannot be adopted yet: register a version that carries it"
-            raise NotSupported(message)
+        """Begin anew with one signal, or with all of a version, to learn a new reference."""
         with self._lock:
-            self._observer.rearm(place, key)
-            self._standing = tuple(
-                each for each in self._standing if (each.key[:3], each.key[3:6]) != (place, key)
-            )
+            if adopt:
+                self._observer.adopt(place)
+            else:
+                self._observer.rearm(place, key)
+            self._standing = self._observer.alarms()
         self._keep()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from configs.errors import Unavailable, WeirError
 from monitors.alarm import Standing
 from registry.alarm_book import AlarmBook
-from registry.alarms import Alarm, Finding, check_open
+from registry.alarms import Alarm, AlarmState, Finding, check_open
 from serve.control.watchers import Watchers
 
 _log = logging.getLogger("weir.alarms")
@@ -41,7 +41,9 @@ class AlarmDesk:
                 await self._rearm_again(alarm)
 
     async def close(self, alarm_id: str, adopt: bool, actor: str, reason: str) -> Alarm:
-        """Re-arm what raised an alarm, perhaps with a new reference, and note it.
+        """Re-arm what raised an alarm, or adopt a new reference for its version, and note it.
+
+        A new reference closes all alarms of that version in that role.
 
         The monitors come first: if they cannot, nothing has changed. What they have re-armed
         before, for a caller that did not learn of it, is not re-armed twice.
@@ -51,7 +53,17 @@ class AlarmDesk:
             check_open(alarm)
             if adopt or alarm.key in {each.key for each in await self._watchers.alarms()}:
                 await self._watchers.rearm(alarm.key, adopt)
-            return await asyncio.to_thread(self._book.close_alarm, alarm_id, adopt, actor, reason)
+            closed = await asyncio.to_thread(self._book.close_alarm, alarm_id, adopt, actor, reason)
+            if adopt:
+                await asyncio.to_thread(self._close_others, closed, actor, reason)
+            return closed
+
+    def _close_others(self, adopted: Alarm, actor: str, reason: str) -> None:
+        """Close all alarms of a version in a role whose reference has been replaced."""
+        open_states = [state for state in AlarmState if state is not AlarmState.CLOSED]
+        for alarm in self._book.alarms(None, open_states):
+            if alarm.key[:3] == adopted.key[:3]:
+                self._book.close_alarm(alarm.id, True, actor, reason)
 
     def _record(self, standing: Iterable[Standing]) -> list[Alarm]:
         """Record what stands; gives those that were closed before."""

@@ -9,13 +9,13 @@ from itertools import count
 import numpy as np
 import pytest
 
-from configs.errors import NotFound
+from configs.errors import NotFound, NotSupported
 from configs.settings import AlarmMode, Monitors
 from monitors.blocks import Folded, SampleBlock
 from monitors.kept import Place
 from monitors.observer import Observer
 from monitors.panel import Panel
-from monitors.signal import State, Verdict
+from monitors.signal import Signal, State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.state import TelemetryState
 from registry.records import Version
@@ -301,3 +301,93 @@ def test_few_sources_are_remembered(observer: Observer) -> None:
         observer.fold(replace(rows, source=f"gateway-{number}"))
     assert observer.taken("gateway-99") == 2
     assert observer.taken("gateway-0") == 0
+
+
+def without_reference(kept: Memory, rows: int = 300) -> Observer:
+    """An observer of a version that came without a reference."""
+    return Observer(
+        Monitors(learn_rows=rows),
+        lambda _model, _version: (VERSION, None),
+        "o",
+        clock=lambda: NOW,
+        processor_time=lambda: 0.0,
+        kept=kept,
+    )
+
+
+def clean(first: int, rows: int = 300) -> SampleBlock:
+    """Rows that have not moved."""
+    return block(columns(np.random.default_rng(first), rows), first=first)
+
+
+def drift_of_age(observer: Observer) -> Signal:
+    """What is said of the feature that may move."""
+    (watched,) = observer.signals("m")
+    (signal,) = [s for s in watched.signals if (s.name, s.subject) == ("input_drift", "age")]
+    return signal
+
+
+def test_a_version_without_a_reference_learns_one() -> None:
+    """It says how far it is, then watches against its first rows, and finds a later change."""
+    observer = without_reference(Memory())
+    observer.fold(clean(1, 260))
+    signal = drift_of_age(observer)
+    assert (signal.verdict, signal.rows_needed) == (Verdict.INSUFFICIENT_DATA, 40)
+    assert "260 of 300" in signal.message
+
+    observer.fold(clean(300))
+    observer.fold(clean(600))
+    assert drift_of_age(observer).verdict is Verdict.OK
+    assert "learned from the first 300 live rows" in drift_of_age(observer).message
+
+    observer.fold(drifted("stable"))
+    assert drift_of_age(observer).verdict is Verdict.ALARM
+
+
+def test_learning_can_be_switched_off() -> None:
+    """Then a version without a reference says what it lacks."""
+    observer = without_reference(Memory(), rows=0)
+    observer.fold(clean(1, 1000))
+    assert "--reference" in drift_of_age(observer).message
+    with pytest.raises(NotSupported, match="learn_rows is 0"):
+        observer.adopt(STABLE)
+
+
+def test_what_was_learned_outlives_the_process() -> None:
+    """The reference and the evidence against it; learning that was under way begins anew."""
+    kept = Memory()
+    first = without_reference(kept)
+    first.fold(clean(1, 260))
+    keep(first, kept)
+    second = without_reference(kept)
+    assert drift_of_age(second).rows_needed == 300
+
+    second.fold(clean(300))
+    second.fold(drifted("stable"))
+    keep(second, kept)
+    third = without_reference(kept)
+    assert drift_of_age(third).verdict is Verdict.ALARM
+    assert third.alarms() == second.alarms()
+
+
+def test_an_adopted_reference_ends_all_alarms_of_a_version() -> None:
+    """What moved becomes what is usual, also after a restart in the middle; armings go on."""
+    kept = Memory()
+    first = started(kept, REFERENCE, Monitors(learn_rows=300))
+    first.fold(drifted("stable"))
+    assert first.alarms()
+    first.adopt(STABLE)
+    assert first.alarms() == ()
+    first.fold(part(drifted("stable"), 0, 260))
+    keep(first, kept)
+
+    observer = started(kept, REFERENCE, Monitors(learn_rows=300))
+    assert "learning a reference" in drift_of_age(observer).message
+    for seed in range(4):
+        moved = block(columns(np.random.default_rng(seed + 50), 300, shift=2.0), first=300 * seed)
+        observer.fold(moved)
+    assert drift_of_age(observer).verdict is Verdict.OK
+
+    observer.fold(clean(5000))
+    (alarm,) = [each for each in observer.alarms() if each.subject == "age"]
+    assert alarm.arming == 2

@@ -58,41 +58,6 @@ def test_too_few_rows_are_no_profile() -> None:
     assert (learner.rows, learner.rows_needed) == (150, 450)
 
 
-@pytest.mark.parametrize("policy", [Policy.KEEP, Policy.HASH])
-def test_learning_goes_on_after_a_restart(policy: Policy) -> None:
-    """With the state, it learns what it would have learned; hashed names are hashed there too."""
-    town = CARD.features[2].model_copy(update={"policy": policy})
-    card = CARD.model_copy(update={"features": (*CARD.features[:2], town)})
-    rows = columns(np.random.default_rng(0), ROWS)
-    rows["town"][::7] = "Erika Mustermann"
-    rows["town"][::11] = None
-    whole = block(rows)
-    straight, before, after = (Learner(card, ROWS) for _ in range(3))
-    straight.update(whole)
-    before.update(part(whole, 0, 250))
-    state = before.state()
-    after.restore(state)
-    after.update(part(whole, 250, ROWS))
-
-    assert after.profile() == straight.profile()
-    held = b"".join(array.tobytes() for array in state.values())
-    assert (b"Erika" in held) is (policy is Policy.KEEP)
-
-
-def test_the_state_of_another_card_is_refused() -> None:
-    """Rows that lack a feature cannot be learned from."""
-    learner = Learner(CARD, ROWS)
-    learner.update(block(columns(np.random.default_rng(0), 20)))
-    state = learner.state()
-    other = Learner(CARD.model_copy(update={"features": CARD.features[:2]}), ROWS)
-    with pytest.raises(ValueError, match="not the first rows"):
-        other.restore(state)
-    with pytest.raises(ValueError, match="not the first rows"):
-        Learner(CARD, 10).restore(state)
-    other.restore({})
-    assert other.rows == 0
-
-
 def test_signals_say_that_their_reference_was_learned() -> None:
     """Whoever reads an alarm knows that it compares live rows with live rows."""
     found = learned([ROWS])

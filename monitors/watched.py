@@ -1,0 +1,184 @@
+"""One version in one role: its reference, its panel, and what must outlive the process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+
+from configs.errors import NotSupported, WeirError
+from configs.settings import Monitors
+from monitors.blocks import SampleBlock
+from monitors.kept import Place
+from monitors.panel import Key, Panel
+from monitors.profile.learned import Learner
+from monitors.profile.reading import watched
+from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Signal, State, from_words, packed, unpacked, words
+from monitors.verdicts import NO_REFERENCE
+from registry.records import Version
+
+_SOURCES_MAX = 64
+"""So many gateway processes are remembered by the rows that came from them, the latest ones."""
+
+
+class Watched:
+    """A version in a role, with all that monitors have seen of it.
+
+    `rows` counts those that wait to be folded too, `taken` the same by the process that sent them.
+    `looked` says that nothing came since the last look, `changed` that something did since the
+    state was asked for. `raised_at` is when each alarm that stands was raised, in seconds since
+    1970.
+
+    Without a reference, one is learned from the first rows. A reference that is adopted later is
+    learned in the same way, and takes the place of the one before.
+    """
+
+    def __init__(
+        self, place: Place, version: Version, profile: bytes | None, settings: Monitors
+    ) -> None:
+        self.model, self.version, self.role = place
+        self._described = version
+        self._settings = settings
+        self._promise = f"{settings.alarm_mode.value} {sha256(profile or b'').hexdigest()}"
+        self._learned: bytes | None = None
+        self._learner: Learner | None = None
+        self._earlier_failures = 0
+        self.panel = self._panel(profile, Counter())
+        if profile is None and settings.learn_rows and self._can_learn:
+            self._learner = self._new_learner()
+        self.rows = 0
+        self.taken = Counter[str]()
+        self.waiting: list[SampleBlock] = []
+        self.looked = self.changed = False
+        self.signals: tuple[Signal, ...] = ()
+        self.in_alarm: set[Key] = set()
+        self.raised_at: dict[Key, float] = {}
+
+    @property
+    def place(self) -> Place:
+        """The version in its role."""
+        return self.model, self.version, self.role
+
+    @property
+    def failures(self) -> int:
+        """How often a monitor has failed."""
+        return self._earlier_failures + self.panel.failures
+
+    def take(self, block: SampleBlock) -> None:
+        """Count the rows of a block."""
+        self.rows += block.rows
+        self.taken[block.source] += block.rows
+        while len(self.taken) > _SOURCES_MAX:
+            del self.taken[next(iter(self.taken))]
+        self.looked, self.changed = False, True
+
+    def fold(self, block: SampleBlock) -> None:
+        """Give a block to the monitors, and to the reference that is being learned."""
+        self.panel.update(block)
+        if self._learner is None:
+            return
+        try:
+            self._learner.update(block)
+            profile = self._learner.profile()
+        except WeirError:  # Rows that do not fit the card: the monitors say so themselves.
+            self._earlier_failures += 1
+            self._learner = None
+            return
+        if profile is not None:
+            self._learner = None
+            self._learned = profile.to_json()
+            self._replace_panel(self._learned)
+
+    def look(self) -> None:
+        """Ask the monitors for their signals."""
+        self.looked = True
+        self.signals = self._told(self.panel.signals())
+
+    def rearm(self, key: Key) -> None:
+        """Begin anew with one signal."""
+        self.panel.rearm(key)
+        self.raised_at.pop(key, None)
+        self.looked, self.changed = False, True
+
+    def adopt(self) -> None:
+        """Forget the reference, learn another one from the rows to come, and begin anew."""
+        if not (self._settings.learn_rows and self._can_learn):
+            message = (
+                "no reference can be learned, since monitors.learn_rows is 0 or the card names "
+                "nothing to watch: register a version that carries the new reference"
+            )
+            raise NotSupported(message)
+        armings = self.panel.armed_anew()
+        self._earlier_failures += self.panel.failures
+        self.panel = self._panel(None, armings)
+        self._learned, self._learner = None, self._new_learner()
+        self.raised_at.clear()
+        self.looked, self.changed = False, True
+
+    def state(self) -> State:
+        """All that must outlive the process, as copies; nothing may wait to be folded.
+
+        Rows that a reference is being learned from are not among it: learning begins anew.
+        """
+        own = {
+            "promise": words(self._promise),
+            "learning": words(self._learner is not None),
+            "learned": np.frombuffer(self._learned or b"", dtype=np.uint8),
+            "rows": words(self.rows),
+            "taken": words(self.taken),
+            "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
+        }
+        panel = {name: held.copy() for name, held in self.panel.state().items()}
+        return packed({"watched": own, "panel": panel})
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; `ValueError` where it belongs to another reference or promise."""
+        own = unpacked(state, "watched")
+        if not own or from_words(own["promise"]) != self._promise:
+            message = "it was kept for another reference or another promise about false alarms"
+            raise ValueError(message)
+        if from_words(own["learning"]) and self._can_learn:
+            self.panel = self._panel(None, Counter())
+            self._learner = self._new_learner()
+        elif len(own["learned"]):
+            self._learned, self._learner = own["learned"].tobytes(), None
+            self.panel = self._panel(self._learned, Counter())
+        self.panel.restore(unpacked(state, "panel"))
+        self.rows = from_words(own["rows"])
+        self.taken = Counter(from_words(own["taken"]))
+        self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
+        self.in_alarm = set(self.raised_at)
+
+    @property
+    def _can_learn(self) -> bool:
+        card = self._described.card
+        return bool(watched(card)) or card.score is not None
+
+    def _new_learner(self) -> Learner:
+        return Learner(self._described.card, self._settings.learn_rows)
+
+    def _replace_panel(self, profile: bytes) -> None:
+        """Watch against a new reference; armings go on."""
+        self._earlier_failures += self.panel.failures
+        self.panel = self._panel(profile, self.panel.armings)
+
+    def _panel(self, profile: bytes | None, armings: Counter[Key]) -> Panel:
+        reference = ReferenceProfile.from_json(profile) if profile is not None else None
+        version = self._described
+        return Panel(version.card, version.signature, reference, self._settings, armings)
+
+    def _told(self, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
+        """The signals, of which those that lack a reference say how far it has been learned."""
+        if self._learner is None:
+            return signals
+        learner = self._learner
+        told = f"learning a reference: {learner.rows:,} of {learner.wanted:,} live rows so far"
+        return tuple(
+            replace(each, message=told, rows_needed=learner.rows_needed)
+            if each.message == NO_REFERENCE
+            else each
+            for each in signals
+        )
