@@ -200,6 +200,7 @@ class Monitors(Section):
     `alarm_budget` is the chance of any false alarm over the life of a version, in the mode
     `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`. `detectors`
     names further ones, each as `module:NAME`.
+    `learn_rows` live rows become the reference of a version that has none; with 0 it has none.
     """
 
     alarm_mode: AlarmMode = AlarmMode.MARTINGALE
@@ -209,6 +210,7 @@ class Monitors(Section):
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     keep_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 10.0
+    learn_rows: Annotated[int, Field(ge=0, le=100_000)] = 2000
     detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
 
 
