@@ -207,10 +207,10 @@ class Monitors(Section):
     alarm_budget: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     false_alarm_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 365.0
     minimum_rows: Annotated[int, Field(ge=1, le=10**6)] = 50
-    learn_rows: Annotated[int, Field(ge=0, le=200_000)] = 2000
     signals_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     keep_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 10.0
+    learn_rows: Annotated[int, Field(ge=0, le=100_000)] = 2000
     detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
 
 

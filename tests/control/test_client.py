@@ -25,7 +25,7 @@ from configs.errors import (
     WeirError,
 )
 from monitors.signal import Verdict
-from registry.card import Card, Task
+from registry.card import Card, Feature, Task
 from serve.control import connection as connection_module
 from serve.control.client import ControlClient
 from serve.control.service import ArmSignals
@@ -63,6 +63,14 @@ def test_a_version_from_file_to_traffic_and_back(client: ControlClient, tmp_path
     assert {entry.actor for entry in client.audit()} == {"ada"}
     assert [entry.sequence for entry in client.audit(after=2, limit=2)] == [3, 4]
     assert client.verify_audit().intact
+
+
+def test_a_card_of_ten_thousand_features_can_be_sent(client: ControlClient) -> None:
+    """It is larger than what a change may bring, but for what goes without saying."""
+    features = [Feature(name=f"measurement_{at}", input="x", column=at) for at in range(10_000)]
+    card = Card(task=Task.OTHER, features=tuple(features))
+    made = client.register("wide", client.upload(b"one"), card)
+    assert made.version.card == card
 
 
 def test_reading(two_versions: ControlClient, api: Api) -> None:

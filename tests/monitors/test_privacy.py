@@ -15,6 +15,7 @@ from monitors.panel import Panel
 from monitors.privacy import blame, coarse_edges, told, withheld
 from monitors.profile.build import build_profile
 from monitors.profile.reference import CategoricalProfile, NumericProfile
+from monitors.telemetry.signals import signal_gauges
 from registry.card import Card, Policy
 from tests.monitors.samples import CARD, SIGNATURE, block, columns, model
 
@@ -138,7 +139,7 @@ def test_a_private_number_leaves_counts_in_coarse_bins(policy: Policy) -> None:
     ("policy", "reference_rows"), [(Policy.BUCKET, 9), (Policy.HASH, 900), (Policy.DROP, 900)]
 )
 def test_a_value_that_the_card_keeps_in_is_in_no_profile_and_no_signal(
-    policy: Policy, reference_rows: int
+    policy: Policy, reference_rows: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A name that is in the reference and in every live row, so that all alarms are about it."""
     card = with_policy("town", policy)
@@ -152,6 +153,8 @@ def test_a_value_that_the_card_keeps_in_is_in_no_profile_and_no_signal(
 
     assert MARKER not in whole.to_json().decode()
     assert MARKER not in str(panel.signals())
+    assert MARKER not in str(signal_gauges("m", 1, "stable", panel.signals()))
+    assert MARKER not in caplog.text
     alarms = {signal.subject for signal in panel.signals() if signal.verdict.value == "alarm"}
     assert ("town" in alarms) is (policy is not Policy.DROP)
 
