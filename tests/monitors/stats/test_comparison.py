@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
@@ -147,3 +149,17 @@ def test_few_rows_may_lie_above_their_own_interval() -> None:
     psi = compared(rng.multinomial(10_000, shares), rng.multinomial(200, shares))["psi"]
     assert psi.lower == 0
     assert psi.value > psi.upper
+
+
+@given(st.data())
+def test_whatever_is_counted_has_bounds(data: st.DataObject) -> None:
+    """Finite, in order, never below 0, and p-values are probabilities."""
+    bins = data.draw(st.integers(4, 12))
+    counts = st.lists(st.integers(0, 10**6) | st.just(0), min_size=bins, max_size=bins)
+    reference = np.array(data.draw(counts.filter(lambda each: sum(each) > 0)))
+    live = np.array(data.draw(counts.filter(lambda each: sum(each) > 0)))
+    points = np.arange(float(bins)) if data.draw(st.booleans()) else None
+    for each in compared(reference, live, points).values():
+        assert 0 <= each.value < np.inf
+        assert 0 <= each.lower <= each.upper < np.inf
+        assert each.p_value is None or 0 <= each.p_value <= 1
