@@ -13,6 +13,7 @@ from configs.errors import Refused
 from monitors.profile.assemble import assemble_inputs, cast_column
 from monitors.profile.bins import CategoryBins, numeric_bins
 from monitors.profile.categories import hashed, texts
+from monitors.profile.quality_counts import repeats, with_fences
 from monitors.profile.reading import as_floats, decisions, scores, watched
 from monitors.profile.reference import (
     BINS,
@@ -57,13 +58,18 @@ def build_profile(
         chooses = np.ones(1, dtype=np.bool_)
     outputs = _run(card, signature, cast, score) if card.score or card.decision else {}
     score_values = scores(card, outputs)
+    pairs, twice = repeats(watched(card), cast, chooses)
     return ReferenceProfile(
         rows=rows,
         counted=int((~chooses).sum()),
-        features={f.name: _feature(f, cast[f.name], chooses) for f in watched(card)},
+        features={
+            f.name: _feature(f, cast[f.name], chooses).model_copy(update={"pairs": pairs[f.name]})
+            for f in watched(card)
+        },
         score=None if score_values is None else numeric_profile(score_values, chooses),
         groups=_groups(card, cast, columns, decisions(card, outputs)),
         whole_rows=whole_rows(_numbers(card, cast), chooses, numeric_profile),
+        repeats=twice,
     )
 
 
@@ -122,7 +128,8 @@ def _numbers(card: Card, cast: Columns) -> dict[str, NDArray[np.float64]]:
 def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeatureProfile:
     if feature.type is FeatureType.CATEGORICAL:
         return categorical_profile(values, chooses, feature.policy is Policy.HASH)
-    return numeric_profile(as_floats(values), chooses)
+    numbers = as_floats(values)
+    return with_fences(numeric_profile(numbers, chooses), numbers, chooses)
 
 
 def numeric_profile(values: NDArray[np.float64], chooses: Mask) -> NumericProfile:

@@ -29,13 +29,28 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Pairs(Part):
+    """Counted rows in pairs drawn by chance: of how many both have a value, and it is the same."""
+
+    compared: Count
+    equal: Count
+
+
+class Repeats(Part):
+    """Counted rows in groups of 32 drawn by chance, and how many of these hold a row twice."""
+
+    groups: Count
+    repeated: Count
+
+
 class NumericProfile(Part):
     """A numeric feature, or the score.
 
     With edges e0 < e1 < ... < ek the bins are: below e0, exactly e0, (e0, e1], ..., above ek;
     `counts` has one entry each, k + 3 in all. `mean` and `deviation` are those of the finite
     values of all rows; None where there are none. `missing_choosing` counts missing and
-    non-finite values in the half that chose the bins.
+    non-finite values in the half that chose the bins. `beyond` counts finite values outside of
+    `fences`, which that half chose too. Profiles of old have no fences and no pairs.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -46,6 +61,9 @@ class NumericProfile(Part):
     missing_choosing: Count
     mean: FiniteFloat | None
     deviation: FiniteFloat | None
+    fences: tuple[FiniteFloat, FiniteFloat] | None = None
+    beyond: Count = 0
+    pairs: Pairs | None = None
 
     @model_validator(mode="after")
     def _bins_fit(self) -> NumericProfile:
@@ -83,6 +101,7 @@ class CategoricalProfile(Part):
     hashed: bool
     choosing: tuple[Count, ...]
     missing_choosing: Count
+    pairs: Pairs | None = None
 
     @model_validator(mode="after")
     def _bins_fit(self) -> CategoricalProfile:
@@ -154,6 +173,7 @@ class ReferenceProfile(Part):
     score: NumericProfile | None
     groups: Mapping[str, tuple[GroupShare, ...]]
     whole_rows: WholeRows | None = None
+    repeats: Repeats | None = None
 
     def to_json(self) -> bytes:
         """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""
