@@ -33,6 +33,7 @@ seconds; `serve.edge.errors` and the control API turn them into answers.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -58,10 +59,26 @@ class BadInput(WeirError):
     code = "bad_input"
 
 
+class Breach(StrEnum):
+    """What of a version's contract a request breaks; requests are counted by it."""
+
+    MISSING_INPUT = "missing input"
+    UNKNOWN_INPUT = "unknown input"
+    RENAMED_INPUT = "renamed input"
+    DATATYPE = "datatype"
+    SHAPE = "shape"
+    VALUE = "value"
+    OUTPUT = "output"
+
+
 class BadTensor(BadInput):
     """A tensor does not have the shape, datatype or data that it must have."""
 
     code = "bad_tensor"
+
+    def __init__(self, message: str, breach: Breach = Breach.VALUE) -> None:
+        super().__init__(message)
+        self.breach = breach
 
 
 class Unauthenticated(WeirError):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors.stats.uniforms import row_keys
+
 
 @dataclass(frozen=True, slots=True)
 class SampleBlock:
@@ -33,6 +35,7 @@ class SampleBlock:
     outputs: Mapping[str, NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     made_at: float = 0.0
+    _keys: list[NDArray[np.uint64]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def rows(self) -> int:
@@ -43,6 +46,12 @@ class SampleBlock:
     def minute(self) -> int:
         """The minute since 1970 in which the block was made."""
         return int(self.made_at // 60)
+
+    def keys(self) -> NDArray[np.uint64]:
+        """One 64-bit key per row, shape (rows,); hashed once, for all who ask."""
+        if not self._keys:
+            self._keys.append(row_keys(self.prediction_ids, self.row_numbers))
+        return self._keys[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,12 @@ from monitors.drift.rows import RowDrift
 from monitors.fairness.selection_rate import SelectionRate
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
+from monitors.quality.non_finite import NonFiniteValues
+from monitors.quality.out_of_range import OutOfRange
+from monitors.quality.outliers import Outliers
+from monitors.quality.repeated_rows import RepeatedRows
+from monitors.quality.stuck import StuckFeatures
+from monitors.quality.unseen import UnseenCategories
 from monitors.signal import Detector
 from registry.card import Card
 
@@ -35,10 +41,16 @@ class Registered:
 
 
 DETECTORS = (
-    Registered("drift", "input_drift", InputDrift, part=9.0),
-    Registered("drift", "prediction_drift", PredictionDrift, part=2.0),
+    Registered("drift", "input_drift", InputDrift, part=12.0),
+    Registered("drift", "prediction_drift", PredictionDrift, part=3.0),
     Registered("drift", "row_drift", RowDrift),
     Registered("quality", "missing_values", MissingValues, part=2.0),
+    Registered("quality", "non_finite", NonFiniteValues),
+    Registered("quality", "out_of_range", OutOfRange),
+    Registered("quality", "outliers", Outliers),
+    Registered("quality", "unseen_categories", UnseenCategories),
+    Registered("quality", "stuck", StuckFeatures),
+    Registered("quality", "repeated_rows", RepeatedRows),
     Registered("fairness", "selection_rate", SelectionRate),
 )
 """A new detector is one file, and one line here."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from configs.errors import ModelNotFound, NotReady
+from configs.errors import Breach, ModelNotFound, NotReady
 from configs.settings import Settings
 from monitors.blocks import Series
 from monitors.telemetry import names
@@ -114,6 +114,11 @@ class Gateway:
     def count_closed(self, reason: str) -> None:
         """Count a connection that was broken off."""
         self.recorder.counts.add(names.CONNECTIONS_CLOSED, reason)
+
+    def count_refused(self, model: str, breach: Breach) -> None:
+        """Count a request that breaks the contract of a model, if one of that name is served."""
+        if model in self._models:
+            self.recorder.counts.add(names.REQUESTS_REFUSED, model, breach.value)
 
     def gauges(self) -> Mapping[Series, float]:
         """Give what is so at this moment: the table's generation and the versions reached."""

@@ -14,6 +14,7 @@ from monitors.privacy import ROWS_TOLD_MIN, coarse_edges
 from monitors.profile.assemble import assemble_inputs, cast_column
 from monitors.profile.bins import CategoryBins, numeric_bins
 from monitors.profile.categories import texts
+from monitors.profile.quality_counts import repeats, with_fences
 from monitors.profile.reading import as_floats, watched
 from monitors.profile.reference import (
     BINS,
@@ -79,17 +80,24 @@ def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceP
     if rows.rows == 1:
         chooses = np.ones(1, dtype=np.bool_)
     favourable = card.decision.favourable if card.decision else 1
+    pairs, twice = repeats(watched(card), rows.features, chooses)
     return ReferenceProfile(
         source=source,
         rows=rows.rows,
         counted=int((~chooses).sum()),
-        features={f.name: _feature(f, rows.features[f.name], chooses) for f in watched(card)},
+        features={
+            f.name: _feature(f, rows.features[f.name], chooses).model_copy(
+                update={"pairs": pairs[f.name]}
+            )
+            for f in watched(card)
+        },
         score=None if rows.score is None else numeric_profile(rows.score, chooses),
         groups={
             name: _shares(names.tolist(), rows.decided, favourable)
             for name, names in rows.groups.items()
         },
         whole_rows=whole_rows(_numbers(card, rows), chooses, numeric_profile),
+        repeats=twice,
     )
 
 
@@ -147,7 +155,9 @@ def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeaturePr
     if feature.type is FeatureType.CATEGORICAL:
         by_hash = feature.policy is Policy.HASH
         return categorical_profile(values, chooses, by_hash, ROWS_TOLD_MIN if private else 1)
-    return numeric_profile(as_floats(values), chooses, private)
+    numbers = as_floats(values)
+    profile = numeric_profile(numbers, chooses, private)
+    return profile if private else with_fences(profile, numbers, chooses)
 
 
 def numeric_profile(

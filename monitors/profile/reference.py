@@ -31,6 +31,20 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Pairs(Part):
+    """Counted rows in pairs drawn by chance: of how many both have a value, and it is the same."""
+
+    compared: Count
+    equal: Count
+
+
+class Repeats(Part):
+    """Counted rows in groups of 32 drawn by chance, and how many of these hold a row twice."""
+
+    groups: Count
+    repeated: Count
+
+
 class NumericProfile(Part):
     """A numeric feature, or the score.
 
@@ -38,6 +52,8 @@ class NumericProfile(Part):
     `counts` has one entry each, k + 3 in all. `mean` and `deviation` are those of the finite
     values of all rows; None where there are none, or where the card's policy keeps them in.
     `missing_choosing` counts missing and non-finite values in the half that chose the bins.
+    `beyond` counts finite values outside of `fences`, which that half chose too. Profiles of old
+    have no fences and no pairs.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -48,6 +64,9 @@ class NumericProfile(Part):
     missing_choosing: Count
     mean: FiniteFloat | None
     deviation: FiniteFloat | None
+    fences: tuple[FiniteFloat, FiniteFloat] | None = None
+    beyond: Count = 0
+    pairs: Pairs | None = None
 
     @model_validator(mode="after")
     def _bins_fit(self) -> NumericProfile:
@@ -86,6 +105,7 @@ class CategoricalProfile(Part):
     hashed: bool
     choosing: tuple[Count, ...]
     missing_choosing: Count
+    pairs: Pairs | None = None
 
     @model_validator(mode="after")
     def _bins_fit(self) -> CategoricalProfile:
@@ -161,6 +181,7 @@ class ReferenceProfile(Part):
     score: NumericProfile | None
     groups: Mapping[str, tuple[GroupShare, ...]]
     whole_rows: WholeRows | None = None
+    repeats: Repeats | None = None
 
     @property
     def origin(self) -> str:

@@ -174,9 +174,11 @@ def _answers(protocol: str, metric: Metric, *asked: str) -> Panel:
 
 def _overload() -> tuple[Panel, ...]:
     model = (names.MODEL,)
+    by_reason = (*model, names.REASON)
     return (
         _rate("Requests refused", names.REQUESTS_SHED, model, "reqps", _MODEL),
         _gauge("Requests allowed in flight", names.REQUESTS_LIMIT, model, "none", _MODEL),
+        _rate("Contract broken", names.REQUESTS_REFUSED, by_reason, "reqps", _MODEL),
     )
 
 

@@ -210,6 +210,13 @@ REQUESTS_SHED = Metric(
     (MODEL,),
     "Requests that were refused because the model had as many as it could answer in time.",
 )
+REQUESTS_REFUSED = Metric(
+    "weir.requests.refused",
+    Kind.COUNTER,
+    "{request}",
+    (MODEL, REASON),
+    "Requests that break the model's contract: by an input, datatype, shape, value or output.",
+)
 REQUESTS_LIMIT = Metric(
     "weir.requests.limit",
     Kind.GAUGE,
@@ -416,6 +423,7 @@ METRICS: dict[str, Metric] = {
         SNAPSHOTS_FAILED,
         SHADOW_REQUESTS,
         REQUESTS_SHED,
+        REQUESTS_REFUSED,
         REQUESTS_LIMIT,
         VERSION_RETRIES,
         VERSION_EJECTIONS,

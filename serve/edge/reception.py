@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from configs.errors import (
+    BadTensor,
     ClientGone,
     DeadlineExceeded,
     Forbidden,
@@ -124,6 +125,8 @@ class Reception:
         if error is not raised:
             _log.error("request %s failed for a reason of ours", request_id, exc_info=raised)
         visit.code = error.code
+        if isinstance(error, BadTensor) and visit.endpoint is not None:
+            self.gateway.count_refused(visit.endpoint.model, error.breach)
         if exchange is not None:
             exchange.failed(error)
         return error, request_id

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import BadInput, BadTensor
+from configs.errors import BadInput, BadTensor, Breach
 from registry.card import Card
 from registry.signature import DTYPES, Datatype, Signature, TensorSpec
 from serve.models.frames import Tensors
@@ -94,16 +94,14 @@ class Contract:
             place = self._inputs.get(name)
             if place is not None:
                 if found[place] is not None:
-                    raise BadTensor(f"input {name!r} is given twice")
+                    raise BadTensor(f"input {name!r} is given twice", Breach.UNKNOWN_INPUT)
                 found[place] = self._read(tensor, self._specs[place])
             elif name in self._extra:
                 if name in groups:
-                    raise BadTensor(f"input {name!r} is given twice")
+                    raise BadTensor(f"input {name!r} is given twice", Breach.UNKNOWN_INPUT)
                 groups[name] = read_strings(tensor)
             else:
-                raise BadTensor(
-                    f"{self._model} has no input {name[:64]!r} (inputs: {self._names()})"
-                )
+                raise self._unknown(name, asked)
         inputs = self._complete(found)
         return InferRequest(
             asked.id, inputs, self._rows(inputs, groups), self._wanted(asked), groups
@@ -170,13 +168,21 @@ class Contract:
                 raise self._missing(found)
         return cast("Tensors", tuple(found))
 
+    def _unknown(self, name: str, asked: Asked) -> BadTensor:
+        """Say that an input is unknown; it goes by another name if one of the model's lacks."""
+        lacking = self._inputs.keys() - {tensor.name for tensor in asked.inputs}
+        return BadTensor(
+            f"{self._model} has no input {name[:64]!r} (inputs: {self._names()})",
+            Breach.RENAMED_INPUT if lacking else Breach.UNKNOWN_INPUT,
+        )
+
     def _missing(self, found: Sequence[NDArray[Any] | None]) -> BadTensor:
         missing = [
             spec.name
             for spec, tensor in zip(self._signature.inputs, found, strict=True)
             if tensor is None
         ]
-        return BadTensor(f"missing input {', '.join(map(repr, missing))}")
+        return BadTensor(f"missing input {', '.join(map(repr, missing))}", Breach.MISSING_INPUT)
 
     def _rows(self, inputs: Tensors, groups: Mapping[str, NDArray[np.object_]]) -> int:
         rows = inputs[0].shape[0] if self._batched else 1
@@ -185,11 +191,14 @@ class Contract:
         for spec, tensor in zip(self._signature.inputs, inputs, strict=True):
             if self._batched and tensor.shape[0] != rows:
                 raise BadTensor(
-                    f"input {spec.name!r} has {tensor.shape[0]} rows, the first input has {rows}"
+                    f"input {spec.name!r} has {tensor.shape[0]} rows, the first input has {rows}",
+                    Breach.SHAPE,
                 )
         for name, values in groups.items():
             if len(values) != rows:
-                raise BadTensor(f"input {name!r} has {len(values)} values for {rows} rows")
+                raise BadTensor(
+                    f"input {name!r} has {len(values)} values for {rows} rows", Breach.SHAPE
+                )
         return rows
 
     def _wanted(self, asked: Asked) -> Sequence[Wanted]:
@@ -204,7 +213,10 @@ class Contract:
         place = self._outputs.get(output.name)
         if place is None:
             names = ", ".join(self._outputs)
-            raise BadTensor(f"{self._model} has no output {output.name[:64]!r} (outputs: {names})")
+            raise BadTensor(
+                f"{self._model} has no output {output.name[:64]!r} (outputs: {names})",
+                Breach.OUTPUT,
+            )
         if output.classes and self._signature.outputs[place].datatype in _NOT_RANKED:
             raise BadInput(f"output {output.name!r} is not numeric, so it has no highest classes")
         return Wanted(place, binary if output.binary is None else output.binary, output.classes)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import BadTensor
+from configs.errors import BadTensor, Breach
 from registry.signature import DTYPES, Datatype
 
 _PACKERS = 1024
@@ -54,7 +54,9 @@ def flatten(data: list[Any], shape: tuple[int, ...], name: str) -> list[Any]:
             break
         leaves = list(chain.from_iterable(leaves))
     if not regular:
-        raise BadTensor(f"input {name!r}: data is not nested as its shape {list(shape)} says")
+        raise BadTensor(
+            f"input {name!r}: data is not nested as its shape {list(shape)} says", Breach.SHAPE
+        )
     return leaves
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import BadTensor
+from configs.errors import BadTensor, Breach
 from registry.signature import DTYPES, Datatype
 from serve.models.frames import decode_strings, encode_strings
 
@@ -25,7 +25,8 @@ def unpack(data: memoryview, datatype: Datatype, count: int, name: str) -> NDArr
     if len(data) != count * dtype.itemsize:
         raise BadTensor(
             f"input {name!r} has {len(data)} bytes of data, {count} elements of {datatype} "
-            f"have {count * dtype.itemsize}"
+            f"have {count * dtype.itemsize}",
+            Breach.SHAPE,
         )
     if datatype is Datatype.BOOL and count and np.frombuffer(data, np.uint8).max() > 1:
         raise BadTensor(f"input {name!r}: a packed boolean must be 0 or 1")

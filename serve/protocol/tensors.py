@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import BadTensor
+from configs.errors import BadTensor, Breach
 from registry.signature import Datatype, TensorSpec
 from serve.protocol.asked import GivenTensor
 from serve.protocol.json_values import convert, flatten
@@ -38,7 +38,8 @@ def shape_of(sizes: object, name: str) -> tuple[int, ...]:
             raise _no_shape(name)
     if len(sizes) > _MOST_SIZES:
         raise BadTensor(
-            f"input {name!r} has a shape of {len(sizes)} sizes, {_MOST_SIZES} are allowed"
+            f"input {name!r} has a shape of {len(sizes)} sizes, {_MOST_SIZES} are allowed",
+            Breach.SHAPE,
         )
     return tuple(sizes)
 
@@ -51,7 +52,9 @@ def read_tensor(tensor: GivenTensor, spec: TensorSpec, *, nullable: bool = False
     name, shape = tensor.name, tensor.shape
     _check_datatype(tensor, spec.datatype)
     if not _fits(shape, spec.shape):
-        raise BadTensor(f"input {name!r} must have shape {list(spec.shape)}, not {list(shape)}")
+        raise BadTensor(
+            f"input {name!r} must have shape {list(spec.shape)}, not {list(shape)}", Breach.SHAPE
+        )
     count = math.prod(shape)
     if isinstance(tensor.data, memoryview):
         flat = unpack(tensor.data, spec.datatype, count, name)
@@ -63,7 +66,8 @@ def read_tensor(tensor: GivenTensor, spec: TensorSpec, *, nullable: bool = False
     try:
         return flat.reshape(shape)
     except ValueError:  # No values, in a shape whose other sizes are astronomical.
-        raise BadTensor(f"input {name!r}: the shape {list(shape)} is too large") from None
+        too_large = f"input {name!r}: the shape {list(shape)} is too large"
+        raise BadTensor(too_large, Breach.SHAPE) from None
 
 
 def read_strings(tensor: GivenTensor) -> NDArray[np.object_]:
@@ -71,7 +75,9 @@ def read_strings(tensor: GivenTensor) -> NDArray[np.object_]:
     _check_datatype(tensor, Datatype.BYTES)
     name, shape = tensor.name, tensor.shape
     if len(shape) > 2:
-        raise BadTensor(f"input {name!r} must have shape [-1] or [-1, 1], not {len(shape)} sizes")
+        raise BadTensor(
+            f"input {name!r} must have shape [-1] or [-1, 1], not {len(shape)} sizes", Breach.SHAPE
+        )
     count = math.prod(shape)
     if isinstance(tensor.data, memoryview):
         return unpack(tensor.data, Datatype.BYTES, count, name)
@@ -89,7 +95,9 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 def _no_shape(name: str) -> BadTensor:
-    return BadTensor(f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647")
+    return BadTensor(
+        f"input {name!r} needs a 'shape' of whole numbers from 0 to 2147483647", Breach.SHAPE
+    )
 
 
 def _leaves(data: list[Any], tensor: GivenTensor, count: int) -> list[Any]:
@@ -97,7 +105,8 @@ def _leaves(data: list[Any], tensor: GivenTensor, count: int) -> list[Any]:
     if len(leaves) != count:
         raise BadTensor(
             f"input {tensor.name!r} has {len(leaves)} values, its shape {list(tensor.shape)} "
-            f"wants {count}"
+            f"wants {count}",
+            Breach.SHAPE,
         )
     return leaves
 
@@ -105,4 +114,6 @@ def _leaves(data: list[Any], tensor: GivenTensor, count: int) -> list[Any]:
 def _check_datatype(tensor: GivenTensor, datatype: Datatype) -> None:
     if tensor.datatype != datatype:
         told = tensor.datatype[:32] if isinstance(tensor.datatype, str) else "what was sent"
-        raise BadTensor(f"input {tensor.name!r} must have datatype {datatype}, not {told}")
+        raise BadTensor(
+            f"input {tensor.name!r} must have datatype {datatype}, not {told}", Breach.DATATYPE
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import erf, exp, sqrt
+from math import comb, erf, exp, sqrt
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ FEATURES = 5
 ROWS = 137
 LOCATIONS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 SPREADS = (0.6, 1.6)
-RATIOS = (0.25, 0.5, 0.7, 1.5, 2.0, 4.0, 16.0, 64.0)
-WIDTHS = (0.001, 0.003, 0.01, 0.03)
+SHIFTS = (-2.0, -0.7, -0.25, 0.25, 0.7, 2.0)
+STAKES = (0.03, 0.2)
 
 NAMES = [f"f{number}" for number in range(FEATURES)]
 CARD = Card(
@@ -61,27 +61,41 @@ def by_score(p: float) -> list[float]:
     return locations + [exp(-(z * z) / 2 * (1 / s**2 - 1)) / s for s in SPREADS]
 
 
-def by_share(p: float, share: float) -> list[float]:
-    """The e-value of each bet that the top is more or less frequent than it was."""
-    bets = [(ratio, share) for ratio in RATIOS]
-    bets += [(ratio, max(share, width)) for width in WIDTHS for ratio in (4.0, 16.0)]
-    return [(r if p > 1 - top else 1.0) / (1 + (r - 1) * top) for r, top in bets]
+def by_count(upper: float) -> list[float]:
+    """The e-value of each bet on a block's upper tail: shifts of its normal score, and stakes."""
+    z = -normal_score(upper)
+    shifts = [exp(t * z - t * t / 2) for t in SHIFTS]
+    return shifts + [1 - stake + stake * 0.08 * upper**-0.92 for stake in STAKES]
 
 
-def evidence(e_values: list[list[float]], weights: list[float], present: list[bool]) -> float:
-    """log10 of the mixture over starts: R <- (R + weight) e per bet, for each block of ten rows.
+def upper_tails(hits: list[bool], counts: list[int], uniforms: list[float]) -> list[float]:
+    """For each block of 50 rows: the chance of more hits, and a random part of that of as many."""
+    none, some = counts
+    tails = []
+    for block, uniform in enumerate(uniforms):
+        count = sum(hits[block * 50 : block * 50 + 50])
+        none, some = none + 50 - count, some + count
+        chances = [comb(some, c) * comb(none, 50 - c) / comb(none + some, 50) for c in range(51)]
+        tails.append(sum(chances[count + 1 :]) + uniform * chances[count])
+    return tails
+
+
+def evidence(
+    e_values: list[list[float]], weights: list[float], present: list[bool], rows: int = 10
+) -> float:
+    """log10 of the mixture over starts: R <- (R + weight) e per bet, for each block of some rows.
 
     Rows are given in the order of the stream; ones that say nothing have an e-value of one.
     """
     wealth = [0.0] * len(weights)
     unspent = 1.0
-    rows = iter(e_values)
-    each = [next(rows) if here else [1.0] * len(weights) for here in present]
-    for block in range(len(each) // 10):
+    said = iter(e_values)
+    each = [next(said) if here else [1.0] * len(weights) for here in present]
+    for block in range(len(each) // rows):
         left = 0.8 * (100 / (block + 1 + 100)) ** 0.4
         start, unspent = unspent - left, left
         for bet in range(len(weights)):
-            won = float(np.prod([row[bet] for row in each[block * 10 : block * 10 + 10]]))
+            won = float(np.prod([row[bet] for row in each[block * rows : (block + 1) * rows]]))
             wealth[bet] = (wealth[bet] + start) * won
     total = unspent + sum(w * stake for w, stake in zip(wealth, weights, strict=True))
     return float(np.log10(total))
@@ -124,12 +138,10 @@ def test_signals_are_what_the_formulas_give() -> None:
         drift = evidence([by_score(p) for p in p_values], [0.8 / 6] * 6 + [0.1] * 2, seen.tolist())
         assert found["input_drift", name].log10_evidence == pytest.approx(drift, abs=1e-9)
 
-        missing = reference.missing + reference.non_finite
-        counts = [reference.rows - missing, missing]
-        share = (reference.missing_choosing + 0.5) / (profile.rows - profile.counted + 1)
-        uniforms = own_uniforms(keys, f"missing_values/{name}").tolist()
-        p_values = ranked((~seen).astype(int).tolist(), counts, uniforms)
-        gaps = evidence([by_share(p, share) for p in p_values], [1 / 16] * 16, [True] * ROWS)
+        counts = [reference.rows - reference.missing, reference.missing]
+        uniforms = own_uniforms(keys, f"missing_values/{name}")[49::50].tolist()
+        tails = upper_tails(np.isnan(live[:, at]).tolist(), counts, uniforms)
+        gaps = evidence([by_count(t) for t in tails], [1 / 8] * 8, [True] * len(tails), rows=1)
         assert found["missing_values", name].log10_evidence == pytest.approx(gaps, abs=1e-9)
 
 

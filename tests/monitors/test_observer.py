@@ -276,15 +276,15 @@ def test_what_cannot_be_described_yet_is_recalled_later() -> None:
 def test_an_alarm_has_its_time_and_arming(observer: Observer) -> None:
     """It stands from when it was raised until it is armed anew, and may then be raised again."""
     observer.fold(drifted("stable"))
-    (age,) = [each for each in observer.alarms() if each.subject == "age"]
+    (age,) = [each for each in observer.alarms() if each.key[3:6] == AGE]
     assert (age.raised_at, age.arming) == (NOW, 1)
     assert age.key == (*STABLE, *AGE, 1)
 
     observer.rearm(STABLE, AGE)
-    assert "age" not in {each.subject for each in observer.alarms()}
+    assert AGE not in {each.key[3:6] for each in observer.alarms()}
 
     observer.fold(replace(drifted("stable"), source="t"))
-    (age,) = [each for each in observer.alarms() if each.subject == "age"]
+    (age,) = [each for each in observer.alarms() if each.key[3:6] == AGE]
     assert age.arming == 2
 
 

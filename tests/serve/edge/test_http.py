@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from configs.errors import Breach
 from monitors.telemetry import names
 from registry.card import Card, Feature, Score, Task
 from registry.records import FULL, Arm, Role, Route, ShadowArm
@@ -83,6 +84,37 @@ def test_prediction_ids_differ(http: httpx.Client) -> None:
     ids = {http.post(INFER, json=row(1, 2, 3)).headers["weir-prediction-id"] for _ in range(50)}
 
     assert len(ids) == 50
+
+
+def refused(served: Stage, model: str = MODEL) -> dict[str, int]:
+    """How many requests broke the contract, by what of it."""
+    counters = served.counts().counters
+    return {
+        labels[1]: count
+        for (name, labels), count in counters.items()
+        if name == names.REQUESTS_REFUSED.name and labels[0] == model
+    }
+
+
+def test_requests_that_break_the_contract_are_counted(http: httpx.Client, served: Stage) -> None:
+    """By what of it they break; good ones are not, nor those of models that are not there."""
+    before = refused(served)
+    renamed = {"inputs": [{**row(1, 2, 3)["inputs"][0], "name": "z"}]}  # type: ignore[index]
+    unshaped = {"inputs": [{**row(1, 2, 3)["inputs"][0], "shape": "wide"}]}  # type: ignore[index]
+
+    assert http.post(INFER, json=row(1, 2, 3)).status_code == 200
+    for sent, times in ((renamed, 3), (unshaped, 2)):
+        for _ in range(times):
+            assert http.post(INFER, json=sent).status_code == 400
+    assert http.post("/v2/models/nobody/infer", json=unshaped).status_code == 400
+    assert http.post(INFER, content=b"{").status_code == 400
+
+    now = refused(served)
+    assert {key: now[key] - before.get(key, 0) for key in now if now[key] != before.get(key)} == {
+        Breach.RENAMED_INPUT: 3,
+        Breach.SHAPE: 2,
+    }
+    assert refused(served, "nobody") == {}
 
 
 @pytest.mark.parametrize(
