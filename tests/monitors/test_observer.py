@@ -389,5 +389,5 @@ def test_an_adopted_reference_ends_all_alarms_of_a_version() -> None:
     assert drift_of_age(observer).verdict is Verdict.OK
 
     observer.fold(clean(5000))
-    (alarm,) = [each for each in observer.alarms() if each.subject == "age"]
+    (alarm,) = [each for each in observer.alarms() if each.key[3:6] == AGE]
     assert alarm.arming == 2

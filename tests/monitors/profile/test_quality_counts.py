@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from monitors.profile.build import numeric_profile
 from monitors.profile.columns import NumberColumns
@@ -13,9 +14,9 @@ NUMBER = Feature(name="n", input="x", column=0)
 TEXT = Feature(name="t", input="t", type=FeatureType.CATEGORICAL)
 
 
-def halves(rows: int) -> np.ndarray:
+def halves(rows: int) -> NDArray[np.bool_]:
     """Every other row chooses."""
-    return np.arange(rows) % 2 == 0
+    return np.asarray(np.arange(rows) % 2 == 0)
 
 
 def test_fences_are_three_spreads_beyond_the_quartiles() -> None:
