@@ -41,7 +41,7 @@ class UnseenCategories(EventShares):
         codes = np.empty((block.rows, len(self._bins)), dtype=np.int16)
         for at, (feature, bins) in enumerate(self._bins):
             codes[:, at] = bins.encode(feature_values(feature, block.inputs))
-        unseen = np.array([len(bins.names) - 1 for _, bins in self._bins], dtype=np.int16)
+        unseen = np.array([bins.unseen for _, bins in self._bins], dtype=np.int16)
         self.take_rows(block, codes == unseen, codes >= 0)
 
 
