@@ -29,7 +29,9 @@ def parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def values_of(column: pa.ChunkedArray) -> NDArray[Any]:
-    """The values, shape (rows,): numbers with NaN or texts with None where they are missing.
+    """The values, shape (rows,): numbers, or objects with None where they are missing.
+
+    Floating-point numbers are NaN there.
 
     `pa.ArrowInvalid` for bytes that are not UTF-8.
     """
@@ -45,6 +47,9 @@ def values_of(column: pa.ChunkedArray) -> NDArray[Any]:
         return np.concatenate([_texts(chunk) for chunk in column.chunks])
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
+    if pa.types.is_integer(kind) and column.null_count:
+        # As floating-point numbers they would be other texts, and large ones other numbers.
+        return np.array(column.to_pylist(), dtype=np.object_)
     values: NDArray[Any] = column.to_numpy()
     return values
 

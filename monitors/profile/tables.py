@@ -7,7 +7,7 @@ chosen by a hash of the row's place, so that the same file gives the same rows.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +79,11 @@ def sample(
     names: Sequence[str],
     told: Told = lambda _: None,
     rows_max: int | None = None,
+    texts: Collection[str] = (),
 ) -> Sample:
     """A uniform sample of the rows of a file, with the named columns alone, of which there is one.
 
+    In a file without types, `texts` names the columns that are texts, whatever they look like.
     `Refused` for a file that cannot be read or has no rows, and for columns that are missing or
     hold more than a number or a text a row.
     """
@@ -94,7 +96,9 @@ def sample(
         told_of_part = _within(told, at / len(names), len(part) / len(names))
         with _readable(path):
             seen, kept = _kept(table, part, rows_max, told_of_part)
-        columns |= {name: _values(path, name, kept.column(name), table) for name in part}
+        for name in part:
+            typed = table.typed or name in texts
+            columns[name] = _values(path, name, kept.column(name), typed)
     told(1.0)
     return Sample(columns, seen)
 
@@ -113,9 +117,9 @@ def _kept(table: Table, names: Sequence[str], rows_max: int, told: Told) -> tupl
     return keeper.seen, keeper.rows()
 
 
-def _values(path: Path, name: str, column: pa.ChunkedArray, table: Table) -> NDArray[Any]:
+def _values(path: Path, name: str, column: pa.ChunkedArray, typed: bool) -> NDArray[Any]:
     try:
-        return values_of(column if table.typed else parsed(column))
+        return values_of(column if typed else parsed(column))
     except pa.ArrowInvalid as error:
         message = f"{path.name}: column '{name}' holds bytes that are not UTF-8 text"
         raise Refused(message) from error

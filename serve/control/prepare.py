@@ -16,7 +16,7 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.profile.tables import open_table, sample
 from registry.card import Card
 from registry.cards import check_card, complete_card, read_card
-from registry.signature import Signature
+from registry.signature import Datatype, Signature
 from registry.verify import verify_model
 from serve.models.session import Session
 
@@ -63,10 +63,22 @@ def prepare(files: Files, limits: Verify, progress: Progress) -> Prepared:
     needed = columns_needed(card)
     if names is None:
         _check_order(files.reference, card)
-    rows = sample(files.reference, needed, lambda share: progress("reading the reference", share))
+    rows = sample(
+        files.reference,
+        needed,
+        lambda share: progress("reading the reference", share),
+        texts=_texts(card, signature),
+    )
     score = _counted(_model(files.model, signature), len(rows.columns[needed[0]]), progress)
     profile = build_profile(card, signature, rows.columns, score)
     return Prepared(signature, card, inferred, profile, rows.rows_read)
+
+
+def _texts(card: Card, signature: Signature) -> set[str]:
+    """The columns that come as texts in a request, and must be no others in the reference."""
+    inputs = {spec.name for spec in signature.inputs if spec.datatype is Datatype.BYTES}
+    features = {feature.name for feature in card.features if feature.input in inputs}
+    return features.union(card.extra_inputs)
 
 
 def _check_order(reference: Path, card: Card) -> None:

@@ -152,3 +152,15 @@ def test_a_column_of_texts_does_not_become_missing_numbers(
 
     with pytest.raises(Refused, match=reason):
         prepared(tmp_path, reference)
+
+
+def test_what_a_request_brings_as_text_is_text_in_the_reference(tmp_path: Path) -> None:
+    """Groups that look like numbers or booleans have the names that live rows give them."""
+    reference = tmp_path / "rows.csv"
+    rows = [f"1,2,3,{('True', '007')[at % 2]}" for at in range(40)]
+    reference.write_text("\n".join(["a,b,c,region", *rows]) + "\n")
+
+    made = prepared(tmp_path, reference, "groups: [{name: region}]\n")
+
+    assert made.profile is not None
+    assert {share.name for share in made.profile.groups["region"]} == {"True", "007"}

@@ -132,6 +132,9 @@ def test_a_private_number_leaves_counts_in_coarse_bins(policy: Policy) -> None:
     panel.update(block(rows))
     by_name = {(signal.name, signal.subject): signal for signal in panel.signals()}
     assert by_name["input_drift", "debt"].verdict.value == "alarm"
+    for name in ("out_of_range", "outliers"):
+        assert "keeps its range" in by_name[name, "debt"].message
+        assert "keeps its range" not in by_name[name, "age"].message
     assert "43217" not in str(panel.signals())
 
 
