@@ -11,9 +11,11 @@ from monitors.blocks import SampleBlock
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reference import NumericProfile, ReferenceProfile
 from monitors.quality.events import EventShares, Said, in_profile, numbers, of_type
-from registry.card import Card, FeatureType
+from registry.card import Card, FeatureType, Policy
 
 Limits = tuple[float, float]
+
+PRIVATE = "limits would tell of somebody's values, which the policy of this feature forbids"
 
 
 class BeyondLimits(EventShares):
@@ -32,7 +34,12 @@ class BeyondLimits(EventShares):
         limits: Callable[[NumericProfile], Limits],
     ) -> None:
         features = of_type(card, FeatureType.NUMERIC)
-        said = {each.name: in_profile(profile, each, numbers(look)) for each in features}
+        said: dict[str, Said] = {
+            each.name: in_profile(profile, each, numbers(look))
+            if each.policy is Policy.KEEP
+            else PRIVATE
+            for each in features
+        }
         super().__init__(name, said, settings)
         known = profile.features if profile else {}
         found = [known[subject] for subject in self.subjects]
