@@ -59,13 +59,12 @@ def _names(profile: CategoricalProfile) -> tuple[str, ...]:
 class CategoryBins:
     """Bin numbers of a categorical feature: its categories, then other, then unseen.
 
-    Hashed categories are told by their place, the most frequent first. `unseen` is the last bin.
+    Hashed categories are told by their place, the most frequent first.
     """
 
     def __init__(self, profile: CategoricalProfile) -> None:
         known = len(profile.categories)
         codes = {category: code for code, category in enumerate(profile.categories)}
-        self.unseen = known + 1
         self._names = _names(profile)
         self._reference_rows = np.array([profile.counts, profile.choosing[:known]]).sum(axis=0)
         self._coder = CategoryCoder(codes, known if profile.cut else known + 1, profile.hashed)

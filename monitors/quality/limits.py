@@ -34,7 +34,7 @@ class BeyondLimits(EventShares):
         limits: Callable[[NumericProfile], Limits],
     ) -> None:
         features = of_type(card, FeatureType.NUMERIC)
-        said = {
+        said: dict[str, Said] = {
             each.name: in_profile(profile, each, numbers(look))
             if each.policy is Policy.KEEP
             else KEPT_IN

@@ -8,13 +8,13 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.profile.bins import CategoryBins
 from monitors.profile.reading import feature_values
-from monitors.profile.reference import TOP_CATEGORIES, CategoricalProfile, ReferenceProfile
+from monitors.profile.reference import CategoricalProfile, ReferenceProfile
 from monitors.quality.events import EventShares, Expected, Said, categories, in_profile, of_type
 from registry.card import Card, FeatureType
 
 LIST_CUT = (
-    f"the reference has more than {TOP_CATEGORIES} categories, of which the rarest are not kept: "
-    "a new one cannot be told from one of these"
+    "the profile does not hold all categories of the reference, so that a new one cannot be told "
+    "from a rare one"
 )
 
 
@@ -29,19 +29,20 @@ class UnseenCategories(EventShares):
         said = {each.name: in_profile(profile, each, categories(_unseen)) for each in features}
         super().__init__("unseen_categories", said, settings)
         known = profile.features if profile else {}
+        references = {each: known[each] for each in self.subjects}
         self._bins = [
-            (each, CategoryBins(reference))
+            (each, CategoryBins(reference), len(reference.categories) + 1)
             for each in features
-            if each.name in self.subjects
-            and isinstance(reference := known[each.name], CategoricalProfile)
+            if isinstance(reference := references.get(each.name), CategoricalProfile)
         ]
 
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
         codes = np.empty((block.rows, len(self._bins)), dtype=np.int16)
-        for at, (feature, bins) in enumerate(self._bins):
+        for at, (feature, bins, _) in enumerate(self._bins):
             codes[:, at] = bins.encode(feature_values(feature, block.inputs))
-        unseen = np.array([bins.unseen for _, bins in self._bins], dtype=np.int16)
+        # The bins are the categories, then other, then unseen.
+        unseen = np.array([number for _, _, number in self._bins], dtype=np.int16)
         self.take_rows(block, codes == unseen, codes >= 0)
 
 

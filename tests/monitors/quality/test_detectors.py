@@ -9,6 +9,8 @@ from configs.settings import Monitors
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.events import REGISTER_AGAIN, TOO_FEW
+from monitors.quality.limits import PRIVATE
+from monitors.quality.out_of_range import OutOfRange
 from monitors.quality.outliers import Outliers
 from monitors.quality.repeated_rows import RepeatedRows
 from monitors.quality.stuck import CONSTANT, StuckFeatures
@@ -204,6 +206,24 @@ def test_features_that_must_not_be_watched_are_not(profile: ReferenceProfile) ->
     rows = RepeatedRows(card, profile, SETTINGS)
     feed(rows, faulty(Case(RepeatedRows, "rows", repeat("debt", "town")), 20, 2000, 0.1))
     assert by_subject(rows)["rows"].verdict is Verdict.ALARM
+
+
+@pytest.mark.parametrize("policy", [Policy.BUCKET, Policy.HASH])
+def test_private_numbers_have_no_limits(policy: Policy) -> None:
+    """Their smallest value and their quartiles are somebody's: the signals say why they are mute.
+
+    What tells nothing of a value is watched as ever.
+    """
+    private = CARD.features[0].model_copy(update={"policy": policy})
+    card = CARD.model_copy(update={"features": (private, *CARD.features[1:])})
+    profile = build_profile(card, SIGNATURE, clean(24, 4000), model)
+    for detector in (OutOfRange, Outliers):
+        made = detector(card, profile, SETTINGS)
+        feed(made, clean(25, 200))
+        assert by_subject(made)["age"].message == PRIVATE
+        assert by_subject(made)["debt"].verdict is Verdict.OK
+    for case in (CASES[1], CASES[2], CASES[7]):
+        assert "age" in case.detector(card, profile, SETTINGS).subjects
 
 
 def test_hashed_categories_are_watched_like_others() -> None:
