@@ -9,6 +9,7 @@ from configs.errors import NotFound
 from configs.settings import Monitors
 from monitors.alarm import Standing
 from monitors.blocks import Folded, SampleBlock, Series, Snapshot
+from monitors.explain import Bins
 from monitors.kept import Kept, KeptNowhere, Place
 from monitors.merging import FOLD_ROWS, alike, joined
 from monitors.panel import Key
@@ -80,6 +81,21 @@ class Observer:
         return tuple(
             watched for _, watched in sorted(self._watched.items()) if watched.model == model
         )
+
+    def bins(
+        self, model: str, subject: str, minutes: int | None
+    ) -> tuple[tuple[Watched, Bins], ...]:
+        """Give the bins of a feature, or of the score, of each of a model's versions in its role.
+
+        Live rows of the last minutes in which any came, or all.
+        """
+        self.look()
+        found = [
+            (watched, watched.panel.bins(subject, minutes))
+            for _, watched in sorted(self._watched.items())
+            if watched.model == model
+        ]
+        return tuple((watched, bins) for watched, bins in found if bins is not None)
 
     def look(self) -> None:
         """Ask every panel to which rows came for its signals; count those that went into alarm."""

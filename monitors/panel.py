@@ -15,6 +15,7 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
+from monitors.explain import Bins, Explains
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, State, Verdict, from_words, packed, unpacked, words
@@ -91,6 +92,15 @@ class Panel:
                 self._guarded(station, lambda detector: detector.rearm(subject))
         self._raised.discard(key)
         self.armings[key] += 1
+
+    def bins(self, subject: str, minutes: int | None) -> Bins | None:
+        """The bins of a feature or of the score, None where there are none."""
+        for station in self._stations:
+            if isinstance(station.detector, Explains) and not station.failed:
+                found = station.detector.bins(subject, minutes)
+                if found is not None:
+                    return found
+        return None
 
     def armed_anew(self) -> Counter[Key]:
         """How often each subject will have been armed anew once all of them are."""

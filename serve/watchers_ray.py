@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
-from serve.control.service import ArmSignals
+from serve.control.service import ArmBins, ArmSignals
 from serve.node.logs import log_to
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 from serve.node.priority import after_requests
@@ -102,6 +102,17 @@ class ObserverActor:
             for block in blocks:
                 self._observer.fold(block)
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
+
+    def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """Give where a feature or the score has moved."""
+        from monitors.explain import shares  # noqa: PLC0415 - as in __init__
+
+        with self._lock:
+            found = self._observer.bins(model, subject, minutes)
+        return tuple(
+            ArmBins(watched.version, watched.role, int(bins.live.sum()), shares(bins))
+            for watched, bins in found
+        )
 
     def alarms(self) -> tuple[Standing, ...]:
         """Give every alarm that stood at the last look: whoever asks causes no other."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors.explain import Bins
 from monitors.profile.bins import CategoryBins
 from monitors.profile.reference import CategoricalProfile
 from monitors.signal import Signal, State
@@ -79,6 +80,13 @@ class CategoricalStream:
     def live(self) -> NDArray[np.int64]:
         """Live rows of each category, then of other and unseen."""
         return self._streams.counts[:, 1]
+
+    def bins(self, minutes: int | None) -> Bins:
+        """The bins of the column; names that too few rows have are not told."""
+        streams = self._streams
+        live = (streams.counts if minutes is None else streams.counts_of_last(minutes))[:, 1]
+        labels = [self._bins.told(at, rows) for at, rows in enumerate(live.tolist())]
+        return Bins(tuple(labels), self.reference, live)
 
     def signal(self, distances: tuple[Distance, ...]) -> Signal:
         """The signal of this feature: the largest change of a category's share."""

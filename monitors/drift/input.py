@@ -7,6 +7,7 @@ from monitors.blocks import SampleBlock
 from monitors.drift import categorical, numeric
 from monitors.drift.categorical import CategoricalComparison, CategoricalStream
 from monitors.drift.numeric import NumericStreams
+from monitors.explain import Bins
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import feature_values, watched
 from monitors.profile.reference import CategoricalProfile, NumericProfile, ReferenceProfile
@@ -63,6 +64,13 @@ class InputDrift:
     def signals(self) -> tuple[Signal, ...]:
         """One signal per watched feature."""
         return (*self._numerics.signals(), *self._compared.signals(), *self._silent)
+
+    def bins(self, subject: str, minutes: int | None) -> Bins | None:
+        """The bins of a feature."""
+        for feature, stream in self._categoricals:
+            if feature.name == subject:
+                return stream.bins(minutes)
+        return self._numerics.bins(subject, minutes)
 
     def rearm(self, subject: str) -> None:
         """Begin anew with one feature."""

@@ -9,6 +9,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors.explain import Bins, numeric_labels
 from monitors.profile.bins import bin_points, numeric_bins
 from monitors.profile.reference import BINS, NumericProfile
 from monitors.signal import Signal, State
@@ -38,6 +39,7 @@ class NumericStreams:
         reference = np.zeros((len(profiles), max(self._bins, default=1)), dtype=np.int64)
         for row, profile in zip(reference, profiles.values(), strict=True):
             row[: len(profile.counts)] = profile.counts
+        self._labels = [numeric_labels(profile.edges) for profile in profiles.values()]
         counts = [row[:bins] for row, bins in zip(reference, self._bins, strict=True)]
         self._scores = [bin_scores(each) for each in counts]
         self._moments = [moments(*pair) for pair in zip(self._scores, counts, strict=True)]
@@ -63,6 +65,15 @@ class NumericStreams:
     def restore(self, state: State) -> None:
         """Go on from a state."""
         self._streams.restore(state)
+
+    def bins(self, name: str, minutes: int | None) -> Bins | None:
+        """The bins of one column, None if it is not here."""
+        if name not in self.names:
+            return None
+        at = self.names.index(name)
+        streams, bins = self._streams, self._bins[at]
+        live = streams.counts if minutes is None else streams.counts_of_last(minutes)
+        return Bins(self._labels[at], streams.reference[at, :bins], live[at, :bins])
 
     def signals(self) -> list[Signal]:
         """One signal for each column."""

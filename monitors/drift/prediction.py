@@ -6,6 +6,7 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.drift.input import SHIFT_FLOOR, TOO_FEW
 from monitors.drift.numeric import NumericStreams, ready
+from monitors.explain import Bins
 from monitors.profile.reading import scores
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State
@@ -47,6 +48,10 @@ class PredictionDrift:
     def signals(self) -> tuple[Signal, ...]:
         """One signal about the score."""
         return tuple(self._streams.signals()) if self._streams else self._silent
+
+    def bins(self, subject: str, minutes: int | None) -> Bins | None:
+        """The bins of the score."""
+        return self._streams.bins(subject, minutes) if self._streams else None
 
     def rearm(self, subject: str) -> None:
         """Begin anew with the score."""

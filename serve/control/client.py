@@ -37,6 +37,7 @@ from serve.control.schemas import (
     AuditCheckView,
     AuditPageView,
     AuditView,
+    BinsView,
     Body,
     HealthView,
     LoadBody,
@@ -216,6 +217,11 @@ class ControlClient:
         """Close an alarm; the monitor begins anew with the traffic of now for its reference."""
         body = _body(CloseBody, reason=reason)
         return self._change("POST", f"{_alarm(alarm_id)}:adopt", body, AlarmView)
+
+    def bins(self, name: str, subject: str, minutes: int | None = None) -> BinsView:
+        """Where a feature or the score has moved; of the last minutes, or of all rows."""
+        last: dict[str, int] = {} if minutes is None else {"minutes": minutes}
+        return self._get(f"{_model(name)}/bins", BinsView, subject=subject, **last)
 
     def served_at(self, name: str, t: datetime) -> RouteView:
         """The route that was in force at a moment, which must have a time zone."""

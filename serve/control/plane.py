@@ -20,7 +20,7 @@ from serve.control.fleet import Fleet
 from serve.control.housing import Housing
 from serve.control.publisher import Publisher, named, reachable
 from serve.control.replicas import Replicas
-from serve.control.service import ArmSignals, Process, VersionStatus
+from serve.control.service import ArmBins, ArmSignals, Process, VersionStatus
 from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
 
@@ -207,6 +207,11 @@ class ControlPlane:
         """Give what the monitors say of every version of a model."""
         await self.versions(model)
         return await self._watchers.signals(model)
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """Give where a feature or the score has moved, of every version of a model."""
+        await self.versions(model)
+        return await self._watchers.bins(model, subject, minutes)
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """Give alarms as they are listed, of one model or all, in some states."""

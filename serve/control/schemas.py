@@ -7,6 +7,7 @@ views ignore keys that they do not know, so that a client can be older than its 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -17,7 +18,7 @@ from registry.card import Card
 from registry.records import FULL, AuditEntry, Role, Route, Version
 from registry.routing import role_of
 from registry.signature import Signature
-from serve.control.service import ArmSignals, VersionStatus
+from serve.control.service import ArmBins, ArmSignals, VersionStatus
 
 
 def _one_line(text: str) -> str:
@@ -316,6 +317,40 @@ class SignalsView(View):
 
     model: str
     arms: tuple[ArmSignalsView, ...]
+
+
+class BinView(View):
+    """One bin: its shares of the rows, and what it adds to two distances."""
+
+    label: str
+    reference: float
+    live: float
+    psi: float
+    total_variation: float
+
+
+class ArmBinsView(View):
+    """The bins of one version in one role, after so many live rows in them."""
+
+    version: int
+    role: str
+    rows: int
+    bins: tuple[BinView, ...]
+
+    @classmethod
+    def of(cls, arm: ArmBins) -> ArmBinsView:
+        """The view of one arm's bins."""
+        bins = tuple(BinView(**asdict(each)) for each in arm.bins)
+        return cls(version=arm.version, role=arm.arm, rows=arm.rows, bins=bins)
+
+
+class BinsView(View):
+    """Where a feature or the score has moved, in every version in every role that watches it."""
+
+    model: str
+    subject: str
+    minutes: int | None
+    arms: tuple[ArmBinsView, ...]
 
 
 class ProcessView(View):

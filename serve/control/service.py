@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from monitors.explain import BinShare
 from monitors.signal import Signal
 from registry.alarms import Alarm, AlarmState
 from registry.card import Card
@@ -22,6 +23,16 @@ class ArmSignals:
     arm: str
     rows: int
     signals: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmBins:
+    """The bins of one subject in one version in one role, after so many rows in them."""
+
+    version: int
+    arm: str
+    rows: int
+    bins: tuple[BinShare, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,9 @@ class Control(Protocol):
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What the monitors say of every version in every role that has had traffic."""
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """Where a feature or the score has moved, of every version in every role."""
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """Alarms as they are listed, of one model or all, in some states."""

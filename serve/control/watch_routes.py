@@ -12,10 +12,12 @@ from serve.control.answers import PAGE, errors, open_errors
 from serve.control.needs import OPEN, needs
 from serve.control.requests import KEYED, Moment, Plane
 from serve.control.schemas import (
+    ArmBinsView,
     ArmSignalsView,
     AuditCheckView,
     AuditPageView,
     AuditView,
+    BinsView,
     HealthView,
     ProcessesView,
     ProcessView,
@@ -41,6 +43,35 @@ async def show_signals(model: str, control: Plane) -> SignalsView:
     """What the monitors say of every version in every role that has had traffic."""
     arms = tuple(ArmSignalsView.of(arm) for arm in await control.signals(model))
     return SignalsView(model=model, arms=arms)
+
+
+@signals.get(
+    "/v1/models/{model}/bins",
+    summary="Show where a subject moved",
+    responses=errors(404, 503),
+    dependencies=[needs(Permission.READ)],
+)
+async def show_bins(
+    model: str,
+    control: Plane,
+    subject: Annotated[str, Query(description="The name of a feature, or `score`.")],
+    minutes: Annotated[
+        int | None,
+        Query(ge=1, le=43_200, description="Rows of the last minutes only; all, if left out."),
+    ] = None,
+) -> BinsView:
+    """The bins of a feature or of the score: shares in the reference and live, and what each adds.
+
+    Rows of less than two hours are told by the minute, of less than two days by the hour, of longer
+    times by the day.
+    """
+    arms = tuple(ArmBinsView.of(arm) for arm in await control.bins(model, subject, minutes))
+    if not arms:
+        raise NotFound(
+            f"nothing is known of the bins of {subject!r} in model {model!r}: it takes a watched "
+            "feature, or `score`, with a reference, and traffic"
+        )
+    return BinsView(model=model, subject=subject, minutes=minutes, arms=arms)
 
 
 @audit.get(

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from monitors.alarm import Standing
 from registry.alarms import AlarmKey
-from serve.control.service import ArmSignals
+from serve.control.service import ArmBins, ArmSignals
 
 
 class Watchers(Protocol):
@@ -17,6 +17,9 @@ class Watchers(Protocol):
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What the monitors say of a model's versions."""
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """The bins of a feature or of the score; of the last minutes, or of all rows."""
 
     async def alarms(self) -> tuple[Standing, ...]:
         """The alarms that stand, of all models."""

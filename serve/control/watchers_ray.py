@@ -10,7 +10,7 @@ from ray.exceptions import RayError, RayTaskError
 from configs.errors import Unavailable, WeirError
 from monitors.alarm import Standing
 from registry.alarms import AlarmKey
-from serve.control.service import ArmSignals
+from serve.control.service import ArmBins, ArmSignals
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER
 
 
@@ -21,6 +21,11 @@ class RayWatchers:
         """Give what the monitors say of a model's versions."""
         signals: tuple[ArmSignals, ...] = await _ask(OBSERVER, "signals", model)
         return signals
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """Give the bins of a feature or of the score."""
+        bins: tuple[ArmBins, ...] = await _ask(OBSERVER, "bins", model, subject, minutes)
+        return bins
 
     async def alarms(self) -> tuple[Standing, ...]:
         """Give the alarms that stand."""

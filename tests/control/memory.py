@@ -37,7 +37,7 @@ from registry.routing import (
     unload,
 )
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.control.service import ArmSignals, Process, VersionStatus
+from serve.control.service import ArmBins, ArmSignals, Process, VersionStatus
 
 SIGNATURE = Signature(
     inputs=(TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),),
@@ -57,6 +57,8 @@ class MemoryControl:
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     log: list[AuditEntry] = field(default_factory=list)
     arms: tuple[ArmSignals, ...] = ()
+    arm_bins: dict[str, tuple[ArmBins, ...]] = field(default_factory=dict)
+    asked_minutes: int | None = None
     known_alarms: dict[str, Alarm] = field(default_factory=dict)
     is_ready: bool = True
     replaced: list[tuple[str, str, int]] = field(default_factory=list)
@@ -198,6 +200,12 @@ class MemoryControl:
         """What a test has put there."""
         self._known(model)
         return self.arms
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """What a test has put there, by subject."""
+        self._known(model)
+        self.asked_minutes = minutes
+        return self.arm_bins.get(subject, ())
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """What a test has put there, and what became of it."""

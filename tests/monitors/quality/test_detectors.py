@@ -9,7 +9,7 @@ from configs.settings import Monitors
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.events import REGISTER_AGAIN, TOO_FEW
-from monitors.quality.limits import PRIVATE
+from monitors.quality.limits import KEPT_IN
 from monitors.quality.out_of_range import OutOfRange
 from monitors.quality.outliers import Outliers
 from monitors.quality.repeated_rows import RepeatedRows
@@ -220,7 +220,7 @@ def test_private_numbers_have_no_limits(policy: Policy) -> None:
     for detector in (OutOfRange, Outliers):
         made = detector(card, profile, SETTINGS)
         feed(made, clean(25, 200))
-        assert by_subject(made)["age"].message == PRIVATE
+        assert by_subject(made)["age"].message == KEPT_IN
         assert by_subject(made)["debt"].verdict is Verdict.OK
     for case in (CASES[1], CASES[2], CASES[7]):
         assert "age" in case.detector(card, profile, SETTINGS).subjects

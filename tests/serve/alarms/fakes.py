@@ -14,7 +14,7 @@ from registry.alarms import AlarmKey
 from registry.sqlite import SqliteStore
 from serve.alarms.messages import Message
 from serve.alarms.receiver import Outcome
-from serve.control.service import ArmSignals
+from serve.control.service import ArmBins, ArmSignals
 from tests.registry.store_conformance import filled
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,6 +79,11 @@ class Monitors:
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Nothing."""
         del model
+        return ()
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """None."""
+        del model, subject, minutes
         return ()
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:

@@ -16,7 +16,7 @@ from serve.access.door import Door
 from serve.control.placement import Place
 from serve.control.plane import ControlPlane
 from serve.control.replicas import Replicas, VersionKey
-from serve.control.service import ArmSignals, Process, VersionStatus
+from serve.control.service import ArmBins, ArmSignals, Process, VersionStatus
 from tests.serve.versions import MODEL
 
 
@@ -101,6 +101,11 @@ class NoWatchers:
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Nothing, of any model."""
         del model
+        return ()
+
+    async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
+        """None."""
+        del model, subject, minutes
         return ()
 
     async def alarms(self) -> tuple[Standing, ...]:
