@@ -21,7 +21,8 @@ class SampleBlock:
     `inputs` and `outputs` are the model's tensors by name, `groups` the group attributes that
     came as extra inputs (objects: str; missing ones None). `rate` is the share of predictions
     that were kept, so that 1/rate is the weight of a row. `made_at` is when
-    the block was made, in seconds since 1970.
+    the block was made, in seconds since 1970. `answered` and `refused` count all requests since
+    the block before, sampled or not: those that were answered, and those that broke the contract.
     """
 
     model: str
@@ -35,7 +36,12 @@ class SampleBlock:
     outputs: Mapping[str, NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     made_at: float = 0.0
-    _keys: list[NDArray[np.uint64]] = field(default_factory=list, repr=False, compare=False)
+    answered: int = 0
+    refused: int = 0
+    # Not for whoever makes a block of another: its rows may differ.
+    _keys: list[NDArray[np.uint64]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     @property
     def rows(self) -> int:

@@ -17,6 +17,7 @@ from monitors.quality.missing import MissingValues
 from monitors.quality.non_finite import NonFiniteValues
 from monitors.quality.out_of_range import OutOfRange
 from monitors.quality.outliers import Outliers
+from monitors.quality.refused_requests import RefusedRequests
 from monitors.quality.repeated_rows import RepeatedRows
 from monitors.quality.stuck import StuckFeatures
 from monitors.quality.unseen import UnseenCategories
@@ -51,6 +52,7 @@ DETECTORS = (
     Registered("quality", "unseen_categories", UnseenCategories),
     Registered("quality", "stuck", StuckFeatures),
     Registered("quality", "repeated_rows", RepeatedRows),
+    Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
 )
 """A new detector is one file, and one line here."""

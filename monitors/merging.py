@@ -25,6 +25,8 @@ def joined(blocks: Sequence[SampleBlock]) -> SampleBlock:
     last = blocks[-1]
     return replace(
         last,
+        answered=sum(block.answered for block in blocks),
+        refused=sum(block.refused for block in blocks),
         prediction_ids=np.concatenate([block.prediction_ids for block in blocks]),
         row_numbers=np.concatenate([block.row_numbers for block in blocks]),
         inputs={

@@ -12,7 +12,6 @@ from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import feature_values, watched
 from monitors.profile.reference import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitors.signal import Signal, State, packed, unpacked
-from monitors.stats.uniforms import row_keys
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card, Feature
 
@@ -55,7 +54,7 @@ class InputDrift:
 
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
-        keys = row_keys(block.prediction_ids, block.row_numbers)
+        keys = block.keys()
         values = self._columns.read(block.inputs, block.rows)
         self._numerics.update(keys, values, block.minute)
         for feature, stream in self._categoricals:

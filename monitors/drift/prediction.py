@@ -10,7 +10,6 @@ from monitors.explain import Bins
 from monitors.profile.reading import scores
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State
-from monitors.stats.uniforms import row_keys
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card
 
@@ -42,7 +41,7 @@ class PredictionDrift:
             return
         score = scores(self._card, block.outputs)
         if score is not None:
-            keys = row_keys(block.prediction_ids, block.row_numbers)
+            keys = block.keys()
             self._streams.update(keys, score[None], block.minute)
 
     def signals(self) -> tuple[Signal, ...]:

@@ -15,7 +15,6 @@ from monitors.profile.reading import watched
 from monitors.profile.reference import ReferenceProfile, WholeRows
 from monitors.profile.whole_rows import DIRECTIONS, Projector, squared_discrepancy
 from monitors.signal import Signal, State, packed, unpacked
-from monitors.stats.uniforms import row_keys
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card
 
@@ -88,7 +87,7 @@ class _Watch:
     def update(self, block: SampleBlock) -> None:
         values = self._columns.read(block.inputs, block.rows)
         projections = self._projector.project(values)
-        keys = row_keys(block.prediction_ids, block.row_numbers)
+        keys = block.keys()
         self._streams.update(keys, projections, block.minute)
         self._cosines += self._projector.cosines(projections)
         self._rows += block.rows

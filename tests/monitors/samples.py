@@ -75,6 +75,7 @@ def block(values: dict[str, NDArray[Any]], first: int = 0, role: str = "stable")
         inputs=inputs,
         outputs=model(inputs),
         groups={"sex": values["sex"]},
+        answered=rows,
     )
 
 
@@ -92,6 +93,7 @@ def part(whole: SampleBlock, start: int, stop: int) -> SampleBlock:
         inputs={name: tensor[cut] for name, tensor in whole.inputs.items()},
         outputs={name: tensor[cut] for name, tensor in whole.outputs.items()},
         groups={name: values[cut] for name, values in whole.groups.items()},
+        answered=len(whole.prediction_ids[cut]),
     )
 
 

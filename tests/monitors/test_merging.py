@@ -9,6 +9,7 @@ import pytest
 
 from monitors.blocks import SampleBlock
 from monitors.merging import alike, joined
+from monitors.stats.uniforms import row_keys
 from tests.monitors.samples import block, columns, part
 
 WHOLE = block(columns(np.random.default_rng(0), 30))
@@ -46,3 +47,15 @@ def test_blocks_that_differ_are_not_joined(other: SampleBlock) -> None:
     """Rates, group attributes, shapes and data types are the same, or blocks stay apart."""
     assert not alike(WHOLE, other)
     assert alike(WHOLE, part(WHOLE, 0, 3))
+
+
+def test_a_joined_block_has_the_keys_of_its_own_rows() -> None:
+    """Also when a part was asked for its keys before."""
+    parts = [part(WHOLE, 0, 7), part(WHOLE, 7, 30)]
+    for each in parts:
+        each.keys()
+
+    found = joined(parts)
+
+    np.testing.assert_array_equal(found.keys(), row_keys(WHOLE.prediction_ids, WHOLE.row_numbers))
+    np.testing.assert_array_equal(parts[1].keys(), found.keys()[7:])
