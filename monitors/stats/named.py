@@ -19,12 +19,16 @@ from monitors.windows import Windows
 STREAMS_AT_ONCE = 128
 """So many streams, and rows at once, that what is worked on stays in the processor's cache."""
 
+_CELLS_WORTH_A_FOLD = 15_000
+"""Rows wait until there are so many of all streams together, as few cost little less than many."""
+
 
 class NamedStreams:
     """A fold over rows of bin numbers of named streams, whose result is that of one `Streams`.
 
     `reference` (streams, bins) holds the counts of the reference; `tilts` gives the bets of the
-    streams in a slice. A row's uniform numbers belong to its key and to the names.
+    streams in a slice. A row's uniform numbers belong to its key and to the names. Rows wait until
+    there are many, or until somebody asks.
     """
 
     def __init__(
@@ -47,19 +51,24 @@ class NamedStreams:
         self._windows = Windows(reference.shape)
         self._windowed = np.zeros_like(reference)
         self._minute = 0
+        self._held: list[tuple[NDArray[np.uint64], Codes]] = []
+        self._cells = 0
 
     def update(self, keys: NDArray[np.uint64], codes: Codes, minute: int = 0) -> None:
         """Take in rows of a minute by their keys, (rows,), and bin numbers, (streams, rows)."""
+        if not self._streams:
+            return
         if minute != self._minute:
             self._close_window()
             self._minute = minute
-        for part, streams in zip(self._parts, self._streams, strict=True):
-            self._fold(streams, part, keys, codes, minute)
-        for at, streams in self._anew.items():
-            self._fold(streams, slice(at, at + 1), keys, codes, minute)
+        self._held.append((keys, codes))
+        self._cells += codes.shape[0] * codes.shape[1]
+        if self._cells >= _CELLS_WORTH_A_FOLD:
+            self._fold_held()
 
     def restart(self, at: int) -> None:
         """Forget the evidence and the live rows of one stream, and begin anew."""
+        self._fold_held()
         self._anew[at] = self._made(slice(at, at + 1))
 
     @property
@@ -90,6 +99,7 @@ class NamedStreams:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state; `ValueError` where it is not one of streams like these."""
+        self._held, self._cells = [], 0
         for at, streams in enumerate(self._streams):
             streams.restore(_under(f"{at}.", state))
         anew = {int(name.split(".")[1]) for name in state if name.startswith("anew.")}
@@ -99,6 +109,18 @@ class NamedStreams:
         self._windows.restore(state)
         self._windowed = self._all_counts()
         self._minute = int(state["minute"])
+
+    def _fold_held(self) -> None:
+        """Fold the rows that wait."""
+        if not self._held:
+            return
+        keys = np.concatenate([keys for keys, _ in self._held])
+        codes = np.concatenate([codes for _, codes in self._held], axis=1)
+        self._held, self._cells = [], 0
+        for part, streams in zip(self._parts, self._streams, strict=True):
+            self._fold(streams, part, keys, codes)
+        for at, streams in self._anew.items():
+            self._fold(streams, slice(at, at + 1), keys, codes)
 
     def _close_window(self) -> None:
         """Count what came since the last time for the minute that was."""
@@ -111,20 +133,19 @@ class NamedStreams:
         """Counts of all live rows, whatever began anew, shape (streams, bins)."""
         if not self._streams:
             return np.zeros_like(self.reference)
+        self._fold_held()
         return np.concatenate([streams.counts for streams in self._streams])
 
     def _made(self, part: slice) -> Streams:
         starts = MinuteStarts() if self._mode is AlarmMode.DETECTOR else SpreadStarts()
         return Streams(self.reference[part], self._tilts(part), starts)
 
-    def _fold(
-        self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes, minute: int
-    ) -> None:
+    def _fold(self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes) -> None:
         step = rows_at_once(len(codes[part]))
         for at in range(0, len(keys), step):
             rows = slice(at, at + step)
             uniforms = row_uniforms(keys[rows], self._keys[part])
-            streams.update(codes[part, rows], uniforms, minute)
+            streams.update(codes[part, rows], uniforms, self._minute)
 
     def _joined(
         self, read: Callable[[Streams], NDArray[Any]], shape: tuple[int, ...]
@@ -132,6 +153,7 @@ class NamedStreams:
         """What is read of all streams, those that began anew in their places."""
         if not self._streams:
             return np.zeros((0, *shape), dtype=np.int64)
+        self._fold_held()
         joined = np.concatenate([read(streams) for streams in self._streams])
         for at, streams in self._anew.items():
             joined[at] = read(streams)[0]

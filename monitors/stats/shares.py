@@ -228,7 +228,5 @@ class NamedShares(NamedStreams):
         starts = MinuteStarts() if self._mode is AlarmMode.DETECTOR else SpreadStarts()
         return Shares(self.reference[part], starts)
 
-    def _fold(
-        self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes, minute: int
-    ) -> None:
-        streams.update(codes[part], row_uniforms(keys, self._keys[part]), minute)
+    def _fold(self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes) -> None:
+        streams.update(codes[part], row_uniforms(keys, self._keys[part]), self._minute)
