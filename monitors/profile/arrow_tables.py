@@ -23,20 +23,24 @@ class ParquetTable:
     """A Parquet file, read a part of a row group at a time."""
 
     typed = True
-    columns_at_once = 256  # each has its own buffers, of some megabytes in all
+    columns_at_once = 64  # each has its own buffers, of some megabytes in all
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.names = tuple(pa.parquet.read_schema(path).names)
+        self._metadata = pa.parquet.read_metadata(path)
+        self._schema = self._metadata.schema.to_arrow_schema()
+        self.names = tuple(self._schema.names)
 
     def batches(self, names: Sequence[str], told: Told) -> Iterator[Batch]:
         """All rows of the named columns."""
         # With a buffer made before, all row groups would come to stay in memory.
         buffer = min(2**20, max(2**13, _PARQUET_BUFFERS_BYTES // len(names)))
-        with pa.parquet.ParquetFile(self._path, buffer_size=buffer, pre_buffer=False) as file:
+        with pa.parquet.ParquetFile(
+            self._path, metadata=self._metadata, buffer_size=buffer, pre_buffer=False
+        ) as file:
             check_names(self._path, names, self.names)
-            _check_types(self._path, names, file.schema_arrow)
-            rows, done = max(1, file.metadata.num_rows), 0
+            _check_types(self._path, names, self._schema)
+            rows, done = max(1, self._metadata.num_rows), 0
             for batch in file.iter_batches(rows_at_once(len(names)), columns=list(names)):
                 yield _batch(batch, names)
                 done += batch.num_rows

@@ -144,10 +144,10 @@ def _outputs_read(card: Card) -> list[str]:
     return [name for name in named if name is not None]
 
 
-def _numbers(card: Card, rows: Seen) -> dict[str, NDArray[np.float64]]:
+def _numbers(card: Card, rows: Seen) -> dict[str, NDArray[Any]]:
     """The numeric columns whose moments may be kept."""
     kept = [f for f in watched(card) if f.policy is Policy.KEEP and f.type is FeatureType.NUMERIC]
-    return {feature.name: as_floats(rows.features[feature.name]) for feature in kept}
+    return {feature.name: rows.features[feature.name] for feature in kept}
 
 
 def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeatureProfile:

@@ -11,6 +11,7 @@ discrepancy of the rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +56,10 @@ class Projector:
 def standardised(values: Floats, centres: Floats, scales: Floats) -> Floats:
     """Values in units of their scales, missing ones and infinities at the centre, cut at eight."""
     with np.errstate(over="ignore", invalid="ignore"):
-        z = (values - centres) / scales
+        z = values - centres
+        z /= scales
     z[~np.isfinite(values)] = 0.0
-    return np.asarray(z.clip(-_OUTLYING, _OUTLYING))
+    return z.clip(-_OUTLYING, _OUTLYING, out=z)
 
 
 def squared_discrepancy(
@@ -75,7 +77,7 @@ def squared_discrepancy(
 
 
 def whole_rows(
-    columns: Mapping[str, Floats],
+    columns: Mapping[str, NDArray[np.floating[Any]]],
     chooses: Mask,
     profile_of: Callable[[Floats, Mask], NumericProfile],
 ) -> WholeRows | None:
@@ -86,11 +88,14 @@ def whole_rows(
     names = [name for name, values in columns.items() if _varies(values[chooses])][:FEATURES_MAX]
     if len(names) < 2:
         return None
-    values = np.stack([columns[name] for name in names])
-    choosing = np.where(np.isfinite(values), values, np.nan)[:, chooses]
+    values = np.stack([columns[name] for name in names], dtype=np.float64)
+    choosing = values[:, chooses]
+    choosing[~np.isfinite(choosing)] = np.nan
     centres = np.nanmean(choosing, axis=1)
     scales = np.nanstd(choosing, axis=1)
+    del choosing
     z = standardised(values, centres[:, None], scales[:, None])
+    del values
     rng = np.random.default_rng(_SEED)
     directions = _directions(z[:, chooses], rng)
     phases = rng.uniform(0, 2 * np.pi, DIRECTIONS)
@@ -109,12 +114,12 @@ def whole_rows(
     )
 
 
-def _varies(values: Floats) -> bool:
+def _varies(values: NDArray[np.floating[Any]]) -> bool:
     finite = values[np.isfinite(values)]
     if len(finite) < 2:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        scale = float(np.std(finite))
+        scale = float(np.std(finite, dtype=np.float64))
     return bool(np.isfinite(scale) and scale > 0)
 
 

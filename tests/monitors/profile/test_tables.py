@@ -138,13 +138,14 @@ def test_columns_that_are_not_plain_are_refused(tmp_path: Path, extension: str) 
             "record": [{"x": 1}, {"x": 2}],
             "moment": pa.array([0, 1], pa.timestamp("s")),
             "day": pa.array([0, 1], pa.date32()),
+            "span": pa.array([0, 1], pa.duration("s")),
         }
     )
     WRITERS[path.suffix](table, path)
     for name in ("list", "record"):
         with pytest.raises(Refused, match=f"'{name}' is of type .* one number or one text a row"):
             read(path, [name])
-    for name in ("moment", "day"):
+    for name in ("moment", "day", "span"):
         with pytest.raises(Refused, match=f"'{name}' is of type .* seconds since 1970"):
             read(path, [name])
 
