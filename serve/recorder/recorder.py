@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.errors import BadTensor
 from configs.settings import Recorder as RecorderSettings
 from monitors.telemetry import names
+from registry.records import Role
 from serve.recorder.counts import Counts, Histogram
 from serve.recorder.dial import LEAST_SHED, Capacity, Dial
 from serve.recorder.samples import Origin, Sample, kept, within
@@ -42,6 +44,7 @@ class ArmRecorder:
         self._before: list[tuple[int, float]] = [_total(self._answered)]
         self._failed_before: list[tuple[int, float]] = []
         self.last_answer_s = 0.0
+        self._told = (0, 0)
 
     def answered(self, seconds: float) -> None:
         """Count an answer and how long it took."""
@@ -67,6 +70,20 @@ class ArmRecorder:
             self._failed[code] = failed
             self._failed_before.append(_total(failed))
         self._failed[code].record(seconds)
+
+    def requests(self) -> tuple[int, int]:
+        """Give how many were answered, and how many broke the contract, beyond what was told."""
+        failed = [*self._failed.items()]  # The loop may add to it meanwhile.
+        refused = sum(
+            _total(each)[0] - before[0]
+            for (code, each), before in zip(failed, self._failed_before, strict=False)
+            if code == BadTensor.code
+        )
+        return self.succeeded[0] - self._told[0], refused - self._told[1]
+
+    def told(self, answered: int, refused: int) -> None:
+        """Remember that so many have been told of."""
+        self._told = self._told[0] + answered, self._told[1] + refused
 
     def sample(
         self,
@@ -105,6 +122,7 @@ class Recorder:
         # Rate and buffer change together: the loop keeps and halves, the shipper takes and turns.
         self._lock = Lock()
         self._samples: list[Sample] = []
+        self._arms: dict[tuple[str, int, Role], ArmRecorder] = {}
         self._rows = 0
         self._refusing = False
         # What has not happened yet is counted as zero: a gap in a chart would say "unknown".
@@ -114,7 +132,15 @@ class Recorder:
 
     def arm(self, origin: Origin) -> ArmRecorder:
         """Give the recorder of a version in a role, to be kept."""
-        return ArmRecorder(self, origin)
+        arm = ArmRecorder(self, origin)
+        with self._lock:
+            self._arms[origin.model, origin.version, origin.role] = arm
+        return arm
+
+    def arms(self) -> list[ArmRecorder]:
+        """Give all of them; where there were several of a version in a role, the last."""
+        with self._lock:
+            return [*self._arms.values()]
 
     def keep(self, draw: int, sample: Sample) -> None:
         """Buffer a sample that was drawn; if there is no room, keep less of all, or drop it."""

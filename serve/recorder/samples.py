@@ -116,6 +116,29 @@ def _block(origin: Origin, samples: list[Sample], source: str, rate: float) -> S
     )
 
 
+def no_rows(origin: Origin, source: str, rate: float, now: float) -> SampleBlock:
+    """Give a block made `now` that brings no rows of its origin, only counts of requests."""
+    inputs, outputs = (
+        {name: np.zeros((0, 1)) for name in _names(specs, places)}
+        for specs, places in (
+            (origin.signature.inputs, origin.inputs),
+            (origin.signature.outputs, origin.outputs),
+        )
+    )
+    return SampleBlock(
+        model=origin.model,
+        version=origin.version,
+        role=origin.role.value,
+        source=source,
+        rate=rate,
+        prediction_ids=np.zeros(0, dtype="S32"),
+        row_numbers=np.zeros(0, dtype=np.int64),
+        inputs=inputs,
+        outputs=outputs,
+        made_at=now,
+    )
+
+
 def _column(tensors: Sequence[NDArray[Any]], signature: Signature) -> NDArray[Any]:
     if signature.batched:
         return np.concatenate(tensors)

@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from monitors.blocks import SampleBlock, Series, Snapshot
 from monitors.telemetry import names
 from serve.recorder.dial import Capacity
 from serve.recorder.recorder import Lost, Recorder
-from serve.recorder.samples import blocks, within
+from serve.recorder.samples import blocks, no_rows, within
 
 _log = logging.getLogger("weir.recorder")
 
@@ -82,7 +83,9 @@ class Shipper:
         """Send what the last `seconds` brought."""
         recorder = self._recorder
         taken, rate = recorder.turn(seconds, self._transport.capacity())
-        made, lost = blocks(within(rate, taken), self._source, rate, time.time())
+        now = time.time()
+        made, lost = blocks(within(rate, taken), self._source, rate, now)
+        made = self._with_requests(made, rate, now)
         if lost:
             recorder.dropped(lost, Lost.SHAPES_DIFFER)
         sent = bool(made) and self._transport.send_blocks(made)
@@ -97,3 +100,19 @@ class Shipper:
         snapshot = recorder.counts.snapshot(self._source, self._sequence, self._gauges())
         if not self._transport.send_snapshot(snapshot):
             recorder.counts.add(names.SNAPSHOTS_FAILED)
+
+    def _with_requests(
+        self, made: Sequence[SampleBlock], rate: float, now: float
+    ) -> list[SampleBlock]:
+        """Give the blocks with the counts of all requests, and one more where all were refused."""
+        found = {(block.model, block.version, block.role): block for block in made}
+        for arm in self._recorder.arms() if rate else ():
+            key = (arm.origin.model, arm.origin.version, arm.role)
+            answered, refused = arm.requests()
+            if refused and key not in found:
+                found[key] = no_rows(arm.origin, self._source, rate, now)
+            # Without a block they wait: were the answered lost, the refused would look frequent.
+            if key in found:
+                arm.told(answered, refused)
+                found[key] = replace(found[key], answered=answered, refused=refused)
+        return [*found.values()]

@@ -59,3 +59,10 @@ def test_a_joined_block_has_the_keys_of_its_own_rows() -> None:
 
     np.testing.assert_array_equal(found.keys(), row_keys(WHOLE.prediction_ids, WHOLE.row_numbers))
     np.testing.assert_array_equal(parts[1].keys(), found.keys()[7:])
+
+
+def test_counts_of_requests_add_up() -> None:
+    """Of all that were joined."""
+    parts = [replace(part(WHOLE, 0, 7), answered=10, refused=2), part(WHOLE, 7, 30)]
+    found = joined(parts)
+    assert (found.answered, found.refused) == (33, 2)

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from configs.settings import Monitors
 from configs.settings import Recorder as RecorderSettings
 from monitors.blocks import SampleBlock, Snapshot
+from monitors.panel import Panel
+from monitors.signal import Verdict
 from monitors.telemetry.names import INFERENCE_DURATION, REQUESTS_SHED, SNAPSHOTS_FAILED
+from registry.card import Card, Feature, Score, Task
 from registry.records import Role
 from registry.signature import Signature
 from serve.recorder.dial import DRAWS, Capacity
@@ -336,3 +340,58 @@ def test_large_requests_that_fill_the_buffer_leave_all_that_their_rate_keeps() -
             some += 1
 
     assert some > 10
+
+
+def test_blocks_bring_the_counts_of_all_requests() -> None:
+    """Sampled or not; what was told is not told again, and what has no block waits for one."""
+    records, transport = recorder(), Memory()
+    stable = arm(records)
+    ships = shipper(records, transport)
+    for _ in range(5):
+        stable.answered(0.001)
+    stable.failed(0.001, "overloaded")
+    ships.ship(1.0)
+    assert transport.blocks == []
+
+    stable.failed(0.001, "bad_tensor")
+    keep(stable, 1, 0)
+    stable.answered(0.001)
+    ships.ship(1.0)
+    ships.ship(1.0)
+    (block,) = transport.blocks
+    assert (block.rows, block.answered, block.refused) == (1, 6, 1)
+
+
+def test_a_block_without_rows_tells_of_requests_that_were_all_refused() -> None:
+    """Their rows never came; the monitors take it in like any other."""
+    records, transport = recorder(), Memory()
+    stable = arm(records)
+    for _ in range(3):
+        stable.failed(0.001, "bad_tensor")
+    shipper(records, transport).ship(1.0)
+
+    (block,) = transport.blocks
+    assert (block.rows, block.answered, block.refused) == (0, 0, 3)
+    features = tuple(Feature(name=f"f{at}", input="x", column=at) for at in range(3))
+    panel = Panel(
+        Card(task=Task.OTHER, features=features, score=Score(output="y")),
+        REGRESSOR,
+        None,
+        Monitors(),
+    )
+    for _ in range(100):
+        panel.update(block)
+    alarms = {signal.name for signal in panel.signals() if signal.verdict is Verdict.ALARM}
+    assert (panel.failures, alarms) == (0, {"refused_requests"})
+
+
+def test_a_version_that_comes_back_tells_nothing_twice() -> None:
+    """Counts outlive a version that is unloaded; its new recorder begins at what they are."""
+    records, transport = recorder(), Memory()
+    arm(records).failed(0.001, "bad_tensor")
+    ships = shipper(records, transport)
+    ships.ship(1.0)
+    again = arm(records)
+    again.failed(0.001, "bad_tensor")
+    ships.ship(1.0)
+    assert [block.refused for block in transport.blocks] == [1, 1]
