@@ -39,7 +39,7 @@ def _minutes(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 def bins(
     name: str, subject: str, minutes: int | None, client: ControlClient, as_json: bool
 ) -> None:
-    """Say where a feature, or the score, has moved: its bins in the reference and live.
+    """Say where a feature or the score has moved, bin by bin.
 
     PSI and TV are what a bin adds to the population stability index and to the total variation,
     which are their sums.
