@@ -37,7 +37,10 @@ class AlarmDesk:
                 standing = await self._watchers.alarms()
             except Unavailable:
                 return  # Who is not there will tell of them later.
-            for alarm in await asyncio.to_thread(self._record, standing):
+            closed = await asyncio.to_thread(self._record, standing)
+            # A reference is adopted for a whole version in a role: once, however many alarms stand.
+            again = {each.key[:3] if each.adopted else each.key: each for each in closed}
+            for alarm in again.values():
                 await self._rearm_again(alarm)
 
     async def close(self, alarm_id: str, adopt: bool, actor: str, reason: str) -> Alarm:

@@ -141,7 +141,7 @@ def rearm(alarm_id: str, reason: str, client: ControlClient, as_json: bool) -> N
 @gateway
 @as_json
 def adopt(alarm_id: str, reason: str, client: ControlClient, as_json: bool) -> None:
-    """Close an alarm: its monitor begins anew, with the traffic of now for its reference."""
+    """Close the alarms of a version in a role: its monitors learn a reference from rows to come."""
     _show(client.adopt_reference(alarm_id, reason), as_json)
 
 

@@ -99,5 +99,5 @@ async def rearm_alarm(alarm_id: str, body: CloseBody, control: Plane, actor: Act
 async def adopt_reference(
     alarm_id: str, body: CloseBody, control: Plane, actor: Actor
 ) -> AlarmView:
-    """Close an alarm and take the traffic of now for the reference; the monitor begins anew."""
+    """Close all alarms of a version in a role; its monitors learn a reference from rows to come."""
     return AlarmView.of(await control.close_alarm(alarm_id, True, actor, body.reason))

@@ -214,7 +214,7 @@ class ControlClient:
         return self._change("POST", f"{_alarm(alarm_id)}:rearm", body, AlarmView)
 
     def adopt_reference(self, alarm_id: str, reason: str) -> AlarmView:
-        """Close an alarm; the monitor begins anew with the traffic of now for its reference."""
+        """Close the alarms of a version in a role; its monitors learn a new reference."""
         body = _body(CloseBody, reason=reason)
         return self._change("POST", f"{_alarm(alarm_id)}:adopt", body, AlarmView)
 

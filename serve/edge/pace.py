@@ -36,7 +36,8 @@ class Taking:
 
     def too_slow(self, pace: Pace, now: float, written: int, untaken: int) -> bool:
         """Look at a connection on which so much was `written` so far, and so much is `untaken`."""
-        taken = written - untaken
+        # By TLS the system has more to send than was written, while nothing of it has been taken.
+        taken = max(0, written - untaken)
         if taken >= self._goal:
             self._since, self._taken_then, self._goal = now, taken, written
         if untaken == 0:

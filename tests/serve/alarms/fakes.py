@@ -39,12 +39,14 @@ class Clock:
         return (self.now - BEGUN).total_seconds()
 
 
-def standing(subject: str = "income", arming: int = 1, at: datetime = BEGUN) -> Standing:
+def standing(
+    subject: str = "income", arming: int = 1, at: datetime = BEGUN, role: str = "stable"
+) -> Standing:
     """An alarm that stands."""
     return Standing(
         model="credit",
         version=2,
-        role="stable",
+        role=role,
         family="drift",
         name="input_drift",
         subject=subject,
@@ -97,11 +99,12 @@ class Monitors:
         return tuple(self.standing)
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
-        """Let an alarm stand no more."""
+        """Let an alarm stand no more, or all of a version in a role that adopts a reference."""
         if self.refuse:
             raise self.refuse
         self.rearmed.append((key, adopt))
-        self.standing = [each for each in self.standing if each.key != key]
+        size = 3 if adopt else len(key)
+        self.standing = [each for each in self.standing if each.key[:size] != key[:size]]
 
 
 @dataclass

@@ -196,3 +196,37 @@ async def test_a_look_does_not_undo_a_closing_that_overtook_it(
 
     assert len(monitors.rearmed) == 1
     assert [each.closed for each in book.alarms()] == [True]
+
+
+async def test_a_new_reference_closes_all_alarms_of_its_version_in_that_role(
+    desk: AlarmDesk, monitors: Monitors, book: AlarmBook
+) -> None:
+    """What was raised against the old one has been answered; in another role it stands."""
+    monitors.standing = [standing(), standing("age"), standing(role="shadow")]
+    await desk.look()
+    (income,) = [each for each in book.alarms() if each.key == standing().key]
+
+    await desk.close(income.id, True, "ada", "new customers")
+
+    assert {(each.key.role, each.key.subject): each.adopted for each in book.alarms()} == {
+        ("stable", "income"): True,
+        ("stable", "age"): True,
+        ("shadow", "income"): False,
+    }
+    (shadow,) = [each for each in book.alarms() if each.key.role == "shadow"]
+    assert not shadow.closed
+
+
+async def test_monitors_that_come_back_from_before_adopt_once(
+    desk: AlarmDesk, monitors: Monitors, book: AlarmBook, clock: Clock
+) -> None:
+    """However many alarms they tell of again: each adoption would begin to learn anew."""
+    monitors.standing = [standing(), standing("age")]
+    await desk.look()
+    clock.later(minutes=1)
+    await desk.close(book.alarms()[0].id, True, "ada", "new customers")
+    monitors.standing, monitors.rearmed = [standing(), standing("age")], []
+
+    await desk.look()
+
+    assert [adopt for _, adopt in monitors.rearmed] == [True]

@@ -24,6 +24,15 @@ def test_a_client_that_takes_nothing_is_too_slow() -> None:
     assert looks == [False, False, True]
 
 
+def test_what_tls_adds_to_an_answer_is_not_held_against_its_client() -> None:
+    """The system has more bytes to send than were written; the clock begins all the same."""
+    taking = Taking()
+
+    looks = [taking.too_slow(PACE, now, 10_000, 10_110) for now in (100.0, 105.0, 105.1)]
+
+    assert looks == [False, False, True]
+
+
 def test_a_client_that_keeps_the_pace_may_take_long() -> None:
     """As many bytes a second as are asked for are enough for any size."""
     taking = Taking()
