@@ -191,6 +191,8 @@ class Gateway:
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
         self.recorder.counts.add(names.REQUESTS_SHED, routed.route.model, by=0)
+        for breach in Breach:
+            self.recorder.counts.add(names.REQUESTS_REFUSED, routed.route.model, breach.value, by=0)
         return ServedModel(
             routed,
             Router(routed.route),

@@ -37,14 +37,14 @@ class AlarmTasks:
         self._sequence = 0
         for task in (names.TASK_ALARMS, names.TASK_DELIVER):
             self._counts.add(names.TASK_FAILURES, task, by=0)
+        for outcome in Outcome:
+            self._counts.add(names.ALARM_DELIVERIES, outcome.value, by=0)
         self._receiver: Receiver | None = None
         self._deliveries: Deliveries | None = None
         if settings.webhook is not None:
             # Slow to import, and not always needed.
             from serve.alarms.http_receiver import HttpReceiver  # noqa: PLC0415
 
-            for outcome in Outcome:
-                self._counts.add(names.ALARM_DELIVERIES, outcome.value, by=0)
             self._receiver = HttpReceiver(settings.webhook, settings.webhook_secret_file)
             repeats = settings.format == "alertmanager"
             self._deliveries = Deliveries(book, self._receiver, repeats, self._tried)
