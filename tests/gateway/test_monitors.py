@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import httpx
 import numpy as np
 import pytest
 
 from serve.control.client import ControlClient
+from tests.gateway.asking import infer_path, tensor
 from tests.gateway.running import Running, weir
 from tests.gateway.watching import (
     FEATURES,
@@ -97,3 +99,28 @@ def test_missing_values_are_counted(gateway: Running, served: str) -> None:
     assert missing["verdict"] == "alarm"
     assert missing["value"] == pytest.approx(0.25, abs=0.05)
     assert signals["missing_values", "income"]["verdict"] == "ok"
+
+
+def test_requests_that_break_the_contract_are_in_alarm(gateway: Running, served: str) -> None:
+    """A client that renamed an input is refused, counted by the reason, and told of."""
+    rng = np.random.default_rng(5)
+    send(gateway, served, rows(rng, 60), rng.choice(REGIONS, 60).tolist())
+    renamed = {**tensor([[0.1, 0.2, 0.3]]), "name": "features"}
+    with httpx.Client(base_url=gateway.http, trust_env=False) as client:
+        for _ in range(120):
+            assert client.post(infer_path(served), json={"inputs": [renamed]}).status_code == 400
+    key = ("refused_requests", "requests")
+    signals = wait_for_signals(
+        gateway, served, lambda found: bool(found) and found[key]["rows"] == 180
+    )
+    assert signals[key]["verdict"] == "alarm"
+    assert signals["missing_values", "income"]["rows"] == 60
+
+    page = httpx.get(f"{gateway.control}/metrics", trust_env=False).text
+    (line,) = [
+        line
+        for line in page.splitlines()
+        if line.startswith("weir_requests_refused_total{") and served in line
+    ]
+    assert 'weir_reason="renamed input"' in line
+    assert float(line.split()[-1]) == 120
