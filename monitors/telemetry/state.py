@@ -18,7 +18,7 @@ Value = int | float | HistogramCounts
 
 _V = TypeVar("_V", int, float, HistogramCounts)
 
-SERIES_MAX = 2_000
+SERIES_MAX = 20_000
 """How many series one metric may have over all sources (the limit that OpenTelemetry suggests)."""
 
 RETIRED_MAX = 256
