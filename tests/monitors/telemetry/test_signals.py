@@ -9,7 +9,7 @@ from monitors.telemetry import names
 from monitors.telemetry.prometheus import prometheus_name
 from monitors.telemetry.rules import alerts
 from monitors.telemetry.signals import DISTANCE_SUBJECTS_MAX, distance_gauges, signal_gauges
-from monitors.telemetry.state import TelemetryState
+from monitors.telemetry.state import SERIES_MAX, TelemetryState
 
 KEY = ("credit", "2", "canary", "drift", "location", "income")
 
@@ -88,12 +88,13 @@ def test_a_version_with_very_many_features_exports_no_distances() -> None:
 def test_distances_never_fill_the_room_that_a_metric_has() -> None:
     """With many models the later ones export none, so that no series is refused."""
     signals = [with_distances(f"f{n}") for n in range(DISTANCE_SUBJECTS_MAX)]
-    arms = [(f"m{n}", 1, "stable", signals) for n in range(4)]
+    fitting = SERIES_MAX // (7 * DISTANCE_SUBJECTS_MAX)
+    arms = [(f"m{n}", 1, "stable", signals) for n in range(fitting + 2)]
     last = ("n", 1, "stable", [with_distances("f")])
 
     gauges = distance_gauges([*arms, last])
 
-    assert {key[0] for _, key in gauges} == {"m0", "m1", "n"}
+    assert {key[0] for _, key in gauges} == {"n", *(f"m{n}" for n in range(fitting))}
     state = TelemetryState()
     state.fold(Snapshot("statistics", 1, gauges=gauges), now=0.0)
     found = {each.metric.name: each.points for each in state.collect()}
