@@ -1,0 +1,104 @@
+"""What there is to run, in pieces of a minute or so that do not depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+
+from benchmarks.accuracy import lasting, peer
+from benchmarks.accuracy.contestants import CONTESTANTS, Contestant
+from benchmarks.accuracy.results import Entry, Missing, Results, Run
+from benchmarks.accuracy.streams import CHANGING, CLEAN, FEATURES, RHYTHMIC, SCENARIOS, Scenario
+from benchmarks.accuracy.weir import BOTH, BROKEN, REPLAYS
+from benchmarks.processes import BenchmarkError
+
+SEEDS = {"independent": 1_000, "correlated": 500, "mixed": 300}
+RHYTHMIC_SEEDS = 100
+CHANGING_SEEDS = 200
+BROKEN_SEEDS = 60
+LATE_SEEDS = 3
+AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Streams of some seeds for one contestant."""
+
+    contestant: str
+    scenario: str
+    seeds: tuple[int, ...]
+    act: Callable[[], list[Run]]
+
+
+def jobs(share: float) -> list[Job]:
+    """Everything, with this share of the seeds; Weir and the others in turn."""
+    ours = [*_weir(share)]
+    others = [job for contestant in CONTESTANTS for job in _other(contestant, share)]
+    return [job for pair in zip_longest(ours, others) for job in pair if job is not None]
+
+
+def left(all_of_them: Sequence[Job], results: Results) -> list[Job]:
+    """The jobs that no earlier run has done."""
+    done = {(r.contestant, r.scenario, r.seed) for r in results.entries if isinstance(r, Run)}
+    return [job for job in all_of_them if (job.contestant, job.scenario, job.seeds[0]) not in done]
+
+
+def run(job: Job) -> list[Entry]:
+    """Do a job; one that fails says why."""
+    try:
+        return [*job.act()]
+    except BenchmarkError as failure:
+        return [Missing(job.contestant, job.scenario, str(failure))]
+
+
+def replays(contestant: str, scenario: str, seeds: Sequence[int]) -> list[Run]:
+    """Weir on the streams of some seeds."""
+    return [made for seed in seeds for made in REPLAYS[contestant](SCENARIOS[scenario], seed)]
+
+
+def _weir(share: float) -> Iterator[Job]:
+    yield from _pieces(BROKEN, SCENARIOS["independent"], _some(BROKEN_SEEDS, share))
+    for scenario in CHANGING:
+        yield from _pieces(BOTH, scenario, _some(CHANGING_SEEDS, share))
+    for scenario in CLEAN:
+        yield from _pieces(BOTH, scenario, _some(SEEDS[scenario.name], share))
+    for size in (lasting.UNIMPORTANT, lasting.IMPORTANT):
+        act = partial(lasting.planted_changes, 0, size)
+        yield Job(BOTH, lasting.planted(size), (0,), act)
+    for seed in range(_some(LATE_SEEDS, share)):
+        act = partial(lasting.late_changes, seed)
+        yield Job(BOTH, lasting.late(lasting.SIZES[0]), (seed * FEATURES,), act)
+    for scenario in RHYTHMIC:
+        yield from _pieces(BOTH, scenario, _some(RHYTHMIC_SEEDS, share))
+
+
+def _pieces(contestant: str, scenario: Scenario, seeds: int) -> Iterator[Job]:
+    for first in range(0, seeds, AT_ONCE):
+        some = tuple(range(first, min(first + AT_ONCE, seeds)))
+        act = partial(replays, contestant, scenario.name, some)
+        yield Job(contestant, scenario.name, some, act)
+
+
+def _other(contestant: Contestant, share: float) -> Iterator[Job]:
+    kinds = (
+        (CLEAN, contestant.clean),
+        (CHANGING, contestant.changing),
+        (RHYTHMIC, contestant.rhythmic),
+    )
+    for scenarios, seeds in kinds:
+        for scenario in scenarios:
+            if scenario.categorical and not contestant.categories:
+                continue
+            some = tuple(range(_some(seeds, share)))
+            act = partial(_replay, contestant, scenario.name, some)
+            yield Job(contestant.name, scenario.name, some, act)
+
+
+def _replay(contestant: Contestant, scenario: str, seeds: Sequence[int]) -> list[Run]:
+    return peer.replay(contestant, SCENARIOS[scenario], seeds)
+
+
+def _some(seeds: int, share: float) -> int:
+    return max(1, round(seeds * share))
