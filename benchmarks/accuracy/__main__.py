@@ -15,14 +15,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import environments
 from benchmarks.accuracy import costs, report
-from benchmarks.accuracy.contestants import PINS
-from benchmarks.accuracy.jobs import jobs, left, run
+from benchmarks.accuracy.contestants import CONTESTANTS, PINS
+from benchmarks.accuracy.jobs import Job, jobs, left, run
 from benchmarks.accuracy.results import Results
 from benchmarks.processes import BenchmarkError
 
@@ -40,9 +41,14 @@ def main() -> int:
     parser.add_argument("--page", type=Path, default=report.PAGE)
     asked = parser.parse_args()
     asked.json.parent.mkdir(exist_ok=True)
-    _make_environments()
     results = Results(asked.json)
-    _replay_all(results, asked.share, asked.only, asked.processes)
+    wanted = [
+        job
+        for job in left(jobs(asked.share), results)
+        if asked.only is None or job.contestant.startswith(tuple(asked.only))
+    ]
+    _make_environments({job.contestant for job in wanted})
+    _replay_all(results, wanted, asked.processes)
     if not asked.no_costs:
         for what in costs.take(results, costs.ROUNDS):
             print(what, flush=True)
@@ -50,20 +56,15 @@ def main() -> int:
     return 0
 
 
-def _make_environments() -> None:
-    for name in environments.names(PINS):
+def _make_environments(contestants: set[str]) -> None:
+    for name in sorted({each.environment for each in CONTESTANTS if each.name in contestants}):
         try:
             environments.make(name, PINS)
         except (BenchmarkError, OSError) as failure:
             print(f"{name} cannot be made, and is left out: {failure}")
 
 
-def _replay_all(results: Results, share: float, only: list[str] | None, processes: int) -> None:
-    wanted = [
-        job
-        for job in left(jobs(share), results)
-        if only is None or job.contestant.startswith(tuple(only))
-    ]
+def _replay_all(results: Results, wanted: Sequence[Job], processes: int) -> None:
     begin = time.monotonic()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(run, job): job for job in wanted}

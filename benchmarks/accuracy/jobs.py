@@ -14,9 +14,11 @@ from benchmarks.accuracy.streams import CHANGING, CLEAN, FEATURES, RHYTHMIC, SCE
 from benchmarks.accuracy.weir import BOTH, BROKEN, REPLAYS
 from benchmarks.processes import BenchmarkError
 
-SEEDS = {"independent": 1_000, "correlated": 500, "mixed": 300}
+SEEDS = {"independent": 1_000, "correlated": 300, "mixed": 100}
 RHYTHMIC_SEEDS = 100
 CHANGING_SEEDS = 200
+SLOW_SEEDS = {"placebo": 40, "category 10 to 15 %": 60}
+"""Those that may see all rows of such a stream, with a look every few."""
 BROKEN_SEEDS = 60
 LATE_SEEDS = 3
 AT_ONCE = 20
@@ -61,7 +63,9 @@ def replays(contestant: str, scenario: str, seeds: Sequence[int]) -> list[Run]:
 def _weir(share: float) -> Iterator[Job]:
     yield from _pieces(BROKEN, SCENARIOS["independent"], _some(BROKEN_SEEDS, share))
     for scenario in CHANGING:
-        yield from _pieces(BOTH, scenario, _some(CHANGING_SEEDS, share))
+        yield from _pieces(
+            BOTH, scenario, _some(SLOW_SEEDS.get(scenario.name, CHANGING_SEEDS), share)
+        )
     for scenario in CLEAN:
         yield from _pieces(BOTH, scenario, _some(SEEDS[scenario.name], share))
     for size in (lasting.UNIMPORTANT, lasting.IMPORTANT):
