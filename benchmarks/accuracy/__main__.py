@@ -73,7 +73,7 @@ def _replay_all(results: Results, wanted: Sequence[Job], processes: int) -> None
             results.add(future.result())
             print(
                 f"{time.monotonic() - begin:5.0f} s  {number} of {len(wanted)}  "
-                f"{job.contestant}: {job.scenario}, {len(job.seeds)} streams",
+                f"{job.contestant}: {job.scenario}",
                 flush=True,
             )
 

@@ -52,19 +52,18 @@ def shown(contestant: Contestant, scenario: Scenario, seed: int) -> Shown:
     return Shown(reference, live, categorical, change_at, changed)
 
 
-def replay(contestant: Contestant, scenario: Scenario, seeds: Sequence[int]) -> list[Run]:
-    """The runs of a contestant on the streams of some seeds."""
+def replay(contestant: Contestant, streams: Sequence[tuple[Scenario, int]]) -> list[Run]:
+    """The runs of a contestant on streams, each a scenario and a seed."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        streams = []
-        for seed in seeds:
-            part = shown(contestant, scenario, seed)
-            streams.append(_written(folder, str(seed), part))
-        # All streams of a scenario have the same columns.
-        answers = _asked(contestant, folder, part.categorical, streams, measure=False)
+        written = [
+            _written(folder, str(number), shown(contestant, scenario, seed))
+            for number, (scenario, seed) in enumerate(streams)
+        ]
+        answers = _asked(contestant, folder, written, measure=False)
     return [
         Run(contestant.name, scenario.name, seed, scenario.rows, answer["first"], answer["found"])
-        for seed, answer in zip(seeds, answers, strict=True)
+        for (scenario, seed), answer in zip(streams, answers, strict=True)
     ]
 
 
@@ -73,8 +72,7 @@ def measure(contestant: Contestant, number: int, reference: Rows, live: Rows) ->
     with TemporaryDirectory() as name:
         folder = Path(name)
         part = Shown(reference[: contestant.reference_rows], live, (), None, 0)
-        streams = [_written(folder, "cost", part)]
-        (answer,) = _asked(contestant, folder, (), streams, measure=True)
+        (answer,) = _asked(contestant, folder, [_written(folder, "cost", part)], measure=True)
     return Cost(contestant.name, number, **answer)
 
 
@@ -85,6 +83,7 @@ def _written(folder: Path, name: str, part: Shown) -> dict[str, Any]:
     return {
         "reference": reference,
         "live": live,
+        "categorical": list(part.categorical),
         "change_at": part.change_at,
         "changed": part.changed,
     }
@@ -93,14 +92,12 @@ def _written(folder: Path, name: str, part: Shown) -> dict[str, Any]:
 def _asked(
     contestant: Contestant,
     folder: Path,
-    categorical: Sequence[int],
     streams: Sequence[Mapping[str, Any]],
     *,
     measure: bool,
 ) -> list[dict[str, Any]]:
     task = {
         "settings": dict(contestant.settings),
-        "categorical": list(categorical),
         "streams": list(streams),
         "measure": measure,
     }

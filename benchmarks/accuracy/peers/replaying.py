@@ -37,9 +37,11 @@ def main(watch: Watch) -> None:
     """Do what the folder named on the command line asks for."""
     folder = Path(sys.argv[1])
     asked = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    task = Task(asked["settings"], asked["categorical"])
     answer = cost if asked["measure"] else replay
-    answers = [answer(watch, task, folder, stream) for stream in asked["streams"]]
+    answers = [
+        answer(watch, Task(asked["settings"], stream["categorical"]), folder, stream)
+        for stream in asked["streams"]
+    ]
     (folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
 
 
