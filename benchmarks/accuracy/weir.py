@@ -37,8 +37,8 @@ NEAR = 600
 FAR_ROWS = 50
 """Rows between looks: always, right after a change, how long that is, and later on."""
 
-_BROKEN_ROWS = 400
-_BROKEN_FACTOR = 50
+_BROKEN_ROWS = 200
+_BROKEN_FACTOR = 100
 
 DRIFT = "input_drift"
 Subject = tuple[str, str]
@@ -88,7 +88,7 @@ def profile(reference: Rows, categorical: Sequence[int]) -> ReferenceProfile:
 
 
 def broken_profile(reference: Rows, categorical: Sequence[int]) -> ReferenceProfile:
-    """A few rows that are said to be fifty times as many.
+    """A few rows that are said to be a hundred times as many.
 
     Ranks among them take the reference for the truth, as many a drift test does, so that the
     p-values are not uniform, and what is called an e-value is none.
