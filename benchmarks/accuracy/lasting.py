@@ -53,7 +53,7 @@ def late_changes(seed: int) -> list[Run]:
     first: int | None = None
     for end in range(_FOLD_ROWS, CLEAN_ROWS + 1, _FOLD_ROWS):
         watch.fold(_rows(rng, _FOLD_ROWS))
-        if first is None and watch.look()[BOTH]:
+        if first is None and watch.glance().get(BOTH):
             first = end
     return [
         _after(watch, size, column, seed, first) for size in SIZES for column in range(FEATURES)

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import environments
 from benchmarks.accuracy import figures, jobs, lasting, peer, report, streams, targets, weir
 from benchmarks.accuracy.contestants import CONTESTANTS, EVIDENTLY_COMPARED, PINS
+from benchmarks.accuracy.evidence import held, largest
 from benchmarks.accuracy.peers.replaying import noticed
 from benchmarks.accuracy.results import Cost, Entry, Missing, Results, Run
 from benchmarks.accuracy.streams import CHANGE_AT, SCENARIOS
@@ -135,6 +136,36 @@ def test_evidence_that_is_broken_on_purpose_is_noticed() -> None:
     assert [run.first for run in honest if run.contestant != weir.EFFECT] == [None, None]
     assert {run.contestant for run in broken} == {weir.BROKEN, weir.BROKEN_EVIDENCE}
     assert all(run.first for run in broken if run.contestant == weir.BROKEN_EVIDENCE)
+
+
+@pytest.mark.parametrize("name", ["mixed", "shift 1"])
+def test_a_glance_misses_nothing(name: str) -> None:
+    """It sees the alarms by evidence that a whole look sees, at the same rows."""
+    scenario = replace(SCENARIOS[name], rows=2_000)
+    live = streams.make(scenario, 1).live
+    found = []
+    for gates in (weir.GATES, weir.GATES[:2]):
+        stream = streams.make(scenario, 1)
+        known = weir.profile(stream.reference, scenario.categorical)
+        watch = weir.Watch(known, scenario.categorical, 1)
+        runs = weir.followed(watch, scenario, 1, live, gates)
+        found.append([(run.first, run.found) for run in runs if run.contestant != weir.EFFECT])
+    assert found[0] == found[1]
+
+
+def test_evidence_is_found_in_every_detector_that_has_any() -> None:
+    """Each signal's evidence is at most the largest that a glance sees."""
+    scenario = SCENARIOS["mixed"]
+    stream = streams.make(scenario, 0)
+    known = weir.profile(stream.reference, scenario.categorical)
+    watch = weir.Watch(known, scenario.categorical, 0)
+    rows = stream.live[:600].copy()
+    rows[::3, 3] = np.nan
+    rows[1::7] = rows[0]
+    for at in range(0, 600, 100):
+        watch.fold(rows[at : at + 100])
+        evidence = [signal.log10_evidence or 0.0 for signal in watch.panel.signals()]
+        assert max(evidence) * np.log(10) <= largest(held(watch.panel)) + 1e-9
 
 
 def test_looks_are_close_after_a_change_and_reach_the_end() -> None:
