@@ -40,7 +40,8 @@ class Shown:
 def shown(contestant: Contestant, scenario: Scenario, seed: int) -> Shown:
     """The part of a stream that matters to a contestant."""
     stream = make(scenario, seed)
-    reference, live = stream.reference[: contestant.reference_rows], stream.live
+    reference = stream.reference[: contestant.reference_rows]
+    live = stream.live[: contestant.rows_max]
     categorical, change_at, changed = scenario.categorical, None, scenario.changed
     if scenario.change is not None:
         change_at = CHANGE_AT
@@ -62,7 +63,14 @@ def replay(contestant: Contestant, streams: Sequence[tuple[Scenario, int]]) -> l
         ]
         answers = _asked(contestant, folder, written, measure=False)
     return [
-        Run(contestant.name, scenario.name, seed, scenario.rows, answer["first"], answer["found"])
+        Run(
+            contestant.name,
+            scenario.name,
+            seed,
+            min(scenario.rows, contestant.rows_max),
+            answer["first"],
+            answer["found"],
+        )
         for (scenario, seed), answer in zip(streams, answers, strict=True)
     ]
 

@@ -111,7 +111,10 @@ def cost(results: Results) -> Iterator[str]:
         "MB of the library and the rows",
     )
     ours = _seconds(results, BOTH)
-    everybody = (costs.WEIR.name, costs.WHOLE.name, *(each.name for each in CONTESTANTS))
+    everybody = (
+        *(each.name for each in (costs.WEIR, costs.SELDOM, costs.WHOLE)),
+        *(each.name for each in CONTESTANTS),
+    )
     for name in everybody:
         taken = results.costs(name)
         if not taken:
