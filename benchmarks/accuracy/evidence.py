@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitors.panel import Panel
 
-Wealth = Callable[[], NDArray[np.float64]]
+Wealth = Callable[[], NDArray[np.float64] | float]
 
 
 def held(panel: Panel) -> list[Wealth]:
@@ -37,7 +37,7 @@ def held(panel: Panel) -> list[Wealth]:
 
 def largest(wealth: list[Wealth]) -> float:
     """The largest logarithm of an e-value."""
-    return float(np.concatenate([[-np.inf], *(each() for each in wealth)]).max())
+    return float(np.concatenate([[-np.inf], *(np.ravel(each()) for each in wealth)]).max())
 
 
 def _within(thing: object) -> Iterator[object]:
