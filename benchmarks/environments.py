@@ -27,22 +27,23 @@ _MADE_FROM = "made-from.txt"
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
     "DO_NOT_TRACK": "1",
+    "NML_DISABLE_USAGE_LOGGING": "1",
     "ORT_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
 
-def names() -> list[str]:
-    """All environments that can be made."""
-    return sorted(path.stem for path in PEERS.glob("*.txt"))
+def names(pins: Path = PEERS) -> list[str]:
+    """All environments that can be made from the files of pinned versions in a folder."""
+    return sorted(path.stem for path in pins.glob("*.txt"))
 
 
-def python(name: str) -> Path:
+def python(name: str, pins: Path = PEERS) -> Path:
     """The interpreter of an environment; `BenchmarkError` unless it is made and up to date."""
     folder = HOME / name
-    pins = (PEERS / f"{name}.txt").read_bytes()
+    pinned = (pins / f"{name}.txt").read_bytes()
     made_from = folder / _MADE_FROM
-    if not made_from.exists() or made_from.read_bytes() != pins:
+    if not made_from.exists() or made_from.read_bytes() != pinned:
         message = f"{name} has no environment: python -m benchmarks.environments {name}"
         raise BenchmarkError(message)
     return folder / "bin" / "python"
@@ -65,19 +66,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def make(name: str) -> bool:
+def make(name: str, pins: Path = PEERS) -> bool:
     """Make an environment unless it is up to date; gives whether there was something to do."""
     try:
-        python(name)
+        python(name, pins)
     except BenchmarkError:
-        folder, pins = HOME / name, PEERS / f"{name}.txt"
+        folder, pinned = HOME / name, pins / f"{name}.txt"
         shutil.rmtree(folder, ignore_errors=True)
         interpreter = INTERPRETERS.get(name, sys.executable)
         _run(interpreter, "-m", "venv", "--without-pip", str(folder))
         uv = str(Path(sys.executable).with_name("uv"))
         into = ("--python", str(folder / "bin" / "python"))
-        _run(uv, "pip", "install", "--quiet", "--compile-bytecode", *into, "-r", str(pins))
-        shutil.copyfile(pins, folder / _MADE_FROM)
+        _run(uv, "pip", "install", "--quiet", "--compile-bytecode", *into, "-r", str(pinned))
+        shutil.copyfile(pinned, folder / _MADE_FROM)
         return True
     return False
 

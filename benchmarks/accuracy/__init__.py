@@ -1,0 +1,1 @@
+"""Weir's monitors beside those of four libraries, on the same streams."""
