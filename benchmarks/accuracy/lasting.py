@@ -33,6 +33,7 @@ UNIMPORTANT = 0.07
 IMPORTANT = 0.38
 """Shifts that move 3 % and 15 % of a normal distribution: below and above what is worth a page."""
 
+PLANTED_AT = 200_000
 _FOLD_ROWS = 10_000
 
 
@@ -43,7 +44,7 @@ def late(size: float) -> str:
 
 def planted(size: float) -> str:
     """What a shift that lasts for a million rows is called."""
-    return f"shift {size:g} from the first of a million rows"
+    return f"shift {size:g} from row {PLANTED_AT:,} to a million"
 
 
 def late_changes(seed: int) -> list[Run]:
@@ -70,7 +71,7 @@ def _after(past: Watch, size: float, column: int, seed: int, first: int | None) 
         values[:, column] += np.float32(size)
         watch.fold(values)
         rows = end
-        if (DRIFT, name(column)) in watch.look()[BOTH]:
+        if (DRIFT, name(column)) in watch.glance().get(BOTH, ()):
             found = rows
             break
     return Run(BOTH, late(size), seed * FEATURES + column, CLEAN_ROWS + rows, first, found)
@@ -82,12 +83,12 @@ def _ends() -> Iterator[int]:
 
 
 def planted_changes(seed: int, size: float) -> list[Run]:
-    """A million rows in which every feature has moved from the first on: a run for each feature."""
+    """A million rows, in which every feature moves after `PLANTED_AT`: a run for each feature."""
     rng = _rng(f"planted {size:g}", seed)
     watch = _watch(rng, seed)
     found: dict[tuple[str, str], int] = {}
     for end in range(_FOLD_ROWS, CLEAN_ROWS + 1, _FOLD_ROWS):
-        watch.fold(_rows(rng, _FOLD_ROWS) + np.float32(size))
+        watch.fold(_rows(rng, _FOLD_ROWS) + np.float32(size if end > PLANTED_AT else 0.0))
         alarms = watch.look()
         for gate in (BOTH, EVIDENCE):
             for _, subject in alarms[gate]:
