@@ -18,7 +18,7 @@ from registry.card import Card, Feature
 SHIFT_FLOOR = 0.125
 """In standard deviations: what moves 5 % of a normal distribution (total variation 0.05)."""
 
-SHARE_FLOOR = 0.05
+SHARE_FLOOR = 0.03
 """Change of a category's share of the rows."""
 
 TOO_FEW = "the reference has too few rows of this feature to compare with"
