@@ -8,7 +8,7 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State
 from monitors.stats.bounded import BoundedShare
 from monitors.stats.effects import Effect
-from monitors.stats.intervals import Z95_ONE_SIDED, wilson
+from monitors.stats.intervals import Z99_ONE_SIDED, wilson
 from monitors.verdicts import Monitor
 from registry.card import Card
 
@@ -42,7 +42,7 @@ class RefusedRequests:
         effect = None
         if answered + refused:
             share = refused / (answered + refused)
-            lower, upper = wilson(refused, answered + refused, Z95_ONE_SIDED)
+            lower, upper = wilson(refused, answered + refused, Z99_ONE_SIDED)
             # Fewer than one in a hundred is no change in the other direction.
             effect = Effect(_KIND, share - MOST, lower - MOST, max(upper - MOST, 0.0))
         return (self._monitor.signal(SUBJECT, requests, self._share.log_wealth(), effect),)

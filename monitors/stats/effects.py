@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from monitors.stats.distances import smoothed
-from monitors.stats.intervals import Z95_ONE_SIDED, newcombe
+from monitors.stats.intervals import Z99_ONE_SIDED, newcombe
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -18,7 +18,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A change with one-sided 95 % bounds, in the unit that `kind` names."""
+    """A change with one-sided 99 % bounds, in the unit that `kind` names."""
 
     kind: str
     value: float
@@ -71,7 +71,7 @@ def location_shift(reference: Moments, live: Moments) -> Effect:
     """
     unit = sqrt(reference.variance) if reference.variance > 0 else 1.0
     variance = max(reference.variance, live.variance) / live.rows
-    half = Z95_ONE_SIDED * sqrt(variance + reference.variance / reference.rows) / unit
+    half = Z99_ONE_SIDED * sqrt(variance + reference.variance / reference.rows) / unit
     value = (live.mean - reference.mean) / unit
     return Effect("shift in standard deviations", value, value - half, value + half)
 
@@ -88,12 +88,12 @@ def scale_change(reference: Moments, live: Moments) -> Effect:
     excess0, excess1 = max(reference.fourth - var0**2, 0.0), max(live.fourth - var1**2, 0.0)
     noise0 = excess0 / (4 * reference.rows * var0)
     noise1 = max(excess1, excess0) / (4 * live.rows * max(var1, var0))
-    half = Z95_ONE_SIDED * sqrt((noise0 + noise1) / var0)
+    half = Z99_ONE_SIDED * sqrt((noise0 + noise1) / var0)
     value = sqrt(var1 / var0) - 1
     return Effect("relative change of spread", value, value - half, value + half)
 
 
 def share_change(reference: tuple[int, int], live: tuple[int, int]) -> Effect:
-    """Change of a share, each given as (hits, rows), with Newcombe bounds (90 % two-sided)."""
+    """Change of a share, each given as (hits, rows), with Newcombe bounds (98 % two-sided)."""
     value = live[0] / live[1] - reference[0] / reference[1]
-    return Effect("change of share", value, *newcombe(live, reference, Z95_ONE_SIDED))
+    return Effect("change of share", value, *newcombe(live, reference, Z99_ONE_SIDED))

@@ -9,7 +9,8 @@ from scipy.special import ndtri
 Z95 = float(ndtri(0.975))
 """Half the width, in standard errors, of a two-sided 95 % interval."""
 
-Z95_ONE_SIDED = float(ndtri(0.95))
+Z99_ONE_SIDED = float(ndtri(0.99))
+"""The same of a one-sided 99 % bound."""
 
 
 def wilson(hits: int, rows: int, z: float = Z95) -> tuple[float, float]:
