@@ -73,6 +73,7 @@ def telling_gateway(tmp_path: Path) -> Iterator[Told]:
         yield told
 
 
+@pytest.mark.slow
 def test_an_alarm_is_told_answered_and_begun_anew(told: Told) -> None:
     """Over a server that fails at first, and the deaths of control plane and monitors."""
     told.server.answers = [503]
