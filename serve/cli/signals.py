@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from serve.control.schemas import ArmSignalsView, DistanceView, SignalsView, SignalView
 
 _ORDER = (Verdict.ALARM, Verdict.ERROR, Verdict.INSUFFICIENT_DATA, Verdict.OK)
+_CALLING = (Verdict.ALARM, Verdict.ERROR)
+"""What nobody must miss."""
+_ALIKE_MAX = 5
 _STYLES = {
     Verdict.ALARM: "bold red",
     Verdict.ERROR: "magenta",
@@ -30,19 +33,27 @@ _STYLES = {
 @click.command()
 @click.argument("name")
 @click.option("--follow", is_flag=True, help="Print again at every change, until Ctrl-C.")
+@click.option(
+    "--all", "every", is_flag=True, help="Give each subject a line, also those that are ok."
+)
 @click.option("--distances", is_flag=True, help="Add PSI and other familiar distances.")
 @gateway
 @as_json
-def signals(name: str, follow: bool, distances: bool, client: ControlClient, as_json: bool) -> None:
+def signals(
+    name: str, follow: bool, every: bool, distances: bool, client: ControlClient, as_json: bool
+) -> None:
     """Say what the monitors see of every version, alarms first.
 
     EFFECT is how large a change is, in the unit of its signal, with its bounds. EVIDENCE is how
     many times likelier the data are if something has changed than if nothing has.
 
+    Where a signal says the same of more than five subjects that are not in alarm, they share a
+    line, with the strongest evidence of them; --all gives each its own.
+
     With --distances, PSI and other familiar distances follow, each with a 95 % interval of what it
     would be without noise. Nobody is paged on them. JSON always has them.
     """
-    show = _show_json if as_json else partial(_show, with_distances=distances)
+    show = _show_json if as_json else partial(_show, every=every, with_distances=distances)
     if not follow:
         show(client.signals(name))
         return
@@ -71,24 +82,23 @@ def _show_json(view: SignalsView) -> None:
     print_json(view)
 
 
-def _show(view: SignalsView, with_distances: bool) -> None:
+def _show(view: SignalsView, every: bool, with_distances: bool) -> None:
     if not view.arms:
         click.echo(f"{view.model}: no traffic has been seen yet, so nothing can be said.")
     for arm in view.arms:
-        _print_arm(arm)
+        _print_arm(arm, every)
         if with_distances:
             _print_distances(arm)
 
 
-def _print_arm(arm: ArmSignalsView) -> None:
+def _print_arm(arm: ArmSignalsView, every: bool) -> None:
     from serve.cli.printing import console, line, table  # noqa: PLC0415
 
     out = console()
     out.print(line(f"version {arm.version}, {arm.role}: {_counts(arm)}", _worst_style(arm)))
     if arm.signals:
-        ordered = sorted(arm.signals, key=_urgency)
         headers = ("VERDICT", "SIGNAL", "SUBJECT", "EFFECT", "EVIDENCE", "ROWS", "SAYS")
-        out.print(table(headers, [_row(signal) for signal in ordered]))
+        out.print(table(headers, list(_rows(sorted(arm.signals, key=_urgency), every))))
     out.print()
 
 
@@ -137,6 +147,29 @@ def _urgency(signal: SignalView) -> tuple[int, float, str, str]:
     """Alarms first, the strongest evidence first among equals."""
     evidence = signal.log10_evidence if signal.log10_evidence is not None else float("-inf")
     return _ORDER.index(signal.verdict), -evidence, signal.name, signal.subject
+
+
+def _rows(ordered: Sequence[SignalView], every: bool) -> Iterator[tuple[Cell, ...]]:
+    """A row for each signal; many alike that call nobody share one, where the first would stand."""
+    alike: dict[tuple[Verdict, str], list[SignalView]] = {}
+    for signal in ordered:
+        alike.setdefault((signal.verdict, signal.name), []).append(signal)
+    told = set()
+    for signal in ordered:
+        members = alike[signal.verdict, signal.name]
+        if every or signal.verdict in _CALLING or len(members) <= _ALIKE_MAX:
+            yield _row(signal)
+        elif (signal.verdict, signal.name) not in told:
+            told.add((signal.verdict, signal.name))
+            yield _shared_row(members)
+
+
+def _shared_row(members: Sequence[SignalView]) -> tuple[Cell, ...]:
+    """Many signals in one row, told of by the first, which has the most evidence."""
+    first = members[0]
+    row = _row(first)
+    subjects = f"{len(members)} subjects"
+    return (*row[:2], subjects, "-", *row[4:6], f"such as {first.subject}: {_says(first)}")
 
 
 def _row(signal: SignalView) -> tuple[Cell, ...]:

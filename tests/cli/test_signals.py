@@ -6,6 +6,7 @@ import json
 import signal as signals_of_unix
 import subprocess
 import sys
+from dataclasses import replace
 
 from monitors.signal import Verdict
 from monitors.stats.familiar import Distance
@@ -45,6 +46,20 @@ def test_alarms_come_first_with_their_evidence(weir: Weir, two_versions: Api) ->
         assert words in rows[0]
     assert "0.01 (-0.02 to 0.04)" in rows[3]
     assert "0.501" in rows[3]
+
+
+def test_many_that_call_nobody_share_a_line(weir: Weir, two_versions: Api) -> None:
+    """Six subjects that are ok are one line with the strongest evidence; six alarms are six."""
+    fine = [replace(FINE, subject=f"f{n}", log10_evidence=0.1 * n) for n in range(6)]
+    bad = [replace(ALARM, subject=f"a{n}") for n in range(6)]
+    two_versions.control.arms = (ArmSignals(2, "stable", 1200, (*fine, *bad)),)
+
+    *_, shared = rows = weir("signals", "credit").stdout.strip().splitlines()[2:]
+
+    assert len(rows) == 7
+    assert shared.split()[:4] == ["ok", "weir.fairness", "6", "subjects"]
+    assert "such as f5" in shared
+    assert len(weir("signals", "credit", "--all").stdout.strip().splitlines()[2:]) == 12
 
 
 def test_insufficient_data_says_how_much_more(weir: Weir, two_versions: Api) -> None:
