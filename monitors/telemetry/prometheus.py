@@ -40,10 +40,15 @@ def prometheus_label(attribute: str) -> str:
     return attribute.replace(".", "_")
 
 
+def content_type(accept: str = "") -> str:
+    """The content type of the page that an Accept header asks for."""
+    return choose_encoder(accept)[1]
+
+
 def page(collected: Iterable[MetricPoints], accept: str = "") -> tuple[bytes, str]:
     """The page and its content type: OpenMetrics when the Accept header asks for it, else text."""
-    encode, content_type = choose_encoder(accept)
-    return encode(_Collected(collected)), content_type
+    encode, kind = choose_encoder(accept)
+    return encode(_Collected(collected)), kind
 
 
 class _Collected(Collector):
