@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick slow conformance hostile lint up bench accuracy wheel overload lock generate clean
+.PHONY: help demo test test-quick gateway slow conformance hostile lint up bench accuracy wheel overload lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -20,10 +20,14 @@ $(READY): requirements-dev.lock pyproject.toml
 demo: $(READY) ## the whole story on real data, on this machine
 	$(BIN)/weir demo
 
-test: $(READY) ## everything that CI runs: style, types and the tests
+test: $(READY) ## style, types and all tests that need no gateway
 	scripts/install-prometheus
 	$(MAKE) lint
-	$(BIN)/python -m pytest -m "not hostile and not slow"
+	$(BIN)/python -m pytest -m "not gateway and not hostile and not slow"
+
+gateway: $(READY) ## the tests against a real gateway on real ports; CI runs them too
+	scripts/install-prometheus
+	$(BIN)/python -m pytest -m "gateway and not hostile and not slow"
 
 test-quick: $(READY) ## what needs neither a gateway nor Prometheus
 	$(BIN)/python -m pytest -m "not gateway and not deploy and not hostile and not slow"
