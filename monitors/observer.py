@@ -12,8 +12,7 @@ from monitors.blocks import Folded, SampleBlock, Series, Snapshot
 from monitors.explain import Bins
 from monitors.kept import Kept, KeptNowhere, Place
 from monitors.merging import FOLD_ROWS, alike, joined
-from monitors.panel import Key
-from monitors.signal import Signal, State, Verdict
+from monitors.signal import Key, Signal, State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.signals import distance_gauges, signal_gauges
 from monitors.watched import Watched
@@ -113,8 +112,9 @@ class Observer:
         return tuple(
             _standing(watched, signal, arming)
             for watched in self._watched.values()
+            for armings in (watched.panel.standing(),)
             for signal in watched.signals
-            if (arming := watched.panel.standing().get(_key(signal))) is not None
+            if (arming := armings.get(signal.key)) is not None
         )
 
     def rearm(self, place: Place, key: Key) -> None:
@@ -165,7 +165,7 @@ class Observer:
         self._recalled = True
 
     def _note_alarms(self, watched: Watched) -> None:
-        alarms = {_key(each) for each in watched.signals if each.verdict is Verdict.ALARM}
+        alarms = {each.key for each in watched.signals if each.verdict is Verdict.ALARM}
         for key in sorted(alarms - watched.in_alarm):
             self._count(names.ALARMS.name, watched.model, str(watched.version), watched.role, *key)
             watched.raised_at[key] = self._clock()
@@ -221,8 +221,8 @@ class Observer:
 def _standing(watched: Watched, signal: Signal, arming: int) -> Standing:
     return Standing(
         *watched.place,
-        *_key(signal),
-        raised_at=watched.raised_at.get(_key(signal), 0.0),
+        *signal.key,
+        raised_at=watched.raised_at.get(signal.key, 0.0),
         arming=arming,
         log10_evidence=signal.log10_evidence or 0.0,
         value=signal.value,
@@ -230,7 +230,3 @@ def _standing(watched: Watched, signal: Signal, arming: int) -> Standing:
         upper=signal.upper,
         message=signal.message,
     )
-
-
-def _key(signal: Signal) -> Key:
-    return signal.family, signal.name, signal.subject

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from math import log
 from types import MappingProxyType
 
@@ -18,13 +19,20 @@ from monitors.detectors import Registered, detectors
 from monitors.explain import Bins, Explains
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Detector, Signal, State, Verdict, from_words, packed, unpacked, words
+from monitors.signal import (
+    Detector,
+    Key,
+    Signal,
+    State,
+    Verdict,
+    from_words,
+    packed,
+    unpacked,
+    words,
+)
 from registry.card import Card
 from registry.records import Role
 from registry.signature import Signature
-
-Key = tuple[str, str, str]
-"""A signal's family, name and subject."""
 
 NOTHING: Mapping[Key, int] = MappingProxyType({})
 
@@ -116,8 +124,10 @@ class Panel:
             "raised": words(sorted(self._raised)),
             "armings": words([[*key, times] for key, times in sorted(self.armings.items())]),
         }
-        working = {s.name: s.detector.state() for s in self._stations if not s.failed}
-        return packed({"panel": own, **working})
+        states: dict[str, State] = {}
+        for station in self._stations:
+            self._guarded(station, partial(_remember, states, station.name))
+        return packed({"panel": own, **states})
 
     def restore(self, state: State) -> None:
         """Go on from a state; a detector that was not there then begins anew.
@@ -130,13 +140,28 @@ class Panel:
             raise ValueError(message)
         for station in self._stations:
             if held := unpacked(state, station.name):
-                station.detector.restore(held)
-                station.last = station.detector.signals()
+                self._restore(station, held)
         self._raised = {
             (family, name, subject) for family, name, subject in from_words(own["raised"])
         }
         armings = from_words(own["armings"])
         self.armings = Counter({(f, n, s): times for f, n, s, times in armings})
+
+    def _restore(self, station: _Station, held: State) -> None:
+        refused: list[Exception] = []
+
+        def act(detector: Detector) -> None:
+            try:
+                detector.restore(held)
+            except (ValueError, KeyError) as error:  # What the protocol allows it to say.
+                refused.append(error)
+            else:
+                station.read(detector)
+
+        self._guarded(station, act)
+        if refused:
+            message = f"not a state of {station.name}: {refused[0]}"
+            raise ValueError(message) from refused[0]
 
     def _guarded(self, station: _Station, act: Callable[[Detector], None]) -> None:
         if station.failed:
@@ -150,10 +175,10 @@ class Panel:
     def _weighed(self, signals: list[Signal]) -> tuple[Signal, ...]:
         weighed = [s for s in signals if s.log10_evidence is not None]
         log_e = np.array([(s.log10_evidence or 0.0) * log(10) for s in weighed])
-        parts = np.array([self._part(_key(s)) for s in weighed])
+        parts = np.array([self._part(s.key) for s in weighed])
         chosen = self._budget.passed(log_e, parts)
-        together = {_key(s) for s, passes in zip(weighed, chosen, strict=True) if passes}
-        final = (self._final(signal, _key(signal) in together) for signal in signals)
+        together = {s.key for s, passes in zip(weighed, chosen, strict=True) if passes}
+        final = (self._final(signal, signal.key in together) for signal in signals)
         return tuple(self._with_origin(signal) for signal in final)
 
     def _with_origin(self, signal: Signal) -> Signal:
@@ -168,8 +193,8 @@ class Panel:
         if signal.log10_evidence is None:
             return signal
         if signal.verdict is Verdict.ALARM and together:
-            self._raised.add(_key(signal))
-        elif _key(signal) in self._raised:
+            self._raised.add(signal.key)
+        elif signal.key in self._raised:
             stands = f"{signal.message}; raised earlier, stands until it is armed anew"
             return replace(signal, verdict=Verdict.ALARM, message=stands)
         elif signal.verdict is Verdict.ALARM:
@@ -208,7 +233,7 @@ def _parts(stations: list[_Station], importance: Mapping[str, float]) -> dict[Ke
     """The part of the budget that each subject with evidence holds; all of them sum to one."""
     parts: dict[Key, float] = {}
     for station in stations:
-        keys = [_key(signal) for signal in station.last if signal.log10_evidence is not None]
+        keys = [signal.key for signal in station.last if signal.log10_evidence is not None]
         weights = [importance.get(subject, 1.0) for _, _, subject in keys]
         for key, weight in zip(keys, weights, strict=True):
             parts[key] = station.part * weight / sum(weights)
@@ -216,5 +241,5 @@ def _parts(stations: list[_Station], importance: Mapping[str, float]) -> dict[Ke
     return {key: part / whole for key, part in parts.items()}
 
 
-def _key(signal: Signal) -> Key:
-    return signal.family, signal.name, signal.subject
+def _remember(states: dict[str, State], name: str, detector: Detector) -> None:
+    states[name] = detector.state()

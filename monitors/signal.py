@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from monitors.blocks import SampleBlock
 from monitors.stats.familiar import Distance
 
+Key = tuple[str, str, str]
+"""A signal's family, name and subject."""
+
 State = Mapping[str, NDArray[Any]]
 """All that a detector has to remember, as named arrays of numbers."""
 
@@ -70,6 +73,11 @@ class Signal:
     rows_needed: int | None = None
     message: str = ""
     distances: tuple[Distance, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """What tells this signal from the others of its version and role."""
+        return self.family, self.name, self.subject
 
 
 class Detector(Protocol):

@@ -12,11 +12,11 @@ from configs.errors import NotSupported, WeirError
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.kept import Place
-from monitors.panel import Key, Panel
+from monitors.panel import Panel
 from monitors.profile.learned import Learner
 from monitors.profile.reading import watched
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Signal, State, from_words, packed, unpacked, words
+from monitors.signal import Key, Signal, State, from_words, packed, unpacked, words
 from monitors.verdicts import NO_REFERENCE
 from registry.records import Version
 

@@ -24,8 +24,8 @@ from serve.node.priority import after_requests
 if TYPE_CHECKING:
     from monitors.alarm import Standing
     from monitors.kept import Place
-    from monitors.panel import Key
     from monitors.push import Push
+    from monitors.signal import Key
 
 _LOOK_SHARE = 0.05
 """The part of a core that looks at all signals may take: many features are looked at less often."""
@@ -126,7 +126,7 @@ class ObserverActor:
             else:
                 self._observer.rearm(place, key)
             self._standing = self._observer.alarms()
-        self._keep()
+        self._keep_or_log()
 
     def close(self) -> None:
         """Keep what has not been kept."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from configs.settings import AlarmMode
 from monitors.stats.checkpoints import Checkpoints, kept
 from monitors.stats.martingale import StartMixture
-from monitors.stats.starts import MinuteStarts, SpreadStarts
+from monitors.stats.starts import starts_in
 
 BLOCK_UNITS = 50
 _TIMES = np.array([1.5, 3.0, 10.0, 40.0])
@@ -40,8 +40,7 @@ class BoundedShare:
     ) -> None:
         self._block = block
         self._gains = np.stack([np.log1p(-most * _TIMES) - np.log1p(-most), np.log(_TIMES)])
-        starts = MinuteStarts() if mode is AlarmMode.DETECTOR else SpreadStarts()
-        self._mixture = StartMixture(1, np.full(len(_TIMES), 1 / len(_TIMES)), starts)
+        self._mixture = StartMixture(1, np.full(len(_TIMES), 1 / len(_TIMES)), starts_in(mode))
         self._history = Checkpoints(np.zeros(2, dtype=np.int64))
         self.counts = np.zeros(2, dtype=np.int64)
 

@@ -28,7 +28,7 @@ class Effect:
     @property
     def at_least(self) -> float:
         """The lower bound of the size of the change: 0 when the bounds enclose no change."""
-        return max(self.lower, -self.upper, 0.0)
+        return max(0.0, self.lower, -self.upper)
 
 
 def bin_scores(reference: Counts) -> Floats:

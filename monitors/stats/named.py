@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from configs.settings import AlarmMode
 from monitors.stats.running import Codes
-from monitors.stats.starts import MinuteStarts, SpreadStarts
+from monitors.stats.starts import starts_in
 from monitors.stats.streams import Streams, rows_at_once
 from monitors.stats.tilts import Tilts
 from monitors.stats.uniforms import row_uniforms, stream_keys
@@ -137,8 +137,7 @@ class NamedStreams:
         return np.concatenate([streams.counts for streams in self._streams])
 
     def _made(self, part: slice) -> Streams:
-        starts = MinuteStarts() if self._mode is AlarmMode.DETECTOR else SpreadStarts()
-        return Streams(self.reference[part], self._tilts(part), starts)
+        return Streams(self.reference[part], self._tilts(part), starts_in(self._mode))
 
     def _fold(self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes) -> None:
         step = rows_at_once(len(codes[part]))

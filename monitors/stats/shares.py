@@ -24,7 +24,7 @@ from monitors.stats.checkpoints import kept
 from monitors.stats.hypergeometric import tails
 from monitors.stats.named import STREAMS_AT_ONCE, NamedStreams
 from monitors.stats.running import Codes
-from monitors.stats.starts import MinuteStarts, SpreadStarts, Starts
+from monitors.stats.starts import Starts, starts_in
 from monitors.stats.streams import Streams
 from monitors.stats.tilts import Tilts
 from monitors.stats.uniforms import row_uniforms
@@ -225,8 +225,7 @@ class NamedShares(NamedStreams):
         return parts
 
     def _made(self, part: slice) -> Streams:
-        starts = MinuteStarts() if self._mode is AlarmMode.DETECTOR else SpreadStarts()
-        return Shares(self.reference[part], starts)
+        return Shares(self.reference[part], starts_in(self._mode))
 
     def _fold(self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes) -> None:
         streams.update(codes[part], row_uniforms(keys, self._keys[part]), self._minute)

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.settings import AlarmMode
+
 Floats = NDArray[np.float64]
 
 _AT_ONCE = 0.2
@@ -146,3 +148,8 @@ class MinuteStarts:
         """A later minute than the last makes a bet due; one that is past does not."""
         if minute > self._last:
             self._last, self._due = minute, True
+
+
+def starts_in(mode: AlarmMode) -> Starts:
+    """The starts of bets under a promise about false alarms."""
+    return MinuteStarts() if mode is AlarmMode.DETECTOR else SpreadStarts()

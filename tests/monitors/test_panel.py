@@ -263,6 +263,42 @@ def test_a_broken_detector_does_not_take_the_others_with_it(monkeypatch: Any) ->
     assert panel.failures == 1
 
 
+def test_a_detector_whose_state_cannot_be_had_does_not_stop_the_keeping(monkeypatch: Any) -> None:
+    """It becomes an error, whether it fails to give its state or to take one; others go on."""
+
+    class Forgetful(Broken):
+        def update(self, block: SampleBlock) -> None:
+            """Take nothing in."""
+
+        def state(self) -> State:
+            """Fail, as nobody is told to."""
+            raise ZeroDivisionError
+
+    class Stubborn(Forgetful):
+        def state(self) -> State:
+            """Remember something."""
+            return {"it": np.zeros(1)}
+
+        def restore(self, state: State) -> None:
+            """Fail in another way than the protocol says."""
+            raise ZeroDivisionError(len(state))
+
+    reference = profile(np.random.default_rng(0))
+    for kind in (Forgetful, Stubborn):
+        broken = Registered("drift", "broken", kind)
+        monkeypatch.setattr(panels, "detectors", lambda _, one=broken: (one, *DETECTORS))
+        panel = Panel(CARD, SIGNATURE, reference, SETTINGS)
+        panel.update(drifted(300))
+        panel.signals()
+        panel.state()
+        again = Panel(CARD, SIGNATURE, reference, SETTINGS)
+        again.restore(panel.state())
+        assert again.standing() == panel.standing()
+        failed = panel if kind is Forgetful else again
+        assert by_subject(failed)["broken", "it"].verdict is Verdict.ERROR
+        assert failed.failures == 1
+
+
 def test_without_a_reference_signals_say_how_to_give_one() -> None:
     """Drift and quality are insufficient with advice; selection rates work all the same."""
     panel = Panel(CARD, SIGNATURE, None, SETTINGS)
