@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors.stats.distances import smoothed
+from monitors.stats import distances
 
 Counts = NDArray[np.int64]
 
@@ -48,16 +48,12 @@ class Explains(Protocol):
 
 def shares(bins: Bins) -> tuple[BinShare, ...]:
     """The bins, in their order, with what each adds."""
-    before, now = _shares(bins.reference), _shares(bins.live)
-    p, q = smoothed(bins.reference), smoothed(bins.live)
+    before, now = distances.shares(bins.reference), distances.shares(bins.live)
+    p, q = distances.smoothed(bins.reference), distances.smoothed(bins.live)
     psi = (q - p) * np.log(q / p)
     moved = np.abs(before - now) / 2
     numbers = zip(before.tolist(), now.tolist(), psi.tolist(), moved.tolist(), strict=True)
     return tuple(BinShare(label, *each) for label, each in zip(bins.labels, numbers, strict=True))
-
-
-def _shares(counts: Counts) -> NDArray[np.float64]:
-    return np.asarray(counts / max(int(counts.sum()), 1))
 
 
 def numeric_labels(edges: Sequence[float]) -> tuple[str, ...]:
