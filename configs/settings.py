@@ -183,7 +183,7 @@ class Telemetry(Section):
 
     otlp_endpoint: str | None = None
     otlp_protocol: Literal["grpc", "http"] = "grpc"
-    export_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 5.0
+    export_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 15.0
     trace_share: Share = 0.01
 
 

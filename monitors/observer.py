@@ -14,11 +14,14 @@ from monitors.kept import Kept, KeptNowhere, Place
 from monitors.merging import FOLD_ROWS, alike, joined
 from monitors.signal import Key, Signal, State, Verdict
 from monitors.telemetry import names
-from monitors.telemetry.signals import distance_gauges, signal_gauges
+from monitors.telemetry.signals import Telling
 from monitors.watched import Watched
 from registry.records import Role, Version
 
 _PANEL = "panel"
+
+_TELL_AGAIN_S = 5.0
+"""Less than the exporter waits until it takes a source that says nothing for gone."""
 
 _log = logging.getLogger("weir.monitors")
 
@@ -54,6 +57,7 @@ class Observer:
         self._watched: dict[Place, Watched] = {}
         self._counters: dict[Series, int] = {}
         self._sequence = 0
+        self._telling = Telling(_TELL_AGAIN_S)
 
     def fold(self, block: SampleBlock) -> None:
         """Take in a block; a small one waits for others, or for the next look."""
@@ -173,21 +177,20 @@ class Observer:
             watched.raised_at.pop(key, None)
         watched.in_alarm = alarms
 
-    def snapshot(self) -> Snapshot:
-        """Give the signals as gauges, with the observer's own counts."""
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Give the observer's own counts, and as parts the signals of which it is time to tell."""
         self.look()
         self._sequence += 1
-        gauges: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
-        failures = 0
-        for watched in self._watched.values():
-            gauges.update(
-                signal_gauges(watched.model, watched.version, watched.role, watched.signals)
-            )
-            failures += watched.failures
-        watched_arms = ((w.model, w.version, w.role, w.signals) for w in self._watched.values())
-        gauges.update(distance_gauges(watched_arms))
+        lag: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
+        failures = sum(watched.failures for watched in self._watched.values())
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
-        return Snapshot(self._source, self._sequence, counters, {}, gauges)
+        own = Snapshot(self._source, self._sequence, counters, {}, lag)
+        arms = ((place, watched.signals) for place, watched in self._watched.items())
+        parts = self._telling.parts(arms, self._clock())
+        return own, *(
+            Snapshot(self._source, self._sequence, gauges=gauges, part=" ".join(map(str, place)))
+            for place, gauges in parts.items()
+        )
 
     def _fold_waiting(self, watched: Watched) -> None:
         waiting, watched.waiting = watched.waiting, []

@@ -52,9 +52,10 @@ class ExporterActor:
 
             self._push = Push(self._exporter, settings.telemetry, f"exporter-{os.getpid()}")
 
-    def fold(self, snapshot: Snapshot) -> None:
-        """Take in the counts of one source."""
-        self._exporter.fold(snapshot)
+    def fold(self, *snapshots: Snapshot) -> None:
+        """Take in the counts of one source, all its parts that have something to say."""
+        for snapshot in snapshots:
+            self._exporter.fold(snapshot)
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """Give the Prometheus page and its content type."""
@@ -151,7 +152,7 @@ class ObserverActor:
         while not pause.wait(max(self._every_s, min(took_s / _LOOK_SHARE, _LOOK_MAX_S))):
             before = time.thread_time()
             with self._lock:
-                snapshot = self._observer.snapshot()
+                snapshots = self._observer.snapshots()
                 self._standing = self._observer.alarms()
             took_s = time.thread_time() - before
             if time.monotonic() - kept_at >= self._keep_every_s:
@@ -159,7 +160,7 @@ class ObserverActor:
                 kept_at = time.monotonic()
             try:
                 exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
-                exporter.fold.remote(snapshot)
+                exporter.fold.remote(*snapshots)
             except (RayError, ValueError):  # ValueError: no actor of that name lives.
                 _log.warning("the exporter cannot be reached; its next start will get all signals")
 
