@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.stats.checkpoints import Checkpoints
-from monitors.stats.conformal import BinRanks
 from monitors.stats.running import SKIP, Codes, Running, counted
 
 RowStrata = NDArray[np.int16]
@@ -37,9 +36,9 @@ class WithinStrata:
     """
 
     def __init__(self, reference: NDArray[np.int64], together: bool) -> None:
-        self._strata, streams, self._bins = reference.shape
+        self._strata, streams, _ = reference.shape
         self._reference = reference
-        self._ranks = [BinRanks(each) for each in reference]
+        self._counts = reference.astype(np.int64)
         self._counting = slice(0, 1) if together else slice(0, streams)
         self.rows = np.zeros((1 if together else streams, self._strata), dtype=np.int64)
         self.history = Checkpoints(np.zeros_like(self.rows))
@@ -48,15 +47,36 @@ class WithinStrata:
         self, running: Running, strata: RowStrata, uniforms: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """The p-values of rows, shape (streams, rows), NaN where skipped; takes the rows in."""
-        present: list[int] = np.unique(strata).tolist()
-        if len(present) == 1:
-            return self._ranks[present[0]].p_values(running, uniforms)
-        p_values = np.empty(running.codes.shape)
-        for stratum in present:
-            rows = np.flatnonzero(strata == stratum)
-            those = Running(running.codes[:, rows], self._bins)
-            p_values[:, rows] = self._ranks[stratum].p_values(those, uniforms[:, rows])
+        if (strata == strata[0]).all():
+            return self._ranked(running, strata[:1], uniforms)
+        # Side by side, the rows of a stratum are counted in one go with those of all others.
+        order = np.argsort(strata, kind="stable")
+        p_values = np.empty(uniforms.shape)
+        those = Running(running.codes[:, order], running.bins)
+        p_values[:, order] = self._ranked(those, strata[order], uniforms[:, order])
         return p_values
+
+    def _ranked(
+        self, rows: Running, strata: RowStrata, uniforms: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The p-values of rows in the order of their strata; one stratum may stand for all rows."""
+        streams, count = rows.codes.shape
+        present, first, place = np.unique(strata, return_index=True, return_inverse=True)
+        ends = rows.counts([*first[1:].tolist(), count])
+        begins = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]])
+        # What all rows so far have in lower bins, less those of other strata, is what is asked.
+        lower = np.zeros((len(present), streams, rows.bins + 1))
+        np.cumsum(self._counts[present] - begins, axis=2, out=lower[:, :, 1:])
+        own = rows.codes + np.arange(0, lower[0].size, rows.bins + 1)[:, None]
+        own = own + place * lower[0].size
+        # Skipped rows look up a neighbour's count; their p-values are thrown away.
+        below = lower.reshape(-1).take(own) + rows.below()
+        equal = lower.reshape(-1).take(own + 1) + rows.up_to() - below
+        ranked = below + uniforms * equal
+        ranked /= np.maximum(lower[place, :, -1].T + rows.present(), 1)
+        ranked[rows.codes == SKIP] = np.nan
+        self._counts[present] += ends - begins
+        return np.asarray(ranked)
 
     def count(self, codes: Codes, strata: RowStrata, held: Mapping[int, int], now: int) -> None:
         """Count rows by their strata, and remember the counts at some blocks.
@@ -77,8 +97,7 @@ class WithinStrata:
     @property
     def live(self) -> NDArray[np.int64]:
         """Counts of live rows, shape (streams, strata, bins)."""
-        counts = np.stack([each.counts for each in self._ranks]) - self._reference
-        return counts.transpose(1, 0, 2)
+        return (self._counts - self._reference).transpose(1, 0, 2)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that must be remembered."""
@@ -96,9 +115,7 @@ class WithinStrata:
                 raise ValueError(message)
         self.history.restore({"at": state["strata_at"], "held": state["strata_held"]})
         self.rows = state["strata_rows"].astype(np.int64)
-        counts = self._reference + state["strata_counts"].transpose(1, 0, 2)
-        for ranks, each in zip(self._ranks, counts, strict=True):
-            ranks.counts = each
+        self._counts = self._reference + state["strata_counts"].transpose(1, 0, 2)
 
 
 class LikeWithLike:
