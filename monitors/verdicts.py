@@ -15,6 +15,9 @@ from monitors.stats.familiar import Distance, Familiar
 REFERENCE_ROWS_MIN = 20
 """Counted reference rows below which a difference from the reference says nothing."""
 
+WITHIN_STRATA = "within strata: "
+"""Goes before numbers for which the reference was weighted to the live mix of strata."""
+
 NO_REFERENCE = (
     "no reference: register the version with --reference FILE (Parquet, CSV, Arrow "
     "or NumPy) to watch this"

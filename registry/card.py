@@ -8,6 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+HOURS_OF_WEEK = 168
+STRATA_OF_FEATURES_MAX = 20_000
+"""Strata times watched features: what is remembered of them takes some megabytes."""
+
 
 class Part(BaseModel):
     """A part of a card: frozen, and strict about unknown keys."""
@@ -94,6 +98,36 @@ class Group(Part):
     max_gap: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
 
 
+class Strata(Part):
+    """Within what rows are compared: within the hour of the week (UTC), or within a segment.
+
+    Exactly one of `feature`, a categorical feature whose value is the segment, and `hour_of_week`,
+    of which so many `hours` make one stratum. `time` is the column of the reference that says when
+    each of its rows was, in seconds since 1970 or as ISO 8601.
+    """
+
+    feature: str | None = None
+    hour_of_week: bool = False
+    hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 1
+    time: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Strata:
+        if (self.feature is not None) + self.hour_of_week != 1:
+            message = "strata takes exactly one of feature, hour_of_week"
+            raise ValueError(message)
+        if self.feature is not None and (self.time is not None or self.hours != 1):
+            message = "hours and time go with hour_of_week"
+            raise ValueError(message)
+        return self
+
+    def most(self, features: int) -> int:
+        """How many strata there are at most, of so many watched features."""
+        if self.hour_of_week:
+            return HOURS_OF_WEEK // self.hours
+        return min(HOURS_OF_WEEK, STRATA_OF_FEATURES_MAX // max(features, 1))
+
+
 class Label(Part):
     """What the truth looks like when it comes, and when it is expected."""
 
@@ -120,6 +154,7 @@ class Card(Part):
     decision: Decision | None = None
     features: tuple[Feature, ...] = ()
     groups: tuple[Group, ...] = ()
+    strata: Strata | None = None
     label: Label | None = None
     change: Literal["same-behaviour", "improvement"] = "improvement"
     lineage: Lineage = Lineage()
@@ -140,3 +175,8 @@ class Card(Part):
     def extra_inputs(self) -> tuple[str, ...]:
         """The inputs that a request may carry beside those of the model."""
         return tuple(group.name for group in self.groups if group.source == "extra_input")
+
+    @property
+    def reference_time(self) -> str | None:
+        """The column of the reference that says when its rows were."""
+        return self.strata.time if self.strata else None

@@ -10,7 +10,17 @@ from pydantic import ValidationError
 
 from configs.errors import Refused
 from configs.explain import explain
-from registry.card import Card, Decision, Feature, FeatureType, Score, Task
+from registry.card import (
+    STRATA_OF_FEATURES_MAX,
+    Card,
+    Decision,
+    Feature,
+    FeatureType,
+    Policy,
+    Score,
+    Strata,
+    Task,
+)
 from registry.signature import Datatype, Signature, TensorSpec
 
 _FLOATS = (Datatype.FP16, Datatype.FP32, Datatype.FP64)
@@ -48,8 +58,8 @@ def complete_card(
     """The card with everything that follows from the model, and sentences that say what.
 
     `feature_names` are the columns of the reference in the order of the model's columns; names of
-    extra inputs among them are left out. Nothing that the card says is changed. Raises `Refused`
-    where filling in would be a guess, and names what to declare.
+    extra inputs and of its time are left out. Nothing that the card says is changed. Raises
+    `Refused` where filling in would be a guess, and names what to declare.
     """
     said: list[str] = []
     if card is None:
@@ -137,7 +147,8 @@ def _features(
     if names is None:
         said.append("features: none, since nothing names the columns: no drift is watched")
         return ()
-    names = [name for name in names if name not in card.extra_inputs]
+    beside = (*card.extra_inputs, card.reference_time)
+    names = [name for name in names if name not in beside]
     if len(inputs) != 1 or len(inputs[0].shape) != 2:
         raise Refused(
             f"features must be declared: the inputs {_names(inputs)} are neither one matrix "
@@ -169,6 +180,7 @@ def check_card(card: Card, signature: Signature) -> None:
         *_decision_problems(card, signature),
         *_feature_problems(card, signature),
         *_group_problems(card, signature),
+        *(_strata_problems(card, card.strata) if card.strata else ()),
     ]
     if problems:
         raise Refused(f"the card does not fit the model: {'; '.join(problems)}")
@@ -231,6 +243,35 @@ def _group_problems(card: Card, signature: Signature) -> list[str]:
         if _find(signature.inputs, name)
     ]
     return unknown + clashes
+
+
+def _strata_problems(card: Card, strata: Strata) -> list[str]:
+    watched = [feature for feature in card.features if feature.policy is not Policy.DROP]
+    problems = [] if strata.feature is None else _segment_problems(card, strata.feature)
+    if strata.time in {*(feature.name for feature in card.features), *card.extra_inputs}:
+        problems.append(
+            f"strata.time: {strata.time!r} goes to the model or is a group, "
+            "and the time must be a column of its own"
+        )
+    most = strata.most(len(watched))
+    if most < 2 or most * len(watched) > STRATA_OF_FEATURES_MAX:
+        remedy = "; put more hours into each, such as hours: 12" if strata.hour_of_week else ""
+        problems.append(
+            f"strata: {max(most, 2)} strata of {len(watched):,} features are more than "
+            f"{STRATA_OF_FEATURES_MAX:,}{remedy}"
+        )
+    return problems
+
+
+def _segment_problems(card: Card, name: str) -> list[str]:
+    feature = next((each for each in card.features if each.name == name), None)
+    if feature is None:
+        return [f"strata.feature: there is no feature {name!r}"]
+    if feature.policy is Policy.DROP:
+        return [f"strata.feature: {name!r} has the policy drop, so nobody may look at it"]
+    if feature.type is not FeatureType.CATEGORICAL:
+        return [f"strata.feature: {name!r} is numeric; only a categorical feature names segments"]
+    return []
 
 
 def _column_problems(name: str, column: int | None, spec: TensorSpec) -> list[str]:

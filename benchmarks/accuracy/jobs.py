@@ -11,7 +11,7 @@ from benchmarks.accuracy import lasting, peer
 from benchmarks.accuracy.contestants import CONTESTANTS, Contestant
 from benchmarks.accuracy.results import Entry, Missing, Results, Run
 from benchmarks.accuracy.streams import CHANGING, CLEAN, FEATURES, RHYTHMIC, SCENARIOS, Scenario
-from benchmarks.accuracy.weir import BOTH, BROKEN, REPLAYS
+from benchmarks.accuracy.weir import BOTH, BROKEN, BY_HOUR, REPLAYS
 from benchmarks.processes import BenchmarkError
 
 SEEDS = {"independent": 1_000, "correlated": 300, "mixed": 100}
@@ -76,6 +76,7 @@ def _weir(share: float) -> Iterator[Job]:
         yield Job(BOTH, lasting.late(lasting.SIZES[0]), (seed * FEATURES,), act)
     for scenario in RHYTHMIC:
         yield from _pieces(BOTH, scenario, _some(RHYTHMIC_SEEDS, share))
+    yield from _pieces(BY_HOUR, SCENARIOS["daily"], _some(RHYTHMIC_SEEDS, share))
 
 
 def _pieces(contestant: str, scenario: Scenario, seeds: int) -> Iterator[Job]:

@@ -18,7 +18,14 @@ from benchmarks.accuracy.figures import Alarmed, Delay, limit
 from benchmarks.accuracy.results import Results
 from benchmarks.accuracy.streams import CHANGING, CLEAN, RHYTHMIC, SCENARIOS
 from benchmarks.accuracy.targets import held, rows
-from benchmarks.accuracy.weir import BOTH, BROKEN_EVIDENCE, EFFECT, EVIDENCE
+from benchmarks.accuracy.weir import (
+    BOTH,
+    BROKEN_EVIDENCE,
+    BY_HOUR,
+    BY_HOUR_EVIDENCE,
+    EFFECT,
+    EVIDENCE,
+)
 from benchmarks.machine import describe
 
 PAGE = Path(__file__).parents[2] / "docs" / "monitoring-accuracy.md"
@@ -82,7 +89,7 @@ def clean(results: Results) -> Iterator[str]:
     """Runs with any alarm where there is nothing to find."""
     scenarios = [scenario.name for scenario in (*CLEAN, *RHYTHMIC)]
     yield from _head("contestant", *scenarios, "row of the first alarm, independent")
-    for name in (*NAMES[:3], BROKEN_EVIDENCE, *NAMES[3:]):
+    for name in (*NAMES[:3], BY_HOUR, BY_HOUR_EVIDENCE, BROKEN_EVIDENCE, *NAMES[3:]):
         cells = [_alarmed(results, name, scenario) for scenario in scenarios]
         if any(cell != "-" for cell in cells):
             first = Alarmed.of(results.runs(name, "independent")).first

@@ -102,6 +102,11 @@ def daily(rng: np.random.Generator, rows: int) -> Floats:
     return values
 
 
+def seconds(first: int, rows: int) -> Floats:
+    """When rows of a daily stream come, from the first one at midnight on."""
+    return np.arange(first, first + rows, dtype=np.float64) * (86_400 / DAY_ROWS)
+
+
 def bursty(rng: np.random.Generator, rows: int) -> Floats:
     """Sessions of some twenty rows one after the other, those of a session nearly equal."""
     lengths = rng.geometric(1 / SESSION_ROWS, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.evidence import held, largest
 from benchmarks.accuracy.results import Run
-from benchmarks.accuracy.streams import CHANGE_AT, FEATURES, Rows, Scenario, make
+from benchmarks.accuracy.streams import CHANGE_AT, FEATURES, Rows, Scenario, make, seconds
 from benchmarks.processes import BenchmarkError
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
@@ -22,7 +23,7 @@ from monitors.profile.build import build_profile
 from monitors.profile.reading import Tensors
 from monitors.profile.reference import NumericProfile, ReferenceProfile
 from monitors.signal import Signal, Verdict
-from registry.card import Card, Feature, FeatureType, Score, Task
+from registry.card import Card, Feature, FeatureType, Score, Strata, Task
 from registry.signature import Datatype, Signature, TensorSpec
 
 BOTH = "Weir"
@@ -31,6 +32,8 @@ EFFECT = "Weir, effect gate alone"
 GATES = (BOTH, EVIDENCE, EFFECT)
 BROKEN = "Weir, broken on purpose"
 BROKEN_EVIDENCE = "Weir, broken on purpose, evidence gate alone"
+BY_HOUR = "Weir, strata by hour"
+BY_HOUR_EVIDENCE = "Weir, strata by hour, evidence gate alone"
 
 LOOK_ROWS = 200
 NEAR_ROWS = 10
@@ -43,6 +46,9 @@ EFFECT_SEEDS = 40
 
 _BROKEN_ROWS = 200
 _BROKEN_FACTOR = 100
+
+TIME = "time"
+HOUR_S = 3_600
 
 DRIFT = "input_drift"
 Subject = tuple[str, str]
@@ -57,15 +63,19 @@ def name(column: int) -> str:
     return f"f{column:02d}"
 
 
-def card(categorical: Sequence[int]) -> Card:
-    """Features in their order: numbers in one tensor, categories in another; and a score."""
+def card(categorical: Sequence[int], by_hour: bool = False) -> Card:
+    """Features in their order: numbers in one tensor, categories in another; and a score.
+
+    `by_hour`: rows are compared within hours of the week.
+    """
     numbers = [column for column in range(FEATURES) if column not in categorical]
     features = [Feature(name=name(each), input="x", column=at) for at, each in enumerate(numbers)]
     features += [
         Feature(name=name(each), input="c", column=at, type=FeatureType.CATEGORICAL)
         for at, each in enumerate(categorical)
     ]
-    return Card(task=Task.BINARY, score=Score(output="p"), features=tuple(features))
+    strata = Strata(hour_of_week=True, time=TIME) if by_hour else None
+    return Card(task=Task.BINARY, score=Score(output="p"), features=tuple(features), strata=strata)
 
 
 def signature(categorical: Sequence[int]) -> Signature:
@@ -85,10 +95,14 @@ def model(inputs: Tensors) -> dict[str, NDArray[Any]]:
     return {"p": (1 / (1 + np.exp(-margin))).astype(np.float32)}
 
 
-def profile(reference: Rows, categorical: Sequence[int]) -> ReferenceProfile:
+def profile(reference: Rows, categorical: Sequence[int], by_hour: bool = False) -> ReferenceProfile:
     """The profile that registration would make of the reference rows."""
-    columns = {name(column): reference[:, column] for column in range(FEATURES)}
-    return build_profile(card(categorical), signature(categorical), columns, model)
+    columns: dict[str, NDArray[Any]] = {
+        name(column): reference[:, column] for column in range(FEATURES)
+    }
+    if by_hour:
+        columns[TIME] = seconds(0, len(reference))
+    return build_profile(card(categorical, by_hour), signature(categorical), columns, model)
 
 
 def broken_profile(reference: Rows, categorical: Sequence[int]) -> ReferenceProfile:
@@ -114,23 +128,37 @@ class Watch:
     """A panel that is shown rows and asked which alarms stand, by each gate.
 
     Evidence alone: enough evidence for the panel's threshold, however small the effect. Effect
-    alone: the bound of a drifted input is above its floor, whatever the evidence.
+    alone: the bound of a drifted input is above its floor, whatever the evidence. `by_hour`: rows
+    come at the pace of a daily stream, and are compared within hours.
     """
 
-    def __init__(self, known: ReferenceProfile, categorical: Sequence[int], seed: int) -> None:
+    def __init__(
+        self,
+        known: ReferenceProfile,
+        categorical: Sequence[int],
+        seed: int,
+        by_hour: bool = False,
+    ) -> None:
         settings = Monitors()
         self._categorical = list(categorical)
         self._numeric = [each for each in range(FEATURES) if each not in categorical]
         self._shares = {name(column) for column in categorical}
         self._rng = np.random.default_rng([seed, 1])
         self._budget = Budget.of(settings)
-        self.panel = Panel(card(categorical), signature(categorical), known, settings)
+        described = card(categorical, by_hour)
+        self.panel = Panel(described, signature(categorical), known, settings)
+        self._by_hour = by_hour
+        self._rows = 0
         self._parts = parts(self.panel.signals())
         self._wealth = held(self.panel)
 
     def fold(self, rows: Rows) -> None:
-        """Take in rows."""
-        self.panel.update(self._block(rows))
+        """Take in rows, those of each hour by themselves if hours matter."""
+        times = seconds(self._rows, len(rows)) if self._by_hour else np.zeros(len(rows))
+        ends = np.flatnonzero(np.diff(times // HOUR_S)) + 1
+        for at, end in pairwise([0, *ends.tolist(), len(rows)]):
+            self.panel.update(self._block(rows[at:end], float(times[at])))
+        self._rows += len(rows)
 
     def glance(self) -> Alarms:
         """The alarms by evidence, as `look` would give them; what effect says alone is left out.
@@ -164,14 +192,16 @@ class Watch:
         floor = SHARE_FLOOR if signal.subject in self._shares else SHIFT_FLOOR
         return max(signal.lower, -signal.upper) > floor
 
-    def _block(self, rows: Rows) -> SampleBlock:
+    def _block(self, rows: Rows, made_at: float) -> SampleBlock:
         # Only the look-up of columns needs a copy; the monitors are shown what a gateway shows.
         inputs: dict[str, NDArray[Any]] = {"x": rows[:, self._numeric]}
         if self._categorical:
             inputs["c"] = rows[:, self._categorical].astype(np.int64)
         ids = np.frombuffer(self._rng.bytes(16 * len(rows)).hex().encode("ascii"), dtype="S32")
         numbers = np.zeros(len(rows), dtype=np.int64)
-        return SampleBlock("m", 1, "stable", "s", 1.0, ids, numbers, inputs, model(inputs))
+        return SampleBlock(
+            "m", 1, "stable", "s", 1.0, ids, numbers, inputs, model(inputs), made_at=made_at
+        )
 
 
 def parts(signals: Sequence[Signal]) -> dict[Subject, float]:
@@ -209,6 +239,16 @@ def replay_broken(scenario: Scenario, seed: int) -> list[Run]:
     runs = {r.contestant: r for r in followed(watch, scenario, seed, stream.live, GATES[:2])}
     names = ((BOTH, BROKEN), (EVIDENCE, BROKEN_EVIDENCE))
     return [_renamed(runs[gate], broken) for gate, broken in names]
+
+
+def replay_by_hour(scenario: Scenario, seed: int) -> list[Run]:
+    """One stream for a panel that compares rows within hours of the week."""
+    stream = make(scenario, seed)
+    known = profile(stream.reference, scenario.categorical, by_hour=True)
+    watch = Watch(known, scenario.categorical, seed, by_hour=True)
+    runs = {r.contestant: r for r in followed(watch, scenario, seed, stream.live, GATES[:2])}
+    names = ((BOTH, BY_HOUR), (EVIDENCE, BY_HOUR_EVIDENCE))
+    return [_renamed(runs[gate], by_hour) for gate, by_hour in names]
 
 
 def _renamed(run: Run, contestant: str) -> Run:
@@ -251,4 +291,5 @@ def looks(scenario: Scenario) -> Iterator[int]:
 REPLAYS: Mapping[str, Callable[[Scenario, int], list[Run]]] = {
     BOTH: replay,
     BROKEN: replay_broken,
+    BY_HOUR: replay_by_hour,
 }

@@ -11,6 +11,7 @@ from monitors.explain import Bins
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import feature_values, watched
 from monitors.profile.reference import CategoricalProfile, NumericProfile, ReferenceProfile
+from monitors.profile.strata import stratifier
 from monitors.signal import Signal, State, packed, unpacked
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card, Feature
@@ -29,12 +30,16 @@ class InputDrift:
 
     One signal per watched feature. Numeric: shift or change of spread on reference bins.
     Categorical: the largest change of a share.
+
+    Where the card declares strata, rows are compared within them, but for the feature that says the
+    segment: a change of the mix of segments is seen there, and nowhere else.
     """
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
         by_shift = Monitor("drift", "input_drift", SHIFT_FLOOR, settings)
         by_share = Monitor("drift", "input_drift", SHARE_FLOOR, settings)
         known = profile.features if profile else {}
+        self._strata = strata = stratifier(card, profile)
         numerics: dict[str, NumericProfile] = {}
         self._categoricals: list[tuple[Feature, CategoricalStream]] = []
         self._silent: list[Signal] = []
@@ -43,22 +48,29 @@ class InputDrift:
             if isinstance(reference, NumericProfile) and numeric.ready(reference):
                 numerics[feature.name] = reference
             elif isinstance(reference, CategoricalProfile) and categorical.ready(reference):
-                stream = CategoricalStream(feature.name, reference, by_share)
+                within = None
+                if strata is not None and not strata.is_segment(feature.name):
+                    within = strata.counts(feature.name, reference)
+                stream = CategoricalStream(feature.name, reference, by_share, within)
                 self._categoricals.append((feature, stream))
             else:
                 why = NO_REFERENCE if reference is None else TOO_FEW
                 self._silent.append(by_shift.silent(feature.name, why))
         self._columns = NumberColumns([each for each in card.features if each.name in numerics])
-        self._numerics = NumericStreams(numerics, by_shift)
+        tables = None
+        if strata is not None:
+            tables = [strata.counts(name, each) for name, each in numerics.items()]
+        self._numerics = NumericStreams(numerics, by_shift, tables)
         self._compared = CategoricalComparison([stream for _, stream in self._categoricals])
 
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
         keys = block.keys()
         values = self._columns.read(block.inputs, block.rows)
-        self._numerics.update(keys, values, block.minute)
+        strata = self._strata.of(block) if self._strata else None
+        self._numerics.update(keys, values, block.minute, strata)
         for feature, stream in self._categoricals:
-            stream.update(keys, feature_values(feature, block.inputs), block.minute)
+            stream.update(keys, feature_values(feature, block.inputs), block.minute, strata)
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal per watched feature."""

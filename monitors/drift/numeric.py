@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import log
 
@@ -14,11 +14,19 @@ from monitors.profile.bins import bin_points, numeric_bins
 from monitors.profile.reference import BINS, NumericProfile
 from monitors.signal import Signal, State
 from monitors.stats.comparison import Comparison
-from monitors.stats.effects import Effect, bin_scores, location_shift, moments, scale_change
+from monitors.stats.effects import (
+    Effect,
+    Moments,
+    bin_scores,
+    location_shift,
+    moments,
+    scale_change,
+)
 from monitors.stats.familiar import Distance
 from monitors.stats.named import NamedStreams
+from monitors.stats.strata import LikeWithLike, RowStrata
 from monitors.stats.tilts import normal_tilts
-from monitors.verdicts import REFERENCE_ROWS_MIN, Monitor, larger, shown
+from monitors.verdicts import REFERENCE_ROWS_MIN, WITHIN_STRATA, Monitor, larger, shown
 
 
 def ready(profile: NumericProfile) -> bool:
@@ -27,9 +35,18 @@ def ready(profile: NumericProfile) -> bool:
 
 
 class NumericStreams:
-    """A fold over numeric columns, one conformal martingale for each; all must be `ready`."""
+    """A fold over numeric columns, one conformal martingale for each; all must be `ready`.
 
-    def __init__(self, profiles: Mapping[str, NumericProfile], monitor: Monitor) -> None:
+    `by_stratum` gives the reference's rows by stratum and bin, (strata, bins) for each column,
+    where columns are compared within strata.
+    """
+
+    def __init__(
+        self,
+        profiles: Mapping[str, NumericProfile],
+        monitor: Monitor,
+        by_stratum: Sequence[NDArray[np.int64]] | None = None,
+    ) -> None:
         self.names = tuple(profiles)
         self._monitor = monitor
         self._edges = np.full((len(profiles), BINS + 1), np.inf)
@@ -47,11 +64,22 @@ class NumericStreams:
         self._comparison = Comparison(counts, points)
         keys = [f"{monitor.name}/{name}" for name in self.names]
         mode = monitor.settings.alarm_mode
-        self._streams = NamedStreams(keys, reference, lambda _: normal_tilts(), mode)
+        strata = None if by_stratum is None else _stacked(by_stratum, reference.shape[1])
+        self._alike = None if strata is None else LikeWithLike(reference, strata)
+        self._streams = NamedStreams(keys, reference, lambda _: normal_tilts(), mode, strata)
 
-    def update(self, keys: NDArray[np.uint64], values: NDArray[np.float64], minute: int) -> None:
-        """Take in rows of a minute by their keys, and their values, shape (columns, rows)."""
-        self._streams.update(keys, numeric_bins(self._edges, values), minute)
+    def update(
+        self,
+        keys: NDArray[np.uint64],
+        values: NDArray[np.float64],
+        minute: int,
+        strata: RowStrata | None = None,
+    ) -> None:
+        """Take in rows of a minute by their keys, and their values, shape (columns, rows).
+
+        And their strata, (rows,), where columns are compared within strata.
+        """
+        self._streams.update(keys, numeric_bins(self._edges, values), minute, strata)
 
     def rearm(self, name: str) -> None:
         """Begin anew with one column, if it is here."""
@@ -80,9 +108,11 @@ class NumericStreams:
         wealth = self._streams.log_wealth()
         since = self._streams.counts_since_change()
         rows = self._streams.counts.sum(axis=1)
-        distances = self._comparison.distances(since)
+        alike = self._reference_alike()
+        effects = self._effects(since, alike)
+        distances = self._comparison.distances(since, alike)
         return [
-            self._signal(at, int(rows[at]), float(wealth[at]), since[at], distances[at])
+            self._signal(at, int(rows[at]), float(wealth[at]), effects[at], distances[at])
             for at in range(len(self.names))
         ]
 
@@ -91,14 +121,14 @@ class NumericStreams:
         at: int,
         rows: int,
         wealth: float,
-        since: NDArray[np.int64],
+        effect: Effect | None,
         distances: tuple[Distance, ...],
     ) -> Signal:
-        effect = self._effect(at, since[: self._bins[at]])
         signal = self._monitor.signal(self.names[at], rows, wealth, effect)
         if signal.value is None:
             return signal
-        message = f"{signal.message} ({shown(distances)})"
+        within = WITHIN_STRATA if self._alike else ""
+        message = f"{signal.message} ({within}{shown(distances)})"
         return replace(signal, message=message, distances=distances)
 
     def together(self) -> tuple[int, float, Effect | None]:
@@ -109,18 +139,51 @@ class NumericStreams:
         """
         wealth = self._streams.log_wealth()
         since = self._streams.counts_since_change()
-        found = [self._effect(at, since[at, : self._bins[at]]) for at in range(len(self.names))]
+        found = self._effects(since, self._reference_alike())
         effects = [effect for effect in found if effect is not None]
         effect = max(effects, key=lambda each: each.at_least, default=None)
         rows = int(self._streams.counts.sum(axis=1).max())
         return rows, float(wealth.max()) - log(len(self.names)), effect
 
-    def _effect(self, at: int, since: NDArray[np.int64]) -> Effect | None:
-        """How much one column has changed, None without rows."""
-        if not since.sum():
+    def _reference_alike(self) -> NDArray[np.float64] | None:
+        """The reference in the strata of the live rows since the change; None without strata."""
+        if self._alike is None:
             return None
-        before, now = self._moments[at], moments(self._scores[at], since)
-        return larger(location_shift(before, now), scale_change(before, now))
+        live = self._streams.strata_counts() if self._alike.lacks else None
+        return self._alike.reference(self._streams.strata_since_change(), live)
+
+    def _effects(
+        self, since: NDArray[np.int64], alike: NDArray[np.float64] | None
+    ) -> list[Effect | None]:
+        """How much each column has changed, None without rows."""
+        moments_before = self._moments
+        if alike is not None:
+            moments_before = [
+                moments(scores, counts[: len(scores)])
+                for scores, counts in zip(self._scores, alike, strict=True)
+            ]
+        return [
+            _effect(before, scores, counts[: len(scores)])
+            for before, scores, counts in zip(moments_before, self._scores, since, strict=True)
+        ]
+
+
+def _effect(
+    before: Moments, scores: NDArray[np.float64], since: NDArray[np.int64]
+) -> Effect | None:
+    if not since.sum():
+        return None
+    now = moments(scores, since)
+    return larger(location_shift(before, now), scale_change(before, now))
+
+
+def _stacked(tables: Sequence[NDArray[np.int64]], bins: int) -> NDArray[np.int64]:
+    """Tables (strata, bins) of columns as one array (strata, columns, bins)."""
+    strata = len(tables[0]) if tables else 0
+    stacked = np.zeros((strata, len(tables), bins), dtype=np.int64)
+    for at, table in enumerate(tables):
+        stacked[:, at, : table.shape[1]] = table
+    return stacked
 
 
 def _points(profile: NumericProfile) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from monitors.drift.numeric import NumericStreams, ready
 from monitors.explain import Bins
 from monitors.profile.reading import scores
 from monitors.profile.reference import ReferenceProfile
+from monitors.profile.strata import stratifier
 from monitors.signal import Signal, State
 from monitors.verdicts import NO_REFERENCE, Monitor
 from registry.card import Card
@@ -24,6 +25,7 @@ class PredictionDrift:
         monitor = Monitor("drift", "prediction_drift", SHIFT_FLOOR, settings)
         self._streams: NumericStreams | None = None
         self._silent: tuple[Signal, ...] = ()
+        self._strata = stratifier(card, profile)
         reference = profile.score if profile else None
         if card.score is None:
             why = "the card names no score, so its distribution cannot be watched"
@@ -33,16 +35,18 @@ class PredictionDrift:
         elif not ready(reference):
             self._silent = (monitor.silent(SUBJECT, TOO_FEW),)
         else:
-            self._streams = NumericStreams({SUBJECT: reference}, monitor)
+            within = [self._strata.score_counts(reference)] if self._strata else None
+            self._streams = NumericStreams({SUBJECT: reference}, monitor, within)
 
     def update(self, block: SampleBlock) -> None:
-        """Take in the outputs of one block."""
+        """Take in the outputs of one block, and the strata of its rows."""
         if self._streams is None:
             return
         score = scores(self._card, block.outputs)
         if score is not None:
             keys = block.keys()
-            self._streams.update(keys, score[None], block.minute)
+            strata = self._strata.of(block) if self._strata else None
+            self._streams.update(keys, score[None], block.minute, strata)
 
     def signals(self) -> tuple[Signal, ...]:
         """One signal about the score."""

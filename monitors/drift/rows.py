@@ -13,6 +13,7 @@ from monitors.drift.numeric import NumericStreams, ready
 from monitors.profile.columns import NumberColumns
 from monitors.profile.reading import watched
 from monitors.profile.reference import ReferenceProfile, WholeRows
+from monitors.profile.strata import Stratifier, stratifier
 from monitors.profile.whole_rows import DIRECTIONS, Projector, squared_discrepancy
 from monitors.signal import Signal, State, packed, unpacked
 from monitors.verdicts import NO_REFERENCE, Monitor
@@ -43,7 +44,7 @@ class RowDrift:
         elif profile.whole_rows is None or not all(map(ready, profile.whole_rows.projections)):
             self._silent = (monitor.silent(SUBJECT, NOT_DESCRIBED),)
         else:
-            self._watch = _Watch(card, profile.whole_rows, monitor)
+            self._watch = _Watch(card, profile.whole_rows, monitor, stratifier(card, profile))
 
     def update(self, block: SampleBlock) -> None:
         """Take in the inputs of one block."""
@@ -72,7 +73,9 @@ class RowDrift:
 class _Watch:
     """A fold over the projections of whole rows."""
 
-    def __init__(self, card: Card, reference: WholeRows, monitor: Monitor) -> None:
+    def __init__(
+        self, card: Card, reference: WholeRows, monitor: Monitor, strata: Stratifier | None
+    ) -> None:
         self._reference = reference
         self._monitor = monitor
         by_name = {feature.name: feature for feature in watched(card)}
@@ -80,7 +83,9 @@ class _Watch:
         self._projector = Projector(reference)
         names = [f"{SUBJECT}/{at}" for at in range(len(reference.projections))]
         profiles = dict(zip(names, reference.projections, strict=True))
-        self._streams = NumericStreams(profiles, monitor)
+        self._strata = strata
+        within = strata.projection_counts(reference.projections) if strata else None
+        self._streams = NumericStreams(profiles, monitor, within)
         self._cosines = np.zeros(len(reference.cosines), dtype=np.int64)
         self._rows = 0
 
@@ -88,7 +93,8 @@ class _Watch:
         values = self._columns.read(block.inputs, block.rows)
         projections = self._projector.project(values)
         keys = block.keys()
-        self._streams.update(keys, projections, block.minute)
+        strata = self._strata.of(block) if self._strata else None
+        self._streams.update(keys, projections, block.minute, strata)
         self._cosines += self._projector.cosines(projections)
         self._rows += block.rows
 

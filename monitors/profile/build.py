@@ -28,6 +28,8 @@ from monitors.profile.reference import (
     Source,
 )
 from monitors.profile.seen import Seen, seen
+from monitors.profile.strata_counts import check_segments, count_by_stratum
+from monitors.profile.times import minutes_of
 from monitors.profile.whole_rows import whole_rows
 from monitors.stats.uniforms import mixed
 from registry.card import Card, Feature, FeatureType, Policy
@@ -44,13 +46,14 @@ _PRIVATE = (Policy.BUCKET, Policy.HASH)
 def columns_needed(card: Card) -> tuple[str, ...]:
     """The columns that a reference must have: every feature, and every group sent as an input.
 
-    `Refused` when the card names no feature and no such group.
+    And when its rows were, if the card's strata name a column for it. `Refused` when the card names
+    no feature and no such group.
     """
     names = (*(feature.name for feature in card.features), *card.extra_inputs)
     if not names:
         message = "the card names no features: there is nothing to make a reference profile of"
         raise Refused(message)
-    return names
+    return names if card.reference_time is None else (*names, card.reference_time)
 
 
 def build_profile(
@@ -59,7 +62,8 @@ def build_profile(
     """The profile of the rows in `columns`: by feature and group name, each of shape (rows,).
 
     `score` runs the model on a batch of input tensors. `Refused` when columns are missing, of
-    unequal length or without rows, or when the model cannot be run on them.
+    unequal length or without rows, when the model cannot be run on them, and when the card's strata
+    cannot be had of them.
     """
     rows = _rows(card, columns)
     cast = {f.name: cast_column(f, signature, columns[f.name]) for f in card.features}
@@ -68,7 +72,11 @@ def build_profile(
         group.name: (columns if group.source == "extra_input" else cast)[group.name]
         for group in card.groups
     }
-    return describe(card, seen(card, cast, outputs, groups, rows))
+    time = card.reference_time
+    minutes = None if time is None else minutes_of(time, columns[time])
+    profile = describe(card, seen(card, cast, outputs, groups, rows, minutes))
+    check_segments(profile.strata, profile.features)
+    return profile
 
 
 def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceProfile:
@@ -81,7 +89,7 @@ def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceP
         chooses = np.ones(1, dtype=np.bool_)
     favourable = card.decision.favourable if card.decision else 1
     pairs, twice = repeats(watched(card), rows.features, chooses)
-    return ReferenceProfile(
+    profile = ReferenceProfile(
         source=source,
         rows=rows.rows,
         counted=int((~chooses).sum()),
@@ -99,6 +107,8 @@ def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceP
         whole_rows=whole_rows(_numbers(card, rows), chooses, numeric_profile),
         repeats=twice,
     )
+    strata = count_by_stratum(card, rows, chooses, profile)
+    return profile.model_copy(update={"strata": strata})
 
 
 def _rows(card: Card, columns: Columns) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from monitors.blocks import SampleBlock
 from monitors.profile.build import describe
 from monitors.profile.reading import feature_values, group_values, watched
@@ -23,6 +25,7 @@ class Learner:
 
     def __init__(self, card: Card, rows: int) -> None:
         self._card = card
+        self._by_hour = card.strata is not None and card.strata.hour_of_week
         self.wanted = min(rows, max(_ROWS_MIN, _CELLS_MAX // max(len(watched(card)), 1)))
         self._parts: list[Seen] = []
         self._profile: ReferenceProfile | None = None
@@ -47,7 +50,8 @@ class Learner:
         groups = {name: values[:rows] for name, values in block.groups.items()}
         features = {each.name: feature_values(each, inputs) for each in watched(self._card)}
         in_groups = group_values(self._card, inputs, groups, rows)
-        self._parts.append(seen(self._card, features, outputs, in_groups, rows))
+        minutes = np.full(rows, block.minute, dtype=np.int64) if self._by_hour else None
+        self._parts.append(seen(self._card, features, outputs, in_groups, rows, minutes))
 
     def profile(self) -> ReferenceProfile | None:
         """The profile of the rows, or None while there are too few."""

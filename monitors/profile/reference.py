@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from configs.errors import Refused
+from registry.card import HOURS_OF_WEEK
 
 BINS = 20
 TOP_CATEGORIES = 200
@@ -136,6 +137,18 @@ class GroupShare(Part):
     selected: Count
 
 
+def bin_counts(profile: NumericProfile | CategoricalProfile) -> tuple[int, ...]:
+    """The counted rows in all bins, those of other and unseen categories last."""
+    if isinstance(profile, NumericProfile):
+        return profile.counts
+    return (*profile.counts, profile.other, profile.unseen)
+
+
+def _fits(table: tuple[tuple[int, ...], ...], profile: FeatureProfile | None) -> bool:
+    """Whether counts by stratum are in the bins of a profile."""
+    return profile is not None and all(len(row) == len(bin_counts(profile)) for row in table)
+
+
 class WholeRows(Part):
     """The reference's rows as projections of their numeric features.
 
@@ -167,6 +180,44 @@ class WholeRows(Part):
         return self
 
 
+Table = tuple[tuple[Count, ...], ...]
+"""Counts by stratum and bin."""
+
+
+class StrataProfile(Part):
+    """The counted rows of the reference by stratum, which live rows of the same stratum meet.
+
+    A stratum is a value of `feature`, of those in `names` (`hashed`: by their hash), and the last
+    one is of all other rows; or, without a feature, so many `hours` of the week, the first of
+    which begin on Monday at 0:00 UTC. `features`, `score` and `projections` (of whole rows) hold a
+    row of counts a stratum, in the bins of the profile, for categories with other and unseen
+    behind. What has no counts by stratum is not there: nothing has, where nobody said when the rows
+    of the reference were.
+    """
+
+    feature: str | None = None
+    names: Annotated[tuple[str, ...], Field(max_length=HOURS_OF_WEEK)] = ()
+    hashed: bool = False
+    hours: Annotated[int, Field(ge=1, le=24)] = 1
+    features: Mapping[str, Table] = {}
+    score: Table | None = None
+    projections: tuple[Table, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many strata there are."""
+        return HOURS_OF_WEEK // self.hours if self.feature is None else len(self.names) + 1
+
+    @model_validator(mode="after")
+    def _strata_fit(self) -> StrataProfile:
+        tables = [*self.features.values(), *self.projections]
+        tables += [] if self.score is None else [self.score]
+        if HOURS_OF_WEEK % self.hours or any(len(table) != self.count for table in tables):
+            message = "there must be a row of counts for each stratum"
+            raise ValueError(message)
+        return self
+
+
 class ReferenceProfile(Part):
     """Everything that monitors compare with. `counted` of the `rows` are counted.
 
@@ -182,6 +233,23 @@ class ReferenceProfile(Part):
     groups: Mapping[str, tuple[GroupShare, ...]]
     whole_rows: WholeRows | None = None
     repeats: Repeats | None = None
+    strata: StrataProfile | None = None
+
+    @model_validator(mode="after")
+    def _strata_have_the_bins(self) -> ReferenceProfile:
+        if self.strata is None:
+            return self
+        fits = [
+            _fits(table, self.features.get(name)) for name, table in self.strata.features.items()
+        ]
+        fits.append(self.strata.score is None or _fits(self.strata.score, self.score))
+        tables, whole = self.strata.projections, self.whole_rows
+        projections = whole.projections if whole and tables else ()
+        fits.append(len(tables) == len(projections) and all(map(_fits, tables, projections)))
+        if not all(fits):
+            message = "counts by stratum must be in the bins of all rows"
+            raise ValueError(message)
+        return self
 
     @property
     def origin(self) -> str:
@@ -190,7 +258,9 @@ class ReferenceProfile(Part):
 
     def to_json(self) -> bytes:
         """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""
-        content = self.model_dump(mode="json")
+        # Without strata the bytes are those that profiles had before there were any.
+        unused = {"strata"} if self.strata is None else None
+        content = self.model_dump(mode="json", exclude=unused)
         text = json.dumps(
             content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         )

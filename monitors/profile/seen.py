@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from monitors.profile.categories import hashed, texts
 from monitors.profile.reading import Floats, Tensors, as_floats, decisions, scores, watched
 from registry.card import Card, Feature, FeatureType, Policy
 
+Number = TypeVar("Number", np.float64, np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -20,7 +22,8 @@ class Seen:
 
     `features` are numbers, or categories: texts, or their hashes where the card's policy is
     `hash`. Categories and `groups` are objects, None where they are missing. `score` and `decided`
-    are None where the card names none.
+    are None where the card names none. `minutes` says when the rows were, in minutes since 1970 and
+    -1 where that is not known; None where nobody asks.
     """
 
     rows: int
@@ -28,6 +31,7 @@ class Seen:
     score: Floats | None
     decided: Floats | None
     groups: Mapping[str, NDArray[np.object_]]
+    minutes: NDArray[np.int64] | None = None
 
 
 def seen(
@@ -36,14 +40,16 @@ def seen(
     outputs: Tensors,
     groups: Mapping[str, NDArray[Any]],
     rows: int,
+    minutes: NDArray[np.int64] | None = None,
 ) -> Seen:
-    """Rows as a profile may know them, out of the values of features and groups, and outputs."""
+    """Rows as a profile may know them, out of values of features and groups, outputs, and times."""
     return Seen(
         rows=rows,
         features={each.name: _known(each, features[each.name]) for each in watched(card)},
         score=scores(card, outputs),
         decided=decisions(card, outputs),
         groups={name: _objects(texts(values)) for name, values in groups.items()},
+        minutes=minutes,
     )
 
 
@@ -74,9 +80,10 @@ def joined(parts: Sequence[Seen]) -> Seen:
         groups={
             name: np.concatenate([part.groups[name] for part in parts]) for name in first.groups
         },
+        minutes=_together([part.minutes for part in parts]),
     )
 
 
-def _together(parts: Sequence[Floats | None]) -> Floats | None:
+def _together(parts: Sequence[NDArray[Number] | None]) -> NDArray[Number] | None:
     there = [part for part in parts if part is not None]
     return np.concatenate(there) if there else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,11 @@ from monitors.stats.distance_bounds import (
     supremum_bounds,
     variance_of,
 )
-from monitors.stats.distances import Floats, degrees, shares, smoothed
+from monitors.stats.distances import Counts, Floats, degrees, shares, smoothed
 from monitors.stats.familiar import Distance, Familiar
 
 Integers = NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 
 KNOWN_ROWS_MIN = 5
 """Rows of the reference that a bin must have to stand by itself in distances that sum over bins."""
@@ -46,6 +48,8 @@ class Comparison:
     `KNOWN_ROWS_MIN` rows of the reference: ordered ones with a neighbour, categories with one
     another. What is outside the range, or not on the list, is one bin whatever its rows. So the
     bins depend on the reference only, and what it never met is not taken for what it knows.
+
+    Live counts may be compared with others in the place of the references, in the same bins.
     """
 
     def __init__(self, references: Sequence[Integers], points: Sequence[Floats] = ()) -> None:
@@ -60,31 +64,39 @@ class Comparison:
         # The last point again, so that what is behind a subject's last bin lies nowhere.
         self._points = _padded_points(points, self._reference.shape[1]) if points else None
 
-    def distances(self, live: Integers) -> list[tuple[Distance, ...]]:
-        """The distances of each subject's counts, (subjects, bins); none of one without rows."""
+    def distances(
+        self, live: Integers, instead: Floats | None = None
+    ) -> list[tuple[Distance, ...]]:
+        """The distances of each subject's counts, (subjects, bins); none of one without rows.
+
+        `instead` (subjects, bins) are counts to compare with in the place of the references.
+        """
         rows = live.sum(axis=-1)
         if not rows.any():
             return [()] * len(live)
         # A row for subjects without any, whose distances are thrown away.
         live = live + (self._reference > 0) * (rows == 0)[:, None]
-        columns = self._over_joined_bins(live)
+        reference = self._reference if instead is None else instead
+        columns = self._over_joined_bins(live, reference)
         if self._points is not None:
-            columns += self._over_ordered_bins(live, self._points)
+            columns += self._over_ordered_bins(live, reference, self._points)
         return [
             tuple(distance for distance in of_subject if isfinite(distance.value)) if some else ()
             for some, *of_subject in zip(rows.tolist(), *columns, strict=True)
         ]
 
-    def _join(self, counts: Integers) -> Floats:
+    def _join(self, counts: Counts) -> Floats:
         size = len(counts) * self._groups
         joined = np.bincount(self._joins.ravel(), counts.ravel(), minlength=size)
         return np.asarray(joined.reshape(len(counts), self._groups), dtype=np.float64)
 
-    def _over_joined_bins(self, live: Integers) -> list[list[Distance]]:
-        first, second = self._joined, self._join(live)
+    def _over_joined_bins(self, live: Integers, reference: Counts) -> list[list[Distance]]:
+        known = reference is self._reference
+        first = self._joined if known else self._join(reference)
+        second = self._join(live)
         p, q = shares(first), shares(second)
         used = first + second > 0
-        m, n = self._reference.sum(axis=-1), live.sum(axis=-1)
+        m, n = reference.sum(axis=-1), live.sum(axis=-1)
         samples = Samples(smoothed(first, used), smoothed(second, used), m, n)
         bins = degrees(first, second)
         deviation = np.sqrt(samples.noise) / 2
@@ -125,10 +137,12 @@ class Comparison:
             ),
         ]
 
-    def _over_ordered_bins(self, live: Integers, points: Floats) -> list[list[Distance]]:
-        m, n = self._reference.sum(axis=-1), live.sum(axis=-1)
+    def _over_ordered_bins(
+        self, live: Integers, reference: Counts, points: Floats
+    ) -> list[list[Distance]]:
+        m, n = reference.sum(axis=-1), live.sum(axis=-1)
         noise = 1 / m + 1 / n
-        p, q = shares(self._reference), shares(live)
+        p, q = shares(reference), shares(live)
         largest = formulas.kolmogorov_smirnov(p, q)
         lengths = np.diff(points, axis=-1)
         below, also_below = np.cumsum(p, axis=-1)[:, :-1], np.cumsum(q, axis=-1)[:, :-1]
@@ -183,9 +197,10 @@ def unordered_groups(counts: Sequence[int]) -> list[int]:
     return groups
 
 
-def padded(rows: Sequence[Integers]) -> Integers:
+def padded(rows: Sequence[NDArray[Number]]) -> NDArray[Number]:
     """Rows of unequal length as one array, with zeros behind the shorter ones."""
-    filled = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
+    kind = rows[0].dtype if rows else np.dtype(np.int64)
+    filled: NDArray[Number] = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=kind)
     for into, row in zip(filled, rows, strict=True):
         into[: len(row)] = row
     return filled

@@ -46,5 +46,9 @@ class BinRanks:
         p_values += below
         p_values /= np.maximum(lower[:, -1:] + rows.present(), 1)
         p_values[rows.codes == SKIP] = np.nan
-        self.counts += rows.counts([rows.codes.shape[1]])[0]
+        self.take(rows)
         return p_values
+
+    def take(self, rows: Running) -> None:
+        """Take rows in without ranking them."""
+        self.counts += rows.counts([rows.codes.shape[1]])[0]

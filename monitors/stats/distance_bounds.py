@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri, chndtrinc, kolmogi, ndtr
 
-from monitors.stats.distances import Floats, hellinger, jensen_shannon_divergence, psi
+from monitors.stats.distances import Counts, Floats, hellinger, jensen_shannon_divergence, psi
 from monitors.stats.intervals import Z95
 
 Bounds = tuple[Floats, Floats]
@@ -40,7 +40,7 @@ class Samples:
 
     p: Floats
     q: Floats
-    m: NDArray[np.int64]
+    m: Counts
     n: NDArray[np.int64]
 
     @property

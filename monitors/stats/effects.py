@@ -13,7 +13,8 @@ from monitors.stats.distances import smoothed
 from monitors.stats.intervals import Z99_ONE_SIDED, newcombe
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+Counts = NDArray[np.int64] | NDArray[np.float64]
+"""Rows, or rows that were weighted, and then so many as would say as much unweighted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def bin_scores(reference: Counts) -> Floats:
 class Moments:
     """Rows in scored bins: their number, and the mean, variance and fourth moment of the scores."""
 
-    rows: int
+    rows: float
     mean: float
     variance: float
     fourth: float
@@ -56,7 +57,7 @@ class Moments:
 
 def moments(scores: Floats, counts: Counts) -> Moments:
     """The moments of counts in bins of the given scores; there must be rows."""
-    rows = int(counts.sum())
+    rows = float(counts.sum())
     shares = counts / rows
     mean = float(shares @ scores)
     squares = (scores - mean) ** 2
@@ -93,7 +94,7 @@ def scale_change(reference: Moments, live: Moments) -> Effect:
     return Effect("relative change of spread", value, value - half, value + half)
 
 
-def share_change(reference: tuple[int, int], live: tuple[int, int]) -> Effect:
+def share_change(reference: tuple[float, float], live: tuple[float, float]) -> Effect:
     """Change of a share, each given as (hits, rows), with Newcombe bounds (98 % two-sided)."""
     value = live[0] / live[1] - reference[0] / reference[1]
     return Effect("change of share", value, *newcombe(live, reference, Z99_ONE_SIDED))

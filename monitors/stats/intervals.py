@@ -13,7 +13,7 @@ Z99_ONE_SIDED = float(ndtri(0.99))
 """The same of a one-sided 99 % bound."""
 
 
-def wilson(hits: int, rows: int, z: float = Z95) -> tuple[float, float]:
+def wilson(hits: float, rows: float, z: float = Z95) -> tuple[float, float]:
     """The Wilson score interval of hits / rows (Wilson, JASA 1927); (0, 1) when rows is 0."""
     if rows == 0:
         return 0.0, 1.0
@@ -28,7 +28,7 @@ def wilson(hits: int, rows: int, z: float = Z95) -> tuple[float, float]:
 
 
 def newcombe(
-    first: tuple[int, int], second: tuple[int, int], z: float = Z95
+    first: tuple[float, float], second: tuple[float, float], z: float = Z95
 ) -> tuple[float, float]:
     """Newcombe's interval of a difference of two proportions, each given as (hits, rows).
 

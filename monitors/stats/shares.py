@@ -22,7 +22,7 @@ from scipy.special import ndtri
 from configs.settings import AlarmMode
 from monitors.stats.checkpoints import kept
 from monitors.stats.hypergeometric import tails
-from monitors.stats.named import STREAMS_AT_ONCE, NamedStreams
+from monitors.stats.named import STREAMS_AT_ONCE, Held, NamedStreams
 from monitors.stats.running import Codes
 from monitors.stats.starts import Starts, starts_in
 from monitors.stats.streams import Streams
@@ -227,5 +227,6 @@ class NamedShares(NamedStreams):
     def _made(self, part: slice) -> Streams:
         return Shares(self.reference[part], starts_in(self._mode))
 
-    def _fold(self, streams: Streams, part: slice, keys: NDArray[np.uint64], codes: Codes) -> None:
+    def _fold(self, streams: Streams, part: slice, held: Held) -> None:
+        keys, codes, _ = held
         streams.update(codes[part], row_uniforms(keys, self._keys[part]), self._minute)

@@ -13,6 +13,7 @@ from monitors.stats.conformal import BinRanks
 from monitors.stats.martingale import StartMixture
 from monitors.stats.running import ROWS_MAX, Codes, Running
 from monitors.stats.starts import Starts
+from monitors.stats.strata import RowStrata, WithinStrata
 from monitors.stats.tilts import Tilts
 
 BLOCK_ROWS = 10
@@ -35,14 +36,21 @@ class Streams:
     """A fold over rows of bin numbers; evidence and counts per stream come out.
 
     `reference` (streams, bins) holds the counts of the reference rows that did not choose the
-    bins. Under no change, and with starts that are worth one in all, each stream's e-value exceeds
-    1/a ever with chance at most a.
+    bins. `within` has rows ranked within their strata. Under no change, and with starts that are
+    worth one in all, each stream's e-value exceeds 1/a ever with chance at most a.
     """
 
-    def __init__(self, reference: NDArray[np.int64], tilts: Tilts, starts: Starts) -> None:
+    def __init__(
+        self,
+        reference: NDArray[np.int64],
+        tilts: Tilts,
+        starts: Starts,
+        within: WithinStrata | None = None,
+    ) -> None:
         streams = len(reference)
         self.reference = reference.astype(np.int64)
         self._ranks = BinRanks(reference)
+        self._within = within
         self._tilts = tilts
         self._mixture = StartMixture(streams, tilts.weights, starts)
         self._history = Checkpoints(np.zeros_like(self.reference))
@@ -51,15 +59,27 @@ class Streams:
 
     def update(self, codes: Codes, uniforms: NDArray[np.float64], minute: int = 0) -> None:
         """Take in rows of a minute, both arrays of shape (streams, rows)."""
+        self.update_within(None, codes, uniforms, minute)
+
+    def update_within(
+        self,
+        strata: RowStrata | None,
+        codes: Codes,
+        uniforms: NDArray[np.float64],
+        minute: int = 0,
+    ) -> None:
+        """The same of rows of these strata, (rows,), within which they are ranked."""
         self._mixture.starts.at(minute)
         step = rows_at_once(len(codes))
         for at in range(0, codes.shape[1], step):
-            self._take(codes[:, at : at + step], uniforms[:, at : at + step])
+            rows = slice(at, at + step)
+            those = None if strata is None else strata[rows]
+            self._take(codes[:, rows], uniforms[:, rows], those)
 
-    def _take(self, codes: Codes, uniforms: NDArray[np.float64]) -> None:
+    def _take(self, codes: Codes, uniforms: NDArray[np.float64], strata: RowStrata | None) -> None:
         before = self.counts
         running = Running(codes, before.shape[1])
-        p_values = self._ranks.p_values(running, uniforms)
+        p_values = self._p_values(running, uniforms, strata)
         rows = codes.shape[1]
         ends = range(BLOCK_ROWS - self._filled, rows + 1, BLOCK_ROWS)
         starts = [0, *(end for end in ends if end < rows)]
@@ -77,6 +97,16 @@ class Streams:
         held = {block: end for block, end in enumerate(ends, start=first) if kept(block, now)}
         for block, counts in zip(held, running.counts(list(held.values())), strict=True):
             self._history.add(block, before + counts)
+        if self._within is not None and strata is not None:
+            self._within.count(codes, strata, held, now)
+
+    def _p_values(
+        self, running: Running, uniforms: NDArray[np.float64], strata: RowStrata | None
+    ) -> NDArray[np.float64]:
+        if self._within is None or strata is None:
+            return self._ranks.p_values(running, uniforms)
+        self._ranks.take(running)
+        return self._within.p_values(running, strata, uniforms)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -93,12 +123,34 @@ class Streams:
         While a stream's evidence is less than ten times its mean under no change, no change is
         estimated, and all rows count.
         """
+        return self._since_change(self.counts, self._history)
+
+    def strata_rows(self) -> NDArray[np.int64]:
+        """Live rows of each stratum, shape (streams, strata); none without strata."""
+        if self._within is None:
+            return np.zeros((len(self.reference), 0), dtype=np.int64)
+        # One row of counts may stand for all streams; each has its own from here on.
+        return np.repeat(self._within.rows, len(self.reference) // len(self._within.rows), axis=0)
+
+    def strata_since_change(self) -> NDArray[np.int64]:
+        """The same since each stream's estimated change."""
+        if self._within is None:
+            return self.strata_rows()
+        return self._since_change(self.strata_rows(), self._within.history)
+
+    def strata_counts(self) -> NDArray[np.int64]:
+        """Counts of live rows, shape (streams, strata, bins); no strata without any."""
+        if self._within is None:
+            return np.zeros((len(self.reference), 0, self.reference.shape[1]), dtype=np.int64)
+        return self._within.live
+
+    def _since_change(self, since: NDArray[np.int64], history: Checkpoints) -> NDArray[np.int64]:
+        """Counts of all rows, less those before each stream's estimated change."""
         changed = self.log_wealth() >= _CHANGE_EVIDENCE + self._mixture.starts.log_mean
         starts = np.where(changed, self._mixture.likely_starts(), 0)
-        since = self.counts
         for start in np.unique(starts).tolist():
             here = starts == start
-            since[here] -= self._history.nearest(start)[here]
+            since[here] -= np.broadcast_to(history.nearest(start), since.shape)[here]
         return since
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -106,6 +158,7 @@ class Streams:
         return {
             **self._mixture.state(),
             **self._history.state(),
+            **(self._within.state() if self._within else {}),
             "counts": self._ranks.counts,
             "partial": self._partial,
             "filled": np.array(self._filled, dtype=np.int64),
@@ -119,6 +172,8 @@ class Streams:
                 raise ValueError(message)
         self._mixture.restore(state)
         self._history.restore(state)
+        if self._within:
+            self._within.restore(state)
         self._ranks.counts = state["counts"].astype(np.int64)
         self._partial = state["partial"].copy()
         self._filled = int(state["filled"])

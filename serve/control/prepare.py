@@ -85,11 +85,12 @@ def _check_order(reference: Path, card: Card) -> None:
     """`Refused` unless the columns of a matrix without names are plainly the model's own."""
     inputs = {feature.input for feature in card.features}
     columns = [feature.column for feature in card.features]
-    if card.extra_inputs or len(inputs) != 1 or columns != list(range(len(columns))):
+    beside = card.extra_inputs or card.reference_time
+    if beside or len(inputs) != 1 or columns != list(range(len(columns))):
         raise Refused(
             f"{reference.name} does not name its columns, and it would be a guess which is which: "
             "give a file that names them, or a card whose features are the columns 0, 1, 2 and so "
-            "on of one input, in this order, without groups that are sent beside them"
+            "on of one input, in this order, without groups or a time beside them"
         )
 
 

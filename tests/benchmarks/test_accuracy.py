@@ -168,6 +168,16 @@ def test_evidence_is_found_in_every_detector_that_has_any() -> None:
         assert max(evidence) * np.log(10) <= largest(held(watch.panel)) + 1e-9
 
 
+def test_a_daily_rhythm_alarms_only_without_strata() -> None:
+    """Three days of a stream that follows the hour."""
+    scenario = replace(SCENARIOS["daily"], rows=6_000)
+    runs = [*weir.replay(scenario, 0), *weir.replay_by_hour(scenario, 0)]
+    first = {run.contestant: run.first for run in runs}
+    assert first[weir.BOTH] is not None
+    assert first[weir.BY_HOUR] is None
+    assert first[weir.BY_HOUR_EVIDENCE] is None
+
+
 def test_looks_are_close_after_a_change_and_reach_the_end() -> None:
     """Delays are known to ten rows while they are short."""
     ends = list(weir.looks(SCENARIOS["shift 1"]))

@@ -164,3 +164,24 @@ def test_what_a_request_brings_as_text_is_text_in_the_reference(tmp_path: Path) 
 
     assert made.profile is not None
     assert {share.name for share in made.profile.groups["region"]} == {"True", "007"}
+
+
+def test_a_reference_says_when_its_rows_were(tmp_path: Path) -> None:
+    """A column beside the features, in files that name their columns."""
+    strata = "strata: {hour_of_week: true, hours: 24, time: at}\n"
+    columns = {name: np.arange(700.0) % (3 + n) for n, name in enumerate("bac")}
+    columns["at"] = np.arange(700) * 86_400.0
+    path = tmp_path / "timed.parquet"
+    pa.parquet.write_table(pa.table(columns), path)
+    found = prepared(tmp_path, path, strata)
+    assert [feature.name for feature in found.card.features] == ["b", "a", "c"]
+    assert found.profile is not None
+    assert found.profile.strata is not None
+    assert min(np.sum(found.profile.strata.features["a"], axis=1)) > 20
+
+    np.save(tmp_path / "matrix.npy", np.zeros((700, 4)))
+    features = "features: [{name: a, input: x, column: 0}]\n"
+    with pytest.raises(Refused, match="a time beside them"):
+        prepared(tmp_path, tmp_path / "matrix.npy", strata + features)
+    with pytest.raises(Refused, match="'at'"):
+        prepared(tmp_path, write_reference(tmp_path / "untimed.parquet"), strata)

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from configs.errors import Refused
-from registry.card import Card, Decision, Feature, FeatureType, Group, Score, Task
+from registry.card import (
+    Card,
+    Decision,
+    Feature,
+    FeatureType,
+    Group,
+    Policy,
+    Score,
+    Strata,
+    Task,
+)
 from registry.cards import check_card, complete_card, read_card
 from registry.signature import Datatype, Signature, TensorSpec
 
@@ -56,6 +66,11 @@ def test_a_card_is_read_from_yaml(tmp_path: Path) -> None:
             "task: other\nfeatures: [{name: a, input: x}, {name: a, input: z}]",
             "feature named twice: a",
         ),
+        ("task: other\nstrata: {}", "strata: strata takes exactly one of"),
+        ("task: other\nstrata: {feature: a, hour_of_week: true}", "strata takes exactly one of"),
+        ("task: other\nstrata: {feature: a, hours: 6}", "hours and time go with hour_of_week"),
+        ("task: other\nstrata: {feature: a, time: t}", "hours and time go with hour_of_week"),
+        ("task: other\nstrata: {hour_of_week: true, hours: 5}", "strata.hours"),
     ],
 )
 def test_a_wrong_card_is_refused_by_key(tmp_path: Path, text: str, said: str) -> None:
@@ -270,3 +285,78 @@ def test_all_problems_are_named_at_once() -> None:
     card = _with(score=Score(output="p"), groups=(Group(name="x"),))
     with pytest.raises(Refused, match="no output 'p'; group 'x'"):
         check_card(card, TWO_CLASSES)
+
+
+def _segmented(strata: Strata, *features: Feature) -> Card:
+    some = Feature(name="town", input="x", column=0, type=FeatureType.CATEGORICAL)
+    return _with(strata=strata, features=(some, *features))
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        (_segmented(Strata(feature="shop")), "strata.feature: there is no feature 'shop'"),
+        (
+            _segmented(Strata(feature="age"), Feature(name="age", input="x", column=1)),
+            "strata.feature: 'age' is numeric; only a categorical feature names segments",
+        ),
+        (
+            _segmented(
+                Strata(feature="shop"),
+                Feature(
+                    name="shop",
+                    input="x",
+                    column=1,
+                    type=FeatureType.CATEGORICAL,
+                    policy=Policy.DROP,
+                ),
+            ),
+            "strata.feature: 'shop' has the policy drop",
+        ),
+        (
+            _segmented(Strata(hour_of_week=True, time="town")),
+            "strata.time: 'town' goes to the model or is a group",
+        ),
+    ],
+)
+def test_strata_that_nothing_tells_are_refused(card: Card, said: str) -> None:
+    """A feature that is not there, or may not be looked at; a time that is something else."""
+    with pytest.raises(Refused) as caught:
+        check_card(card, TWO_CLASSES)
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("strata", "features", "fits"),
+    [
+        (Strata(hour_of_week=True), 119, True),
+        (Strata(hour_of_week=True), 120, False),
+        (Strata(hour_of_week=True, hours=6), 714, True),
+        (Strata(feature="f0"), 10_000, True),
+        (Strata(feature="f0"), 10_001, False),
+    ],
+)
+def test_too_many_strata_are_refused(strata: Strata, features: int, fits: bool) -> None:
+    """What is remembered grows with strata times features, so there is a most of both."""
+    signature = _signature(_spec("y", (-1,)), inputs=(_spec("x", (-1, features)),))
+    card = Card(
+        task=Task.REGRESSION,
+        score=Score(output="y"),
+        features=tuple(
+            Feature(name=f"f{at}", input="x", column=at, type=FeatureType.CATEGORICAL)
+            for at in range(features)
+        ),
+        strata=strata,
+    )
+    if fits:
+        check_card(card, signature)
+        return
+    with pytest.raises(Refused, match="more than 20,000"):
+        check_card(card, signature)
+
+
+def test_the_time_of_the_reference_is_no_feature() -> None:
+    """It is left out when the columns of a matrix are named by the reference."""
+    card = Card(task=Task.REGRESSION, strata=Strata(hour_of_week=True, time="at"))
+    completed, _ = complete_card(card, ONE_NUMBER, ["a", "at", "b", "c"])
+    assert [feature.name for feature in completed.features] == ["a", "b", "c"]
