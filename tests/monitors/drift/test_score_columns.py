@@ -265,10 +265,10 @@ def test_it_goes_on_from_its_state() -> None:
 
 
 def test_no_change_raises_no_alarm_over_many_streams() -> None:
-    """60 versions of 4 subjects, 1,000 clean rows each, a budget of 10 %: few alarm."""
+    """30 versions of 4 subjects, 1,000 clean rows each, a budget of 10 %: few alarm."""
     loose = Monitors(alarm_budget=0.1)
     alarms = 0
-    for seed in range(60):
+    for seed in range(30):
         rows = table(np.random.default_rng([7, seed]), 600)
         whole = build_profile(CARD, SIGNATURE, rows, classes(3))
         panel = Panel(CARD, SIGNATURE, whole, loose)
@@ -276,4 +276,4 @@ def test_no_change_raises_no_alarm_over_many_streams() -> None:
             panel.update(live(1000 * seed + at, 250, first=1000 * seed + at))
             verdicts = {each.verdict for each in by_subject(panel).values()}
         alarms += Verdict.ALARM in verdicts
-    assert alarms <= 9
+    assert alarms <= 6
