@@ -23,6 +23,8 @@ SCORE_COLUMNS = 64
 
 Source = Literal["reference", "learned"]
 
+_ADDED_LATER = ("score_vector", "decision")
+
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -217,7 +219,9 @@ class ReferenceProfile(Part):
 
     def to_json(self) -> bytes:
         """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""
-        content = self.model_dump(mode="json")
+        # Where they are not used the bytes are those that profiles had before there were any.
+        unused = {name for name in _ADDED_LATER if getattr(self, name) is None}
+        content = self.model_dump(mode="json", exclude=unused)
         text = json.dumps(
             content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         )
