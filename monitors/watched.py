@@ -29,15 +29,20 @@ class Watched:
 
     `rows` counts those that wait to be folded too, `taken` the same by the process that sent them.
     `looked` says that nothing came since the last look, `changed` that something did since the
-    state was asked for. `raised_at` is when each alarm that stands was raised, in seconds since
-    1970.
+    state was asked for. `came_at` is when something came last, and `raised_at` when each alarm that
+    stands was raised, in seconds since 1970.
 
     Without a reference, one is learned from the first rows. A reference that is adopted later is
     learned in the same way, and takes the place of the one before.
     """
 
     def __init__(
-        self, place: Place, version: Version, profile: bytes | None, settings: Monitors
+        self,
+        place: Place,
+        version: Version,
+        profile: bytes | None,
+        settings: Monitors,
+        came_at: float,
     ) -> None:
         self.model, self.version, self.role = place
         self._described = version
@@ -49,6 +54,7 @@ class Watched:
         self.panel = self._panel(profile, Counter())
         if profile is None and settings.learn_rows and self._can_learn:
             self._learner = self._new_learner()
+        self.came_at = came_at
         self.rows = 0
         self.taken = Counter[str]()
         self.waiting: list[SampleBlock] = []
@@ -67,8 +73,9 @@ class Watched:
         """How often a monitor has failed."""
         return self._earlier_failures + self.panel.failures
 
-    def take(self, block: SampleBlock) -> None:
-        """Count the rows of a block."""
+    def take(self, block: SampleBlock, now: float) -> None:
+        """Count the rows of a block that came now."""
+        self.came_at = now
         self.rows += block.rows
         self.taken[block.source] += block.rows
         while len(self.taken) > _SOURCES_MAX:
@@ -96,6 +103,14 @@ class Watched:
         """Ask the monitors for their signals."""
         self.looked = True
         self.signals = self._told(self.panel.signals())
+
+    def forget(self, moment: float) -> None:
+        """Drop what is kept by its time and is older than a moment, in seconds since 1970."""
+        minute = int(moment // 60)
+        if self._learner is not None and self._learner.forget(minute):
+            self.looked, self.changed = False, True
+        if self.panel.forget(minute):
+            self.changed = True
 
     def rearm(self, key: Key) -> None:
         """Begin anew with one signal."""
@@ -127,6 +142,7 @@ class Watched:
             "promise": words(self._promise),
             "learning": words(self._learner is not None),
             "learned": np.frombuffer(self._learned or b"", dtype=np.uint8),
+            "came_at": words(self.came_at),
             "rows": words(self.rows),
             "taken": words(self.taken),
             "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
@@ -147,6 +163,8 @@ class Watched:
             self._learned, self._learner = own["learned"].tobytes(), None
             self.panel = self._panel(self._learned, Counter())
         self.panel.restore(unpacked(state, "panel"))
+        if "came_at" in own:  # States of old do not have it: they are as old as this start.
+            self.came_at = from_words(own["came_at"])
         self.rows = from_words(own["rows"])
         self.taken = Counter(from_words(own["taken"]))
         self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
@@ -155,7 +173,7 @@ class Watched:
     @property
     def _can_learn(self) -> bool:
         card = self._described.card
-        return bool(watched(card)) or card.score is not None
+        return bool(watched(card)) or card.score is not None or card.decision is not None
 
     def _new_learner(self) -> Learner:
         return Learner(self._described.card, self._settings.learn_rows)

@@ -105,7 +105,7 @@ class ObserverActor:
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Give where a feature or the score has moved."""
+        """Give where a feature, a score or the decision has moved."""
         from monitors.explain import shares  # noqa: PLC0415 - as in __init__
 
         with self._lock:

@@ -85,6 +85,10 @@ class CategoricalStream:
         for at in range(len(self._numbers)):
             self._streams.restart(at)
 
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._streams.forget(minute)
+
     def state(self) -> State:
         """All that must be remembered."""
         return self._streams.state()

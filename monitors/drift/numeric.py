@@ -86,6 +86,10 @@ class NumericStreams:
         if name in self.names:
             self._streams.restart(self.names.index(name))
 
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._streams.forget(minute)
+
     def state(self) -> State:
         """All that must be remembered."""
         return self._streams.state()

@@ -24,7 +24,7 @@ def signal_gauges(
 
     What a signal does not state (no bound, no evidence) has no series. Each signal has one series
     for every verdict, 1 for the one that holds and 0 for the others, so that a query for any
-    verdict always finds an answer.
+    verdict always finds an answer; so it is with the rows that it lacks.
     """
     gauges: dict[Series, float] = {}
     for signal in signals:
@@ -35,12 +35,18 @@ def signal_gauges(
             names.SIGNAL_UPPER: signal.upper,
             names.SIGNAL_EVIDENCE: signal.log10_evidence,
             names.SIGNAL_ROWS: float(signal.rows),
+            names.SIGNAL_ROWS_NEEDED: _needed(signal),
         }
         gauges |= {(m.name, key): value for m, value in stated.items() if value is not None}
         for verdict in Verdict:
             holds = float(verdict is signal.verdict)
             gauges[names.SIGNAL_STATE.name, (*key, verdict.value)] = holds
     return gauges
+
+
+def _needed(signal: Signal) -> float:
+    lacks = signal.verdict is Verdict.INSUFFICIENT_DATA
+    return float(signal.rows_needed or 0) if lacks else 0.0
 
 
 def distances_told(signals: Iterable[Signal], room: int) -> int:

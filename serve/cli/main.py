@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "signals": Entry(
         "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
     ),
-    "bins": Entry("serve.cli.bins:bins", "Say where a feature or the score has moved, bin by bin."),
+    "bins": Entry("serve.cli.bins:bins", "Say where a feature, a score or the decision has moved."),
     "alarms": Entry(
         "serve.cli.alarms:alarms", "List alarms, and acknowledge, silence or close them."
     ),

@@ -219,7 +219,7 @@ class ControlClient:
         return self._change("POST", f"{_alarm(alarm_id)}:adopt", body, AlarmView)
 
     def bins(self, name: str, subject: str, minutes: int | None = None) -> BinsView:
-        """Where a feature or the score has moved; of the last minutes, or of all rows."""
+        """Where something has moved; of the last minutes, or of all rows."""
         last: dict[str, int] = {} if minutes is None else {"minutes": minutes}
         return self._get(f"{_model(name)}/bins", BinsView, subject=subject, **last)
 

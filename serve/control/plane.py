@@ -209,7 +209,7 @@ class ControlPlane:
         return await self._watchers.signals(model)
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Give where a feature or the score has moved, of every version of a model."""
+        """Give where a feature, a score or the decision has moved, of every version of a model."""
         await self.versions(model)
         return await self._watchers.bins(model, subject, minutes)
 

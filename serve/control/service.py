@@ -124,7 +124,7 @@ class Control(Protocol):
         """What the monitors say of every version in every role that has had traffic."""
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Where a feature or the score has moved, of every version in every role."""
+        """Where a feature, a score or the decision has moved, of every version in every role."""
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """Alarms as they are listed, of one model or all, in some states."""

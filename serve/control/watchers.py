@@ -19,7 +19,7 @@ class Watchers(Protocol):
         """What the monitors say of a model's versions."""
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """The bins of a feature or of the score; of the last minutes, or of all rows."""
+        """The bins of a feature, a score or the decision; of the last minutes, or of all rows."""
 
     async def alarms(self) -> tuple[Standing, ...]:
         """The alarms that stand, of all models."""

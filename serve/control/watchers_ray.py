@@ -23,7 +23,7 @@ class RayWatchers:
         return signals
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Give the bins of a feature or of the score."""
+        """Give the bins of a feature, a score or the decision."""
         bins: tuple[ArmBins, ...] = await _ask(OBSERVER, "bins", model, subject, minutes)
         return bins
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from monitors.blocks import Series, Snapshot
 from monitors.signal import Signal, Verdict
@@ -42,6 +43,7 @@ def test_a_full_signal_has_a_series_for_everything_it_states() -> None:
         names.SIGNAL_UPPER.name: 0.5,
         names.SIGNAL_EVIDENCE.name: 4.5,
         names.SIGNAL_ROWS.name: 120.0,
+        names.SIGNAL_ROWS_NEEDED.name: 0.0,
         names.SIGNAL_STATE.name: 1.0,
     }
     assert all(point.value == 0 for point in found[names.TELEMETRY_REFUSED.name])
@@ -57,7 +59,20 @@ def test_exactly_one_verdict_holds() -> None:
 def test_what_is_not_stated_has_no_series() -> None:
     """A signal without an effect or evidence does not pretend to have one."""
     gauges = signal_gauges("credit", 2, "canary", [signal(Verdict.OK)])
-    assert {name for name, key in gauges if key == KEY} == {names.SIGNAL_ROWS.name}
+    told = {names.SIGNAL_ROWS.name, names.SIGNAL_ROWS_NEEDED.name}
+    assert {name for name, key in gauges if key == KEY} == told
+
+
+def test_rows_that_are_lacking_are_told_where_they_would_help() -> None:
+    """As many as are needed; none where no number would do, or where there is a verdict."""
+    for verdict, needed, told in (
+        (Verdict.INSUFFICIENT_DATA, 38, 38.0),
+        (Verdict.INSUFFICIENT_DATA, None, 0.0),
+        (Verdict.OK, 38, 0.0),
+    ):
+        lacking = replace(signal(verdict), rows_needed=needed)
+        gauges = signal_gauges("credit", 2, "canary", [lacking])
+        assert gauges[names.SIGNAL_ROWS_NEEDED.name, KEY] == told
 
 
 def with_distances(subject: str, count: int = 7) -> Signal:
