@@ -16,6 +16,7 @@ from monitors.signal import Key, Signal, State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.signals import Telling
 from monitors.watched import Watched
+from monitors.why.case import Case, open_case
 from registry.records import Role, Version
 
 _PANEL = "panel"
@@ -121,6 +122,12 @@ class Observer:
             if (arming := armings.get(signal.key)) is not None
         )
 
+    def case(self, place: Place, key: Key) -> Case:
+        """Give all that an alarm can be explained by; `NotFound` where nothing is watched."""
+        watched = self._found(place)
+        self.look()
+        return open_case(watched, key, self._clock())
+
     def rearm(self, place: Place, key: Key) -> None:
         """Begin anew with one signal of a version in a role; `NotFound` where it is not watched."""
         watched = self._found(place)
@@ -183,6 +190,8 @@ class Observer:
         self._sequence += 1
         lag: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
         failures = sum(watched.failures for watched in self._watched.values())
+        for watched in self._watched.values():
+            watched.reservoir.forget(int(self._clock() // 60))
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         own = Snapshot(self._source, self._sequence, counters, {}, lag)
         arms = ((place, watched.signals) for place, watched in self._watched.items())

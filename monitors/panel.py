@@ -16,7 +16,7 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
-from monitors.explain import Bins, Explains
+from monitors.explain import Bins, DatesChanges, Explains
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import (
@@ -108,6 +108,15 @@ class Panel:
                 found = station.detector.bins(subject, minutes)
                 if found is not None:
                     return found
+        return None
+
+    def rows_since_change(self, key: Key) -> int | None:
+        """Rows since the estimated change of what a signal is about, None where none is dated."""
+        for station in self._stations:
+            if (station.family, station.name) == key[:2] and not station.failed:
+                detector = station.detector
+                if isinstance(detector, DatesChanges):
+                    return detector.rows_since_change(key[2])
         return None
 
     def armed_anew(self) -> Counter[Key]:

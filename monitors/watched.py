@@ -18,6 +18,7 @@ from monitors.profile.reading import watched
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Key, Signal, State, from_words, packed, unpacked, words
 from monitors.verdicts import NO_REFERENCE
+from monitors.why.reservoir import Reservoir
 from registry.records import Version
 
 _SOURCES_MAX = 64
@@ -30,7 +31,7 @@ class Watched:
     `rows` counts those that wait to be folded too, `taken` the same by the process that sent them.
     `looked` says that nothing came since the last look, `changed` that something did since the
     state was asked for. `raised_at` is when each alarm that stands was raised, in seconds since
-    1970.
+    1970. `reference` is what is compared with now. The rows of `reservoir` are in no state.
 
     Without a reference, one is learned from the first rows. A reference that is adopted later is
     learned in the same way, and takes the place of the one before.
@@ -40,15 +41,17 @@ class Watched:
         self, place: Place, version: Version, profile: bytes | None, settings: Monitors
     ) -> None:
         self.model, self.version, self.role = place
-        self._described = version
+        self.described = version
         self._settings = settings
         self._promise = f"{settings.alarm_mode.value} {sha256(profile or b'').hexdigest()}"
         self._learned: bytes | None = None
         self._learner: Learner | None = None
         self._earlier_failures = 0
+        self.reference: ReferenceProfile | None = None
         self.panel = self._panel(profile, Counter())
         if profile is None and settings.learn_rows and self._can_learn:
             self._learner = self._new_learner()
+        self.reservoir = Reservoir(version.card, settings.why_rows)
         self.rows = 0
         self.taken = Counter[str]()
         self.waiting: list[SampleBlock] = []
@@ -77,6 +80,7 @@ class Watched:
 
     def fold(self, block: SampleBlock) -> None:
         """Give a block to the monitors, and to the reference that is being learned."""
+        self.reservoir.add(block)
         self.panel.update(block)
         if self._learner is None:
             return
@@ -154,11 +158,11 @@ class Watched:
 
     @property
     def _can_learn(self) -> bool:
-        card = self._described.card
+        card = self.described.card
         return bool(watched(card)) or card.score is not None
 
     def _new_learner(self) -> Learner:
-        return Learner(self._described.card, self._settings.learn_rows)
+        return Learner(self.described.card, self._settings.learn_rows)
 
     def _replace_panel(self, profile: bytes) -> None:
         """Watch against a new reference; armings go on."""
@@ -166,9 +170,9 @@ class Watched:
         self.panel = self._panel(profile, self.panel.armings)
 
     def _panel(self, profile: bytes | None, armings: Counter[Key]) -> Panel:
-        reference = ReferenceProfile.from_json(profile) if profile is not None else None
-        version = self._described
-        return Panel(version.card, version.signature, reference, self._settings, armings)
+        self.reference = ReferenceProfile.from_json(profile) if profile is not None else None
+        version = self.described
+        return Panel(version.card, version.signature, self.reference, self._settings, armings)
 
     def _told(self, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
         """The signals, of which those that lack a reference say how far it has been learned."""

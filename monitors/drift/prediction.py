@@ -56,6 +56,10 @@ class PredictionDrift:
         """The bins of the score."""
         return self._streams.bins(subject, minutes) if self._streams else None
 
+    def rows_since_change(self, subject: str) -> int | None:
+        """Rows since the score's estimated change."""
+        return self._streams.rows_since_change(subject) if self._streams else None
+
     def rearm(self, subject: str) -> None:
         """Begin anew with the score."""
         if self._streams:
