@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import RLock
@@ -75,9 +75,9 @@ class Ledger:
             end = self._store.last_entry()
             sequences = range(end.sequence if end else 0)
             begin = bisect_left(sequences, first, key=self._made_at)
-            stop = bisect_left(sequences, f"{last}~", key=self._made_at)
+            stop = bisect_right(sequences, last, key=self._made_at)
             begin = max(begin, stop - limit)
-            return self._store.audit(begin, stop - begin)
+            return self._store.audit(begin, max(0, stop - begin))
 
     def verify_audit(self) -> int | None:
         """The sequence at which the audit log is wrong first, or None if it is whole."""
