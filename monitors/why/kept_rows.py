@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from configs.errors import Refused
 from monitors.blocks import SampleBlock
 from monitors.profile.reading import Floats, decisions, scores
-from registry.card import Card, Policy
+from registry.card import Card, Feature
 
 TEXT_MAX = 256
 """Rows with a longer text are not kept, so that a caller cannot fill memory with it."""
@@ -57,35 +57,53 @@ def together(parts: Sequence[KeptRows]) -> KeptRows:
         np.concatenate([part.moments for part in parts]),
         np.concatenate([part.score for part in parts]),
         np.concatenate([part.selected for part in parts]),
-        {name: np.concatenate([part.inputs[name] for part in parts]) for name in parts[0].inputs},
+        _joined([part.inputs for part in parts]),
     )
 
 
-def picked(
-    card: Card, block: SampleBlock, ranks: NDArray[np.uint64], at: NDArray[np.intp]
-) -> KeptRows:
-    """Some rows of a block, as copies without what the card forbids to keep.
+class Picked(NamedTuple):
+    """Some rows of a block as they came, but for what the card forbids to keep."""
 
-    Values of features with the policy `drop` are zeros, or empty texts.
-    """
+    ranks: NDArray[np.uint64]
+    moment: int
+    inputs: Mapping[str, NDArray[Any]]
+    outputs: Mapping[str, NDArray[Any]]
+
+
+def picked(
+    dropped: Sequence[Feature], block: SampleBlock, ranks: NDArray[np.uint64], at: NDArray[np.intp]
+) -> Picked:
+    """Some rows of a block, as copies; values of dropped features are zeros, or empty texts."""
     # In one piece, so that a reshaped tensor is the same memory and not a copy of it.
     inputs = {name: np.ascontiguousarray(tensor[at]) for name, tensor in block.inputs.items()}
-    for feature in card.features:
-        if feature.policy is Policy.DROP and feature.input in inputs:
+    for feature in dropped:
+        if feature.input in inputs:
             tensor, column = inputs[feature.input], feature.column or 0
             flat = tensor.reshape(len(at), -1)
             if column < flat.shape[1]:  # The model may take any number of columns.
                 flat[:, column] = "" if tensor.dtype == np.object_ else 0
     outputs = {name: tensor[at] for name, tensor in block.outputs.items()}
+    return Picked(ranks[at], int(block.made_at), inputs, outputs)
+
+
+def read(card: Card, parts: Sequence[Picked]) -> KeptRows:
+    """Rows that were picked, of one shape, with their scores; those with long texts are left out."""
+    counts = [len(part.ranks) for part in parts]
+    inputs = _joined([part.inputs for part in parts])
+    outputs = _joined([part.outputs for part in parts])
     kept = KeptRows(
-        ranks[at],
-        np.full(len(at), int(block.made_at), dtype=np.int64),
-        read_score(card, outputs, len(at)),
-        read_selected(card, outputs, len(at)),
+        np.concatenate([part.ranks for part in parts]),
+        np.repeat(np.array([part.moment for part in parts], dtype=np.int64), counts),
+        read_score(card, outputs, sum(counts)),
+        read_selected(card, outputs, sum(counts)),
         inputs,
     )
     short = [_short(tensor) for tensor in inputs.values() if tensor.dtype == np.object_]
     return kept.take(np.logical_and.reduce(short)) if short else kept
+
+
+def _joined(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def read_score(card: Card, outputs: Mapping[str, NDArray[Any]], rows: int) -> Floats:
@@ -101,13 +119,13 @@ def read_selected(card: Card, outputs: Mapping[str, NDArray[Any]], rows: int) ->
 
 
 def _read(
-    read: Callable[[Card, Mapping[str, NDArray[Any]]], Floats | None],
+    reader: Callable[[Card, Mapping[str, NDArray[Any]]], Floats | None],
     card: Card,
     outputs: Mapping[str, NDArray[Any]],
     rows: int,
 ) -> Floats:
     try:
-        found = read(card, outputs)
+        found = reader(card, outputs)
     except Refused:  # A score of several columns, of which the card names none.
         found = None
     return np.full(rows, np.nan) if found is None else found

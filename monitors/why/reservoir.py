@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from monitors.blocks import SampleBlock
 from monitors.stats.uniforms import mixed, stream_keys
 from monitors.why.arrivals import Arrivals
-from monitors.why.kept_rows import KeptRows, picked, together
-from registry.card import Card
+from monitors.why.kept_rows import KeptRows, Picked, picked, read, together
+from registry.card import Card, Policy
 
 WINDOW_ROWS = 256
 """Rows kept of one window, at most."""
@@ -45,10 +45,11 @@ class Reservoir:
 
     def __init__(self, card: Card, window_rows: int = WINDOW_ROWS) -> None:
         self._card = card
+        self._dropped = [each for each in card.features if each.policy is Policy.DROP]
         self._window_rows = window_rows
-        self._shapes: dict[str, tuple[object, ...]] | None = None
+        self._shapes: list[dict[str, tuple[object, ...]]] | None = None
         self._tidy: KeptRows | None = None
-        self._new: list[KeptRows] = []
+        self._new: list[Picked] = []
         self._untidy = 0
         self._now = 0
         self._limit = (0, _ALL)
@@ -70,30 +71,32 @@ class Reservoir:
             self._window_rows = min(self._window_rows, _affordable(block))
         if not self.keeps or self._shapes != _shapes(block):
             return
+        self.forget(block.minute)
         self.arrivals.add(int(block.made_at), block.rows)
-        self._now = max(self._now, block.minute)
         ranks = mixed(block.keys() ^ _STREAM)
         minute, limit = self._limit
         at = np.flatnonzero(ranks <= limit) if minute == block.minute else np.arange(block.rows)
         if len(at):
-            self._hold(picked(self._card, block, ranks, at))
+            self._new.append(picked(self._dropped, block, ranks, at))
+            self._untidy += len(at)
+            if self._untidy >= _UNTIDY_ROWS:
+                self._tidy_up()
 
     def merge(self, other: Reservoir) -> None:
         """Take in all that another replica holds."""
         self.arrivals.merge(other.arrivals)
-        self._now = max(self._now, other._now)
+        self.forget(other._now)
         self._shapes = self._shapes or other._shapes
         self._window_rows = min(self._window_rows, other._window_rows)
+        other._tidy_up()
         if other._shapes == self._shapes:
-            for part in (other._tidy, *other._new):
-                if part is not None:
-                    self._hold(part)
-        self._limit = (0, _ALL)
+            self._tidy_up(other._tidy)
 
     def forget(self, minute: int) -> None:
         """Let go of what is too old for a minute since 1970 that has come."""
         before, self._now = self._now, max(self._now, minute)
-        if before // _LENGTHS[1] != self._now // _LENGTHS[1]:
+        if before // _WINDOWS != self._now // _WINDOWS:  # Every eight minutes is often enough.
+            self.arrivals.forget(self._now * _MINUTE)
             self._tidy_up()
 
     def rows(self, since: int, until: int) -> KeptRows | None:
@@ -113,16 +116,10 @@ class Reservoir:
         found = held.take(inside & whole)
         return found.smallest(len(found)) if len(found) else None
 
-    def _hold(self, rows: KeptRows) -> None:
-        self._new.append(rows)
-        self._untidy += len(rows)
-        if self._untidy >= _UNTIDY_ROWS:
-            self._tidy_up()
-
-    def _tidy_up(self) -> None:
+    def _tidy_up(self, more: KeptRows | None = None) -> None:
         """Keep of each window the smallest ranks, and nothing that is too old."""
-        self.arrivals.forget(self._now * _MINUTE)
-        parts = [part for part in (self._tidy, *self._new) if part is not None]
+        new = read(self._card, self._new) if self._new else None
+        parts = [part for part in (self._tidy, new, more) if part is not None]
         self._new, self._untidy = [], 0
         if not parts:
             return
@@ -173,8 +170,11 @@ def _nth(length: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.int
     return at - np.maximum.accumulate(np.where(first, at, 0))
 
 
-def _shapes(block: SampleBlock) -> dict[str, tuple[object, ...]]:
-    return {name: (tensor.dtype, *tensor.shape[1:]) for name, tensor in block.inputs.items()}
+def _shapes(block: SampleBlock) -> list[dict[str, tuple[object, ...]]]:
+    return [
+        {name: (tensor.dtype, *tensor.shape[1:]) for name, tensor in tensors.items()}
+        for tensors in (block.inputs, block.outputs)
+    ]
 
 
 def _affordable(block: SampleBlock) -> int:

@@ -139,7 +139,7 @@ def _two_sided(hits: Floats, rows: Floats, all_hits: Floats, all_rows: Floats) -
     as_many_hits = sum(tails(hits, rows, all_hits, all_rows))
     # Fewer hits are more of all else: 1 less a tail near 1 would be no number to compare.
     as_many_others = sum(tails(rows - hits, rows, all_rows - all_hits, all_rows))
-    return np.minimum(2 * np.minimum(as_many_hits, as_many_others), 1.0)
+    return np.asarray(np.minimum(2 * np.minimum(as_many_hits, as_many_others), 1.0))
 
 
 def _alike(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
