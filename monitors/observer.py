@@ -179,7 +179,7 @@ class Observer:
         alarms = {each.key for each in watched.signals if each.verdict is Verdict.ALARM}
         for key in sorted(alarms - watched.in_alarm):
             self._count(names.ALARMS.name, watched.model, str(watched.version), watched.role, *key)
-            watched.raised_at[key] = self._clock()
+            watched.note_alarm(key, self._clock())
         for key in watched.in_alarm - alarms:
             watched.raised_at.pop(key, None)
         watched.in_alarm = alarms

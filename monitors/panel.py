@@ -112,12 +112,16 @@ class Panel:
 
     def rows_since_change(self, key: Key) -> int | None:
         """Rows since the estimated change of what a signal is about, None where none is dated."""
+        found: list[int | None] = []
+
+        def ask(detector: Detector) -> None:
+            if isinstance(detector, DatesChanges):
+                found.append(detector.rows_since_change(key[2]))
+
         for station in self._stations:
-            if (station.family, station.name) == key[:2] and not station.failed:
-                detector = station.detector
-                if isinstance(detector, DatesChanges):
-                    return detector.rows_since_change(key[2])
-        return None
+            if (station.family, station.name) == key[:2]:
+                self._guarded(station, ask)
+        return found[0] if found else None
 
     def armed_anew(self) -> Counter[Key]:
         """How often each subject will have been armed anew once all of them are."""

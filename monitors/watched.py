@@ -31,7 +31,9 @@ class Watched:
     `rows` counts those that wait to be folded too, `taken` the same by the process that sent them.
     `looked` says that nothing came since the last look, `changed` that something did since the
     state was asked for. `raised_at` is when each alarm that stands was raised, in seconds since
-    1970. `reference` is what is compared with now. The rows of `reservoir` are in no state.
+    1970, and `changed_at` when what it is about changed, as it was estimated then: the longer ago a
+    change, the worse it is known. `reference` is what is compared with now. The rows of `reservoir`
+    are in no state.
 
     Without a reference, one is learned from the first rows. A reference that is adopted later is
     learned in the same way, and takes the place of the one before.
@@ -59,6 +61,7 @@ class Watched:
         self.signals: tuple[Signal, ...] = ()
         self.in_alarm: set[Key] = set()
         self.raised_at: dict[Key, float] = {}
+        self.changed_at: dict[Key, int] = {}
 
     @property
     def place(self) -> Place:
@@ -101,6 +104,15 @@ class Watched:
         self.looked = True
         self.signals = self._told(self.panel.signals())
 
+    def note_alarm(self, key: Key, now: float) -> None:
+        """Note that an alarm was raised, and estimate since when what it is about is another."""
+        self.raised_at[key] = now
+        self.changed_at.pop(key, None)
+        rows = self.panel.rows_since_change(key)
+        began = self.reservoir.arrivals.began(rows) if rows else None
+        if began is not None:
+            self.changed_at[key] = began
+
     def rearm(self, key: Key) -> None:
         """Begin anew with one signal."""
         self.panel.rearm(key)
@@ -134,6 +146,7 @@ class Watched:
             "rows": words(self.rows),
             "taken": words(self.taken),
             "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
+            "changed_at": words([[*key, at] for key, at in sorted(self.changed_at.items())]),
         }
         panel = {name: held.copy() for name, held in self.panel.state().items()}
         return packed({"watched": own, "panel": panel})
@@ -154,6 +167,8 @@ class Watched:
         self.rows = from_words(own["rows"])
         self.taken = Counter(from_words(own["taken"]))
         self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
+        if "changed_at" in own:  # States of old have none.
+            self.changed_at = {(f, n, s): at for f, n, s, at in from_words(own["changed_at"])}
         self.in_alarm = set(self.raised_at)
 
     @property

@@ -52,9 +52,8 @@ class Case:
 def open_case(watched_version: Watched, key: Key, now: float) -> Case:
     """What is known about a signal of a version in a role, after all of its rows were folded."""
     seen = watched_version
-    rows = seen.panel.rows_since_change(key)
-    began = seen.reservoir.arrivals.began(rows) if rows else None
-    changed_at = began if began is not None else int(seen.raised_at.get(key, now))
+    estimate = seen.changed_at.get(key)
+    changed_at = int(seen.raised_at.get(key, now)) if estimate is None else estimate
     minutes = max(1, ceil((now - changed_at) / 60) + 1)
     before = seen.reservoir.rows(0, changed_at)
     since = seen.reservoir.rows(changed_at, _EVER)
@@ -62,7 +61,7 @@ def open_case(watched_version: Watched, key: Key, now: float) -> Case:
         version=seen.described,
         reference=seen.reference,
         changed_at=float(changed_at),
-        estimated=began is not None,
+        estimated=estimate is not None,
         moved=tuple(
             Moved(signal, _moved_most(seen, signal.subject, minutes))
             for signal in _in_motion(seen.signals, key)[:MOVED_MAX]

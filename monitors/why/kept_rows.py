@@ -87,7 +87,7 @@ def picked(
 
 
 def read(card: Card, parts: Sequence[Picked]) -> KeptRows:
-    """Rows that were picked, of one shape, with their scores; those with long texts are left out."""
+    """Rows that were picked, of one shape, with their scores; but those with a long text."""
     counts = [len(part.ranks) for part in parts]
     inputs = _joined([part.inputs for part in parts])
     outputs = _joined([part.outputs for part in parts])

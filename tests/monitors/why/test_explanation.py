@@ -68,6 +68,7 @@ def drifted(watching: Observer, before: int = 2) -> Observer:
         watching.fold(at(BEGUN + seed, 0.0, seed + 10))
     for seed in range(2):
         watching.fold(at(CHANGED + seed, 2.0, seed + 20))
+        watching.look()
     return watching
 
 
@@ -102,6 +103,26 @@ def test_a_change_of_the_score_is_put_down_to_features() -> None:
     assert found.moved[0].signal.subject == "score"
     assert found.attribution is not None
     assert "age" in [part.feature for part in found.attribution.outcomes[0].parts]
+
+
+def test_a_change_is_dated_when_it_is_noticed() -> None:
+    """Later it is known less well, also after a restart."""
+    watching = drifted(observer())
+    for seed in range(20):
+        watching.fold(at(CHANGED + 10 + seed, 2.0, seed + 30))
+    found = why(watching)
+    assert (found.changed_at, found.estimated) == (CHANGED, True)
+    (state,) = watching.states().values()
+    again = observer()
+    again.fold(at(CHANGED + 60, 2.0, 60))
+    (watched,) = again.signals("m")
+    watched.restore(state)
+    assert why(again).changed_at == CHANGED
+
+    old = {name: array for name, array in state.items() if name != "watched/changed_at"}
+    watched.changed_at = {}
+    watched.restore(old)
+    assert why(again).estimated is False
 
 
 def test_an_alarm_that_is_not_dated_is_taken_as_old_as_itself() -> None:
@@ -227,6 +248,7 @@ def test_a_category_and_the_score_are_dated_too() -> None:
         moved = columns(np.random.default_rng(seed), 500, shift=2.0)
         moved["town"][:250] = "c"
         watching.fold(replace(block(moved, first=1000 * seed + 50_000), made_at=CHANGED + seed))
+        watching.look()
     for key in (
         ("drift", "input_drift", "town"),
         ("drift", "prediction_drift", "score"),
