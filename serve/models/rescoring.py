@@ -2,8 +2,8 @@
 
 Run as `python -m serve.models.rescoring ARTIFACTS DIGEST MEMORY_BYTES SECONDS`. Rows come in
 frames on standard input and outputs leave in frames on standard output: no row is written anywhere.
-The process has a low priority and one thread, and whatever it does, crash or hang, is felt by
-nobody who serves.
+The process has a low priority and one thread, and a model that crashes, hangs or grows takes nobody
+with it.
 """
 
 from __future__ import annotations
