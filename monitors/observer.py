@@ -17,6 +17,7 @@ from monitors.signal import Key, Signal, State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.signals import Telling
 from monitors.watched import Watched
+from monitors.why.case import Case, open_case
 from registry.records import Role, Version
 
 _PANEL = "panel"
@@ -131,6 +132,12 @@ class Observer:
             if (arming := armings.get(signal.key)) is not None
         )
 
+    def case(self, place: Place, key: Key) -> Case:
+        """Give all that an alarm can be explained by; `NotFound` where nothing is watched."""
+        watched = self._found(place)
+        self.look()
+        return open_case(watched, key, self._clock())
+
     def rearm(self, place: Place, key: Key) -> None:
         """Begin anew with one signal of a version in a role; `NotFound` where it is not watched."""
         watched = self._found(place)
@@ -216,7 +223,7 @@ class Observer:
         alarms = {each.key for each in watched.signals if each.verdict is Verdict.ALARM}
         for key in sorted(alarms - watched.in_alarm):
             self._count(names.ALARMS.name, watched.model, str(watched.version), watched.role, *key)
-            watched.raised_at[key] = self._clock()
+            watched.note_alarm(key, self._clock())
         for key in watched.in_alarm - alarms:
             watched.raised_at.pop(key, None)
         watched.in_alarm = alarms
@@ -227,6 +234,8 @@ class Observer:
         self._sequence += 1
         lag: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
         failures = self._failures_before + sum(each.failures for each in self._watched.values())
+        for watched in self._watched.values():
+            watched.reservoir.forget(int(self._clock() // 60))
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         own = Snapshot(self._source, self._sequence, counters, {}, lag)
         arms = ((place, watched.signals) for place, watched in self._watched.items())

@@ -16,7 +16,7 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
-from monitors.explain import Bins, Explains
+from monitors.explain import Bins, DatesChanges, Explains
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import (
@@ -122,6 +122,19 @@ class Panel:
         for station in self._stations:
             self._guarded(station, act)
         return any(dropped)
+
+    def rows_since_change(self, key: Key) -> int | None:
+        """Rows since the estimated change of what a signal is about, None where none is dated."""
+        found: list[int | None] = []
+
+        def ask(detector: Detector) -> None:
+            if isinstance(detector, DatesChanges):
+                found.append(detector.rows_since_change(key[2]))
+
+        for station in self._stations:
+            if (station.family, station.name) == key[:2]:
+                self._guarded(station, ask)
+        return found[0] if found else None
 
     def armed_anew(self) -> Counter[Key]:
         """How often each subject will have been armed anew once all of them are."""

@@ -18,6 +18,7 @@ from monitors.profile.reading import watched
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Key, Signal, State, from_words, packed, unpacked, words
 from monitors.verdicts import NO_REFERENCE
+from monitors.why.reservoir import Reservoir
 from registry.records import Version
 
 _SOURCES_MAX = 64
@@ -30,7 +31,9 @@ class Watched:
     `rows` counts those that wait to be folded too, `taken` the same by the process that sent them.
     `looked` says that nothing came since the last look, `changed` that something did since the
     state was asked for. `came_at` is when something came last, and `raised_at` when each alarm that
-    stands was raised, in seconds since 1970.
+    stands was raised, in seconds since 1970, and `changed_at` when what it is about changed, as it
+    was estimated then: the longer ago a change, the worse it is known. `reference` is what is
+    compared with now. The rows of `reservoir` are in no state.
 
     Without a reference, one is learned from the first rows. A reference that is adopted later is
     learned in the same way, and takes the place of the one before.
@@ -45,16 +48,18 @@ class Watched:
         came_at: float,
     ) -> None:
         self.model, self.version, self.role = place
-        self._described = version
+        self.described = version
         self._settings = settings
         self._promise = f"{settings.alarm_mode.value} {sha256(profile or b'').hexdigest()}"
         self._learned: bytes | None = None
         self._learner: Learner | None = None
         self._earlier_failures = 0
+        self.reference: ReferenceProfile | None = None
         self.panel = self._panel(profile, Counter())
         if profile is None and settings.learn_rows and self._can_learn:
             self._learner = self._new_learner()
         self.came_at = came_at
+        self.reservoir = Reservoir(version.card, settings.why_rows)
         self.rows = 0
         self.taken = Counter[str]()
         self.waiting: list[SampleBlock] = []
@@ -62,6 +67,7 @@ class Watched:
         self.signals: tuple[Signal, ...] = ()
         self.in_alarm: set[Key] = set()
         self.raised_at: dict[Key, float] = {}
+        self.changed_at: dict[Key, int] = {}
 
     @property
     def place(self) -> Place:
@@ -84,6 +90,7 @@ class Watched:
 
     def fold(self, block: SampleBlock) -> None:
         """Give a block to the monitors, and to the reference that is being learned."""
+        self.reservoir.add(block)
         self.panel.update(block)
         if self._learner is None:
             return
@@ -111,6 +118,15 @@ class Watched:
             self.looked, self.changed = False, True
         if self.panel.forget(minute):
             self.changed = True
+
+    def note_alarm(self, key: Key, now: float) -> None:
+        """Note that an alarm was raised, and estimate since when what it is about is another."""
+        self.raised_at[key] = now
+        self.changed_at.pop(key, None)
+        rows = self.panel.rows_since_change(key)
+        began = self.reservoir.arrivals.began(rows) if rows else None
+        if began is not None:
+            self.changed_at[key] = began
 
     def rearm(self, key: Key) -> None:
         """Begin anew with one signal."""
@@ -146,6 +162,7 @@ class Watched:
             "rows": words(self.rows),
             "taken": words(self.taken),
             "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
+            "changed_at": words([[*key, at] for key, at in sorted(self.changed_at.items())]),
         }
         panel = {name: held.copy() for name, held in self.panel.state().items()}
         return packed({"watched": own, "panel": panel})
@@ -168,15 +185,17 @@ class Watched:
         self.rows = from_words(own["rows"])
         self.taken = Counter(from_words(own["taken"]))
         self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
+        if "changed_at" in own:  # States of old have none.
+            self.changed_at = {(f, n, s): at for f, n, s, at in from_words(own["changed_at"])}
         self.in_alarm = set(self.raised_at)
 
     @property
     def _can_learn(self) -> bool:
-        card = self._described.card
+        card = self.described.card
         return bool(watched(card)) or card.score is not None or card.decision is not None
 
     def _new_learner(self) -> Learner:
-        return Learner(self._described.card, self._settings.learn_rows)
+        return Learner(self.described.card, self._settings.learn_rows)
 
     def _replace_panel(self, profile: bytes) -> None:
         """Watch against a new reference; armings go on."""
@@ -184,9 +203,9 @@ class Watched:
         self.panel = self._panel(profile, self.panel.armings)
 
     def _panel(self, profile: bytes | None, armings: Counter[Key]) -> Panel:
-        reference = ReferenceProfile.from_json(profile) if profile is not None else None
-        version = self._described
-        return Panel(version.card, version.signature, reference, self._settings, armings)
+        self.reference = ReferenceProfile.from_json(profile) if profile is not None else None
+        version = self.described
+        return Panel(version.card, version.signature, self.reference, self._settings, armings)
 
     def _told(self, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
         """The signals, of which those that lack a reference say how far it has been learned."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from monitors.kept import Place
     from monitors.push import Push
     from monitors.signal import Key
+    from monitors.why.answer import Why
+    from monitors.why.case import Case
 
 _LOOK_SHARE = 0.05
 """The part of a core that looks at all signals may take: many features are looked at less often."""
@@ -80,6 +82,8 @@ class ObserverActor:
         # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
+        from serve.alarms.explainer import Explainer  # noqa: PLC0415
+        from serve.models.rescoring import rescored  # noqa: PLC0415
 
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
@@ -90,6 +94,12 @@ class ObserverActor:
             clock=time.time,
             processor_time=time.thread_time,
             kept=self._kept,
+        )
+        artifacts = settings.data / "artifacts"
+        self._explainer = Explainer(
+            self._case,
+            lambda version: rescored(artifacts, version, settings.verify),
+            time.monotonic,
         )
         self._every_s = settings.monitors.signals_s
         self._keep_every_s = settings.monitors.keep_s
@@ -115,6 +125,10 @@ class ObserverActor:
             for watched, bins in found
         )
 
+    def why(self, place: Place, key: Key) -> Why | None:
+        """Explain an alarm; None while that is under way, so that folds go on meanwhile."""
+        return self._explainer.why(place, key)
+
     def alarms(self) -> tuple[Standing, ...]:
         """Give every alarm that stood at the last look: whoever asks causes no other."""
         return self._standing
@@ -131,6 +145,7 @@ class ObserverActor:
 
     def close(self) -> None:
         """Keep what has not been kept."""
+        self._explainer.close()
         self._keep()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
@@ -163,6 +178,10 @@ class ObserverActor:
                 exporter.fold.remote(*snapshots)
             except (RayError, ValueError):  # ValueError: no actor of that name lives.
                 _log.warning("the exporter cannot be reached; its next start will get all signals")
+
+    def _case(self, place: Place, key: Key) -> Case:
+        with self._lock:
+            return self._observer.case(place, key)
 
     def _keep_or_log(self) -> None:
         try:

@@ -125,6 +125,11 @@ class CategoricalStream:
         labels = [self._bins.told(at, rows) for at, rows in enumerate(live.tolist())]
         return Bins(tuple(labels), self.reference, live)
 
+    def rows_since_change(self) -> int:
+        """Rows since the estimated change of the category that has changed for sure."""
+        surest = int(self._streams.log_wealth().argmax())
+        return int(self._streams.counts_since_change()[surest].sum())
+
     def signal(self, distances: tuple[Distance, ...]) -> Signal:
         """The signal of this feature: the largest change of a category's share."""
         wealth = self._streams.log_wealth()

@@ -86,6 +86,13 @@ class InputDrift:
                 return stream.bins(minutes)
         return self._numerics.bins(subject, minutes)
 
+    def rows_since_change(self, subject: str) -> int | None:
+        """Rows since a feature's estimated change."""
+        for feature, stream in self._categoricals:
+            if feature.name == subject:
+                return stream.rows_since_change()
+        return self._numerics.rows_since_change(subject)
+
     def rearm(self, subject: str) -> None:
         """Begin anew with one feature."""
         self._numerics.rearm(subject)

@@ -107,6 +107,12 @@ class NumericStreams:
         live = streams.counts if minutes is None else streams.counts_of_last(minutes)
         return Bins(self._labels[at], streams.reference[at, :bins], live[at, :bins])
 
+    def rows_since_change(self, name: str) -> int | None:
+        """Rows of one column since its estimated change, None if it is not here."""
+        if name not in self.names:
+            return None
+        return int(self._streams.counts_since_change()[self.names.index(name)].sum())
+
     def signals(self) -> list[Signal]:
         """One signal for each column."""
         wealth = self._streams.log_wealth()

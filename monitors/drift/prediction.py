@@ -127,6 +127,12 @@ class PredictionDrift:
             return self._decision.bins(minutes)
         return self._scores.bins(subject, minutes)
 
+    def rows_since_change(self, subject: str) -> int | None:
+        """Rows since the estimated change of a score or of the decision."""
+        if subject == DECISION and self._decision:
+            return self._decision.rows_since_change()
+        return self._scores.rows_since_change(subject)
+
     def rearm(self, subject: str) -> None:
         """Begin anew with a score or with the decision."""
         self._scores.rearm(subject)

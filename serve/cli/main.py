@@ -39,7 +39,8 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "bins": Entry("serve.cli.bins:bins", "Say where a feature, a score or the decision has moved."),
     "alarms": Entry(
-        "serve.cli.alarms:alarms", "List alarms, and acknowledge, silence or close them."
+        "serve.cli.alarms:alarms",
+        "List alarms, explain them, and acknowledge, silence or close them.",
     ),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),

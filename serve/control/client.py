@@ -55,6 +55,7 @@ from serve.control.schemas import (
     VersionView,
     etag,
 )
+from serve.control.why_schemas import WhyView
 
 _CHUNK = 2**20
 
@@ -196,6 +197,10 @@ class ControlClient:
     def alarm(self, alarm_id: str) -> AlarmView:
         """One alarm as it is now."""
         return self._get(_alarm(alarm_id), AlarmView)
+
+    def why(self, alarm_id: str) -> WhyView:
+        """Why an alarm was raised; takes seconds."""
+        return self._get(f"{_alarm(alarm_id)}/why", WhyView)
 
     def acknowledge_alarm(self, alarm_id: str, reason: str = "") -> AlarmView:
         """Say that somebody has taken an alarm on."""

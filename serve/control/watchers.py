@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitors.alarm import Standing
+from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from serve.control.service import ArmBins, ArmSignals
 
@@ -23,6 +24,9 @@ class Watchers(Protocol):
 
     async def alarms(self) -> tuple[Standing, ...]:
         """The alarms that stand, of all models."""
+
+    async def why(self, key: AlarmKey) -> Why:
+        """Why an alarm was raised, worked out beside all else; may take half a minute."""
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
         """Begin anew with what raised an alarm, against a new reference if one is adopted."""
