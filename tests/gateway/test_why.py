@@ -12,7 +12,16 @@ import pytest
 from serve.control.client import ControlClient
 from tests.gateway.asking import wait_for
 from tests.gateway.running import Running, weir
-from tests.gateway.watching import FEATURES, REGIONS, files_in, register, rows, send
+from tests.gateway.watching import (
+    FEATURES,
+    REGIONS,
+    files_in,
+    register,
+    rows,
+    seen,
+    send,
+    wait_for_signals,
+)
 
 pytestmark = pytest.mark.gateway
 MODEL = "explained"
@@ -34,6 +43,7 @@ def test_the_feature_that_moved_is_blamed_for_the_score(
     rng = np.random.default_rng(7)
     asked = rows(rng, ROWS)
     send(gateway, MODEL, asked, rng.choice(REGIONS, ROWS).tolist())
+    wait_for_signals(gateway, MODEL, lambda found: seen(found) == ROWS)
     moved = rows(rng, ROWS)
     moved[:, FEATURES.index("debt")] += 2.0
     send(gateway, MODEL, moved, rng.choice(REGIONS, ROWS).tolist())
@@ -74,7 +84,7 @@ def test_the_feature_that_moved_is_blamed_for_the_score(
     without = _scores(rows(np.random.default_rng(8), 5000)).mean()
     part = _scores(moved).mean() - without
     assert part < -0.15
-    assert parts["debt"] == pytest.approx(part, abs=0.06)
+    assert parts["debt"] == pytest.approx(part, abs=0.06), found
     assert max(parts, key=lambda name: abs(parts[name])) == "debt"
     assert sum(parts.values()) == pytest.approx(score["now"] - score["without"])
     actions = [(each["action"], each["resource"]) for each in found["nearby"]]
