@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from configs.errors import Refused
-from registry.card import HOURS_OF_WEEK
+from registry.card import HOURS_OF_WEEK, Hours
 
 BINS = 20
 TOP_CATEGORIES = 200
@@ -198,7 +198,7 @@ class StrataProfile(Part):
     feature: str | None = None
     names: Annotated[tuple[str, ...], Field(max_length=HOURS_OF_WEEK)] = ()
     hashed: bool = False
-    hours: Annotated[int, Field(ge=1, le=24)] = 1
+    hours: Hours = 1
     features: Mapping[str, Table] = {}
     score: Table | None = None
     projections: tuple[Table, ...] = ()
@@ -212,7 +212,7 @@ class StrataProfile(Part):
     def _strata_fit(self) -> StrataProfile:
         tables = [*self.features.values(), *self.projections]
         tables += [] if self.score is None else [self.score]
-        if HOURS_OF_WEEK % self.hours or any(len(table) != self.count for table in tables):
+        if any(len(table) != self.count for table in tables):
             message = "there must be a row of counts for each stratum"
             raise ValueError(message)
         return self
