@@ -183,7 +183,7 @@ class Telemetry(Section):
 
     otlp_endpoint: str | None = None
     otlp_protocol: Literal["grpc", "http"] = "grpc"
-    export_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 5.0
+    export_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 15.0
     trace_share: Share = 0.01
 
 
@@ -199,8 +199,10 @@ class Monitors(Section):
 
     `alarm_budget` is the chance of any false alarm over the life of a version, in the mode
     `martingale`; `false_alarm_days` the mean time between two, in the mode `detector`. Of its first
-    `learn_rows` live rows a version without a reference makes one; 0 for none. `detectors` names
-    further ones, each as `module:NAME`.
+    `learn_rows` live rows a version without a reference makes one; 0 for none. `why_rows` are kept
+    in memory of each window of time, to explain alarms; 0 for none. What is kept of a version's
+    traffic is dropped after `time_to_live_days`. `detectors` names further ones, each as
+    `module:NAME`.
     """
 
     alarm_mode: AlarmMode = AlarmMode.MARTINGALE
@@ -211,6 +213,8 @@ class Monitors(Section):
     fold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     keep_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 10.0
     learn_rows: Annotated[int, Field(ge=0, le=100_000)] = 2000
+    why_rows: Annotated[int, Field(ge=0, le=4096)] = 256
+    time_to_live_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 90.0
     detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
 
 

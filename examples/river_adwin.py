@@ -66,11 +66,16 @@ class AdwinDrift:
         if changed:
             return self._signal(name, Verdict.ALARM, rows, f"its mean changed before row {changed}")
         if rows < self._minimum:
-            return self._signal(name, Verdict.INSUFFICIENT_DATA, rows, f"{rows} rows so far")
+            lacking, said = self._minimum - rows, f"{rows} rows so far"
+            return self._signal(name, Verdict.INSUFFICIENT_DATA, rows, said, lacking)
         return self._signal(name, Verdict.OK, rows, f"mean {self._adwins[name].estimation:.4g}")
 
-    def _signal(self, subject: str, verdict: Verdict, rows: int, message: str) -> Signal:
-        return Signal("drift", "adwin", subject, verdict, rows, message=message)
+    def _signal(
+        self, subject: str, verdict: Verdict, rows: int, message: str, lacking: int | None = None
+    ) -> Signal:
+        return Signal(
+            "drift", "adwin", subject, verdict, rows, rows_needed=lacking, message=message
+        )
 
     def rearm(self, subject: str) -> None:
         """Begin anew with one feature."""

@@ -92,7 +92,8 @@ class Snapshot:
     """The cumulative counts of one source since it started, and its gauges as they are now.
 
     A snapshot replaces the earlier ones of its source, so that one that is lost costs nothing.
-    `source` is new at every start of a process; `sequence` grows with every snapshot.
+    `source` is new at every start of a process; `sequence` grows with every snapshot. A source that
+    has much to say says it in parts: a snapshot replaces the earlier ones of its `part` only.
     """
 
     source: str
@@ -100,3 +101,4 @@ class Snapshot:
     counters: Mapping[Series, int] = field(default_factory=dict)
     histograms: Mapping[Series, HistogramCounts] = field(default_factory=dict)
     gauges: Mapping[Series, float] = field(default_factory=dict)
+    part: str = ""

@@ -33,17 +33,19 @@ class Registered:
 
     `part` is relative to those of the other detectors that watch something of the version; the
     subjects of one detector share its part. A detector without e-values has no use for one.
+    `of_features` says that the subjects are features, so that the importance of these counts.
     """
 
     family: str
     name: str
     make: Make
     part: float = 1.0
+    of_features: bool = True
 
 
 DETECTORS = (
     Registered("drift", "input_drift", InputDrift, part=12.0),
-    Registered("drift", "prediction_drift", PredictionDrift, part=3.0),
+    Registered("drift", "prediction_drift", PredictionDrift, part=3.0, of_features=False),
     Registered("drift", "row_drift", RowDrift),
     Registered("quality", "missing_values", MissingValues, part=2.0),
     Registered("quality", "non_finite", NonFiniteValues),

@@ -46,6 +46,14 @@ class Explains(Protocol):
         """The bins of a subject, None if it has none; live rows of the last minutes, or all."""
 
 
+@runtime_checkable
+class DatesChanges(Protocol):
+    """**Protocol:** a detector that estimates since when a subject is another."""
+
+    def rows_since_change(self, subject: str) -> int | None:
+        """Rows since the subject's change, or all while none is estimated; None if not watched."""
+
+
 def shares(bins: Bins) -> tuple[BinShare, ...]:
     """The bins, in their order, with what each adds."""
     before, now = distances.shares(bins.reference), distances.shares(bins.live)

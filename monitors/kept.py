@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ Place = tuple[str, int, str]
 _log = logging.getLogger("weir.monitors")
 
 _PLACE = "place"
+_FINISHED, _UNFINISHED = ".npz", ".new"
 
 
 class Kept(Protocol):
@@ -34,6 +36,9 @@ class Kept(Protocol):
 
     def forget(self, place: Place) -> None:
         """Keep nothing for a place any more."""
+
+    def forget_older(self, moment: float) -> None:
+        """Keep nothing that was written before a moment, in seconds since 1970."""
 
 
 class KeptNowhere:
@@ -49,6 +54,9 @@ class KeptNowhere:
     def forget(self, place: Place) -> None:
         """There is nothing to forget."""
 
+    def forget_older(self, moment: float) -> None:
+        """There is nothing to forget."""
+
 
 class KeptInFolder:
     """**Kept** as one file of arrays for each place; a file is whole or not there."""
@@ -57,8 +65,8 @@ class KeptInFolder:
         self._folder = folder
 
     def all(self) -> Iterator[tuple[Place, State]]:
-        """Every state that can be read; what cannot is logged, and left as it is."""
-        for path in sorted(self._folder.glob("*.npz")):
+        """Every state that can be read; what cannot is logged, and left until it is old."""
+        for path in sorted(self._folder.glob(f"*{_FINISHED}")):
             try:
                 state = _read(path)
                 model, version, role = from_words(state.pop(_PLACE))
@@ -71,7 +79,7 @@ class KeptInFolder:
         """Keep a state in the place of an earlier one."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path(place)
-        fresh = path.with_suffix(".new")
+        fresh = path.with_suffix(_UNFINISHED)
         arrays: dict[str, Any] = {**state, _PLACE: words(place)}
         with fresh.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
@@ -81,12 +89,22 @@ class KeptInFolder:
 
     def forget(self, place: Place) -> None:
         """Keep nothing for a place any more."""
-        self._path(place).unlink(missing_ok=True)
+        path = self._path(place)
+        path.unlink(missing_ok=True)
+        path.with_suffix(_UNFINISHED).unlink(missing_ok=True)
+
+    def forget_older(self, moment: float) -> None:
+        """Keep nothing that was written before a moment, be it unfinished or not to be read."""
+        for suffix in (_FINISHED, _UNFINISHED):
+            for path in self._folder.glob(f"*{suffix}"):
+                with suppress(FileNotFoundError):  # What is written meanwhile gets another name.
+                    if path.stat().st_mtime < moment:
+                        path.unlink()
 
     def _path(self, place: Place) -> Path:
         # Names of models may hold what names of files may not.
         digest = blake2b(words(place).tobytes(), digest_size=16).hexdigest()
-        return self._folder / f"{digest}.npz"
+        return self._folder / f"{digest}{_FINISHED}"
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from configs.errors import NotFound
@@ -14,11 +15,17 @@ from monitors.kept import Kept, KeptNowhere, Place
 from monitors.merging import FOLD_ROWS, alike, joined
 from monitors.signal import Key, Signal, State, Verdict
 from monitors.telemetry import names
-from monitors.telemetry.signals import distance_gauges, signal_gauges
+from monitors.telemetry.signals import Telling
 from monitors.watched import Watched
+from monitors.why.case import Case, open_case
 from registry.records import Role, Version
 
 _PANEL = "panel"
+_DAY_S = 24 * 3600.0
+_FORGET_EVERY_S = 3600.0
+
+_TELL_AGAIN_S = 5.0
+"""Less than the exporter waits until it takes a source that says nothing for gone."""
 
 _log = logging.getLogger("weir.monitors")
 
@@ -30,7 +37,8 @@ class Observer:
     """Folds blocks into panels, one for each version in each role that answers callers.
 
     Rows of pinned requests are left out: whoever pins a version is not the traffic it was made for.
-    What was `kept` by an earlier start is gone on from, at the first thing that is asked.
+    What was `kept` by an earlier start is gone on from, at the first thing that is asked. What is
+    older than its time to live is dropped, in memory and where it is kept.
     """
 
     def __init__(
@@ -49,21 +57,26 @@ class Observer:
         self._processor_time = processor_time
         self._kept = kept or KeptNowhere()
         self._recalled = False
+        self._forgets_at = float("-inf")
+        self._failures_before = 0
+        self._taken_before = Counter[str]()
         self.folded = Folded()
         self._lag_s = 0.0
         self._watched: dict[Place, Watched] = {}
         self._counters: dict[Series, int] = {}
         self._sequence = 0
+        self._telling = Telling(_TELL_AGAIN_S)
 
     def fold(self, block: SampleBlock) -> None:
         """Take in a block; a small one waits for others, or for the next look."""
         self._recall()
-        self._lag_s = max(0.0, self._clock() - block.made_at)
+        now = self._clock()
+        self._lag_s = max(0.0, now - block.made_at)
         self._count(names.MONITOR_BLOCKS.name, block.model, str(block.version))
         if block.role == Role.PINNED:
             return
         watched = self._watch(block)
-        watched.take(block)
+        watched.take(block, now)
         if watched.waiting and not alike(watched.waiting[-1], block):
             self._fold_waiting(watched)
         watched.waiting.append(block)
@@ -72,7 +85,8 @@ class Observer:
 
     def taken(self, source: str) -> int:
         """How many rows of a gateway process the panels hold."""
-        return sum(watched.taken[source] for watched in self._watched.values())
+        held = sum(watched.taken[source] for watched in self._watched.values())
+        return held + self._taken_before[source]
 
     def signals(self, model: str) -> tuple[Watched, ...]:
         """Give what there is to say of a model's versions, now."""
@@ -84,7 +98,7 @@ class Observer:
     def bins(
         self, model: str, subject: str, minutes: int | None
     ) -> tuple[tuple[Watched, Bins], ...]:
-        """Give the bins of a feature, or of the score, of each of a model's versions in its role.
+        """Give the bins of a feature, a score or the decision, of each version in its role.
 
         Live rows of the last minutes in which any came, or all.
         """
@@ -99,6 +113,7 @@ class Observer:
     def look(self) -> None:
         """Ask every panel to which rows came for its signals; count those that went into alarm."""
         self._recall()
+        self._forget_old()
         for watched in self._watched.values():
             if watched.looked:
                 continue
@@ -116,6 +131,12 @@ class Observer:
             for signal in watched.signals
             if (arming := armings.get(signal.key)) is not None
         )
+
+    def case(self, place: Place, key: Key) -> Case:
+        """Give all that an alarm can be explained by; `NotFound` where nothing is watched."""
+        watched = self._found(place)
+        self.look()
+        return open_case(watched, key, self._clock())
 
     def rearm(self, place: Place, key: Key) -> None:
         """Begin anew with one signal of a version in a role; `NotFound` where it is not watched."""
@@ -163,31 +184,66 @@ class Observer:
             else:
                 self._watched[place] = watched
         self._recalled = True
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Drop what is older than its time to live; once an hour is soon enough.
+
+        What was kept and cannot be dropped now is dropped at a later time.
+        """
+        now = self._clock()
+        if now < self._forgets_at:
+            return
+        self._forgets_at = now + _FORGET_EVERY_S
+        moment = now - self._settings.time_to_live_days * _DAY_S
+        gone = [watched for watched in self._watched.values() if watched.came_at < moment]
+        for watched in gone:
+            self._drop(watched)
+        for watched in self._watched.values():
+            watched.forget(moment)
+        try:
+            for watched in gone:
+                self._kept.forget(watched.place)
+            self._kept.forget_older(moment)
+        except OSError as error:
+            _log.warning("what is older than its time to live cannot be dropped: %s", error)
+
+    def _drop(self, watched: Watched) -> None:
+        """Forget a panel; what was counted with it stays counted."""
+        del self._watched[watched.place]
+        self._failures_before += watched.failures
+        self._taken_before += watched.taken
+        _log.warning(
+            "the monitors of %s are forgotten: nothing has come for %g days",
+            watched.place,
+            self._settings.time_to_live_days,
+        )
 
     def _note_alarms(self, watched: Watched) -> None:
         alarms = {each.key for each in watched.signals if each.verdict is Verdict.ALARM}
         for key in sorted(alarms - watched.in_alarm):
             self._count(names.ALARMS.name, watched.model, str(watched.version), watched.role, *key)
-            watched.raised_at[key] = self._clock()
+            watched.note_alarm(key, self._clock())
         for key in watched.in_alarm - alarms:
             watched.raised_at.pop(key, None)
         watched.in_alarm = alarms
 
-    def snapshot(self) -> Snapshot:
-        """Give the signals as gauges, with the observer's own counts."""
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Give the observer's own counts, and as parts the signals of which it is time to tell."""
         self.look()
         self._sequence += 1
-        gauges: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
-        failures = 0
+        lag: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
+        failures = self._failures_before + sum(each.failures for each in self._watched.values())
         for watched in self._watched.values():
-            gauges.update(
-                signal_gauges(watched.model, watched.version, watched.role, watched.signals)
-            )
-            failures += watched.failures
-        watched_arms = ((w.model, w.version, w.role, w.signals) for w in self._watched.values())
-        gauges.update(distance_gauges(watched_arms))
+            watched.reservoir.forget(int(self._clock() // 60))
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
-        return Snapshot(self._source, self._sequence, counters, {}, gauges)
+        own = Snapshot(self._source, self._sequence, counters, {}, lag)
+        arms = ((place, watched.signals) for place, watched in self._watched.items())
+        parts = self._telling.parts(arms, self._clock())
+        return own, *(
+            Snapshot(self._source, self._sequence, gauges=gauges, part=" ".join(map(str, place)))
+            for place, gauges in parts.items()
+        )
 
     def _fold_waiting(self, watched: Watched) -> None:
         waiting, watched.waiting = watched.waiting, []
@@ -211,7 +267,7 @@ class Observer:
         """A panel without any rows for a version in a role."""
         model, version_number, _ = place
         version, profile = self._describe(model, version_number)
-        return Watched(place, version, profile, self._settings)
+        return Watched(place, version, profile, self._settings, self._clock())
 
     def _count(self, name: str, *attributes: str) -> None:
         series = (name, attributes)

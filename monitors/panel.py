@@ -16,7 +16,7 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
-from monitors.explain import Bins, Explains
+from monitors.explain import Bins, DatesChanges, Explains
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import (
@@ -30,6 +30,7 @@ from monitors.signal import (
     unpacked,
     words,
 )
+from monitors.windows import Forgets
 from registry.card import Card
 from registry.records import Role
 from registry.signature import Signature
@@ -41,7 +42,7 @@ class Panel:
     """The monitors of one (version, role): blocks go in, signals with final verdicts come out.
 
     All subjects with an e-value, of every family, share one budget of false alarms: each detector
-    has its part, which its subjects share by the importance that the card gives to features. An
+    has its part, which its subjects share, features by the importance that the card gives them. An
     alarm stands in all later readings until it is armed anew. Selection rates have no e-value and
     stand outside the budget: see `monitors.fairness.selection_rate`. `armings` says how often each
     subject has been armed anew before.
@@ -102,13 +103,38 @@ class Panel:
         self.armings[key] += 1
 
     def bins(self, subject: str, minutes: int | None) -> Bins | None:
-        """The bins of a feature or of the score, None where there are none."""
+        """The bins of a feature, a score or the decision, None where there are none."""
         for station in self._stations:
             if isinstance(station.detector, Explains) and not station.failed:
                 found = station.detector.bins(subject, minutes)
                 if found is not None:
                     return found
         return None
+
+    def forget(self, minute: int) -> bool:
+        """Drop what detectors keep of before a minute since 1970; says whether there was any."""
+        dropped: list[bool] = []
+
+        def act(detector: Detector) -> None:
+            if isinstance(detector, Forgets):
+                dropped.append(detector.forget(minute))
+
+        for station in self._stations:
+            self._guarded(station, act)
+        return any(dropped)
+
+    def rows_since_change(self, key: Key) -> int | None:
+        """Rows since the estimated change of what a signal is about, None where none is dated."""
+        found: list[int | None] = []
+
+        def ask(detector: Detector) -> None:
+            if isinstance(detector, DatesChanges):
+                found.append(detector.rows_since_change(key[2]))
+
+        for station in self._stations:
+            if (station.family, station.name) == key[:2]:
+                self._guarded(station, ask)
+        return found[0] if found else None
 
     def armed_anew(self) -> Counter[Key]:
         """How often each subject will have been armed anew once all of them are."""
@@ -210,6 +236,7 @@ class _Station:
         self.family = registered.family
         self.name = registered.name
         self.part = registered.part
+        self.of_features = registered.of_features
         self.detector = detector
         self.failed = False
         self.last = detector.signals()
@@ -234,7 +261,8 @@ def _parts(stations: list[_Station], importance: Mapping[str, float]) -> dict[Ke
     parts: dict[Key, float] = {}
     for station in stations:
         keys = [signal.key for signal in station.last if signal.log10_evidence is not None]
-        weights = [importance.get(subject, 1.0) for _, _, subject in keys]
+        known = importance if station.of_features else {}
+        weights = [known.get(subject, 1.0) for _, _, subject in keys]
         for key, weight in zip(keys, weights, strict=True):
             parts[key] = station.part * weight / sum(weights)
     whole = sum(parts.values())

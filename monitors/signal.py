@@ -57,7 +57,8 @@ class Signal:
 
     `value` is the effect in the signal's own unit with its bounds `lower` and `upper`;
     `log10_evidence` is the logarithm of the e-value where there is one. `rows_needed` says how
-    many more rows would be enough when data are insufficient. `message` is a sentence for people.
+    many more rows would be enough when data are insufficient, and is None when no number of them
+    would be: then `message` says what would. `message` is a sentence for people.
     `distances` are for show: no verdict rests on them.
     """
 

@@ -37,7 +37,7 @@ class Monitor:
     settings: Monitors
 
     def silent(self, subject: str, message: str, rows: int = 0) -> Signal:
-        """A signal that says why there is nothing to say; more live rows would not help."""
+        """A signal that says why there is nothing to say, and what would help: rows would not."""
         return Signal(
             self.family, self.name, subject, Verdict.INSUFFICIENT_DATA, rows, message=message
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,14 @@ _KEPT = ((1, 60), (HOUR, 48), (DAY, 30))
 
 MEMORY_MAX_BYTES = 8 * 2**20
 """What the windows of one set of streams may take; the oldest go first, and never a stream."""
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """**Protocol:** a detector that keeps something by its time, and drops it when told."""
+
+    def forget(self, minute: int) -> bool:
+        """Drop what is of before a minute since 1970; says whether there was any."""
 
 
 class Windows:
@@ -73,6 +81,18 @@ class Windows:
                 mine[begin] = counts.copy() if held is None else held + counts
             while len(mine) > self._kept[length]:
                 del mine[min(mine)]
+
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        old = [
+            (windows, begin)
+            for length, windows in self._windows.items()
+            for begin in windows
+            if begin + length <= minute
+        ]
+        for windows, begin in old:
+            del windows[begin]
+        return bool(old)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All windows: their lengths, beginnings and counts, in that order."""

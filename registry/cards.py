@@ -204,11 +204,24 @@ def _decision_problems(card: Card, signature: Signature) -> list[str]:
     if decision is None:
         return []
     if decision.output is None:
-        return [] if card.score else ["decision: threshold and argmax need a score"]
+        if card.score is None:
+            return ["decision: threshold and argmax need a score"]
+        return _threshold_problems(card, card.score, signature)
     spec = _find(signature.outputs, decision.output)
     if spec is None:
         return [f"decision.output: there is no output {decision.output!r}"]
     return [] if _columns(spec) == 1 else [f"decision.output: {spec.name!r} is not one column"]
+
+
+def _threshold_problems(card: Card, score: Score, signature: Signature) -> list[str]:
+    """A threshold is one of one column; that of a binary task is asked for with its score."""
+    spec = _find(signature.outputs, score.output)
+    threshold = card.decision.threshold if card.decision else None
+    if threshold is None or score.column is not None or card.task is Task.BINARY:
+        return []
+    if spec is None or _columns(spec) <= 1:
+        return []
+    return [f"score.column is missing: which column of {spec.name!r} has the threshold?"]
 
 
 def _feature_problems(card: Card, signature: Signature) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import RLock
@@ -65,9 +66,27 @@ class Ledger:
         with self._lock:
             return self._store.audit(after, max(0, limit))
 
+    def audit_between(
+        self, since: datetime, until: datetime, limit: int = 1000
+    ) -> tuple[AuditEntry, ...]:
+        """Audit entries made in a time, its ends included; at most so many, the latest ones."""
+        first, last = utc_text(since), utc_text(until)
+        with self._lock:
+            end = self._store.last_entry()
+            sequences = range(end.sequence if end else 0)
+            begin = bisect_left(sequences, first, key=self._made_at)
+            stop = bisect_right(sequences, last, key=self._made_at)
+            begin = max(begin, stop - limit)
+            return self._store.audit(begin, max(0, stop - begin))
+
     def verify_audit(self) -> int | None:
         """The sequence at which the audit log is wrong first, or None if it is whole."""
         return verify_chain(self._all_entries())
+
+    def _made_at(self, after: int) -> str:
+        """When the entry after a sequence was made."""
+        (entry,) = self._store.audit(after, 1)
+        return entry.at
 
     def _change(self, actor: str, reason: str) -> Change:
         return Change(actor=actor, at=utc_text(self._clock()), reason=reason)

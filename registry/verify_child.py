@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
     """
     os.nice(NICE)
     path, memory, seconds, size_max = Path(arguments[0]), *(int(word) for word in arguments[1:])
-    _limit(memory, seconds)
+    limit(memory, seconds)
     try:
         answer = _check(path, size_max)
     except Refused as error:
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write(json.dumps(answer))
 
 
-def _limit(memory: int, seconds: int) -> None:
+def limit(memory: int, seconds: int) -> None:
     """No more memory, processor time, output and files than the check needs, and no core dump."""
     for kind, most in (
         (resource.RLIMIT_AS, memory),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from monitors.kept import Place
     from monitors.push import Push
     from monitors.signal import Key
+    from monitors.why.answer import Why
+    from monitors.why.case import Case
 
 _LOOK_SHARE = 0.05
 """The part of a core that looks at all signals may take: many features are looked at less often."""
@@ -52,9 +54,10 @@ class ExporterActor:
 
             self._push = Push(self._exporter, settings.telemetry, f"exporter-{os.getpid()}")
 
-    def fold(self, snapshot: Snapshot) -> None:
-        """Take in the counts of one source."""
-        self._exporter.fold(snapshot)
+    def fold(self, *snapshots: Snapshot) -> None:
+        """Take in the counts of one source, all its parts that have something to say."""
+        for snapshot in snapshots:
+            self._exporter.fold(snapshot)
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """Give the Prometheus page and its content type."""
@@ -79,6 +82,8 @@ class ObserverActor:
         # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
+        from serve.alarms.explainer import Explainer  # noqa: PLC0415
+        from serve.models.rescoring import rescored  # noqa: PLC0415
 
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
@@ -89,6 +94,12 @@ class ObserverActor:
             clock=time.time,
             processor_time=time.thread_time,
             kept=self._kept,
+        )
+        artifacts = settings.data / "artifacts"
+        self._explainer = Explainer(
+            self._case,
+            lambda version: rescored(artifacts, version, settings.verify),
+            time.monotonic,
         )
         self._every_s = settings.monitors.signals_s
         self._keep_every_s = settings.monitors.keep_s
@@ -104,7 +115,7 @@ class ObserverActor:
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Give where a feature or the score has moved."""
+        """Give where a feature, a score or the decision has moved."""
         from monitors.explain import shares  # noqa: PLC0415 - as in __init__
 
         with self._lock:
@@ -113,6 +124,10 @@ class ObserverActor:
             ArmBins(watched.version, watched.role, int(bins.live.sum()), shares(bins))
             for watched, bins in found
         )
+
+    def why(self, place: Place, key: Key) -> Why | None:
+        """Explain an alarm; None while that is under way, so that folds go on meanwhile."""
+        return self._explainer.why(place, key)
 
     def alarms(self) -> tuple[Standing, ...]:
         """Give every alarm that stood at the last look: whoever asks causes no other."""
@@ -130,6 +145,7 @@ class ObserverActor:
 
     def close(self) -> None:
         """Keep what has not been kept."""
+        self._explainer.close()
         self._keep()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
@@ -151,7 +167,7 @@ class ObserverActor:
         while not pause.wait(max(self._every_s, min(took_s / _LOOK_SHARE, _LOOK_MAX_S))):
             before = time.thread_time()
             with self._lock:
-                snapshot = self._observer.snapshot()
+                snapshots = self._observer.snapshots()
                 self._standing = self._observer.alarms()
             took_s = time.thread_time() - before
             if time.monotonic() - kept_at >= self._keep_every_s:
@@ -159,9 +175,13 @@ class ObserverActor:
                 kept_at = time.monotonic()
             try:
                 exporter: Any = ray.get_actor(EXPORTER, namespace=NAMESPACE)
-                exporter.fold.remote(snapshot)
+                exporter.fold.remote(*snapshots)
             except (RayError, ValueError):  # ValueError: no actor of that name lives.
                 _log.warning("the exporter cannot be reached; its next start will get all signals")
+
+    def _case(self, place: Place, key: Key) -> Case:
+        with self._lock:
+            return self._observer.case(place, key)
 
     def _keep_or_log(self) -> None:
         try:

@@ -1,1 +1,1 @@
-"""Drift: whether the inputs or the scores have moved away from the reference."""
+"""Drift: whether inputs, scores or decisions have moved away from the reference."""

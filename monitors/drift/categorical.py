@@ -85,6 +85,10 @@ class CategoricalStream:
         for at in range(len(self._numbers)):
             self._streams.restart(at)
 
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._streams.forget(minute)
+
     def state(self) -> State:
         """All that must be remembered."""
         return self._streams.state()
@@ -120,6 +124,11 @@ class CategoricalStream:
         live = (streams.counts if minutes is None else streams.counts_of_last(minutes))[:, 1]
         labels = [self._bins.told(at, rows) for at, rows in enumerate(live.tolist())]
         return Bins(tuple(labels), self.reference, live)
+
+    def rows_since_change(self) -> int:
+        """Rows since the estimated change of the category that has changed for sure."""
+        surest = int(self._streams.log_wealth().argmax())
+        return int(self._streams.counts_since_change()[surest].sum())
 
     def signal(self, distances: tuple[Distance, ...]) -> Signal:
         """The signal of this feature: the largest change of a category's share."""

@@ -14,6 +14,7 @@ from monitors.profile.reference import CategoricalProfile, NumericProfile, Refer
 from monitors.profile.strata import stratifier
 from monitors.signal import Signal, State, packed, unpacked
 from monitors.verdicts import NO_REFERENCE, Monitor
+from monitors.windows import Forgets
 from registry.card import Card, Feature
 
 SHIFT_FLOOR = 0.125
@@ -22,7 +23,9 @@ SHIFT_FLOOR = 0.125
 SHARE_FLOOR = 0.03
 """Change of a category's share of the rows."""
 
-TOO_FEW = "the reference has too few rows of this feature to compare with"
+TOO_FEW = (
+    "the reference has too few rows of this to compare with: register the version with more rows"
+)
 
 
 class InputDrift:
@@ -83,12 +86,25 @@ class InputDrift:
                 return stream.bins(minutes)
         return self._numerics.bins(subject, minutes)
 
+    def rows_since_change(self, subject: str) -> int | None:
+        """Rows since a feature's estimated change."""
+        for feature, stream in self._categoricals:
+            if feature.name == subject:
+                return stream.rows_since_change()
+        return self._numerics.rows_since_change(subject)
+
     def rearm(self, subject: str) -> None:
         """Begin anew with one feature."""
         self._numerics.rearm(subject)
         for feature, stream in self._categoricals:
             if feature.name == subject:
                 stream.rearm()
+
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        streams: list[Forgets] = [self._numerics, *(stream for _, stream in self._categoricals)]
+        dropped = [each.forget(minute) for each in streams]
+        return any(dropped)
 
     def state(self) -> State:
         """All that must be remembered; categorical features by their place among them."""

@@ -86,6 +86,10 @@ class NumericStreams:
         if name in self.names:
             self._streams.restart(self.names.index(name))
 
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._streams.forget(minute)
+
     def state(self) -> State:
         """All that must be remembered."""
         return self._streams.state()
@@ -102,6 +106,12 @@ class NumericStreams:
         streams, bins = self._streams, self._bins[at]
         live = streams.counts if minutes is None else streams.counts_of_last(minutes)
         return Bins(self._labels[at], streams.reference[at, :bins], live[at, :bins])
+
+    def rows_since_change(self, name: str) -> int | None:
+        """Rows of one column since its estimated change, None if it is not here."""
+        if name not in self.names:
+            return None
+        return int(self._streams.counts_since_change()[self.names.index(name)].sum())
 
     def signals(self) -> list[Signal]:
         """One signal for each column."""

@@ -60,6 +60,10 @@ class RowDrift:
         if self._watch and subject == SUBJECT:
             self._watch.rearm()
 
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._watch.forget(minute) if self._watch else False
+
     def state(self) -> State:
         """All that must be remembered."""
         return self._watch.state() if self._watch else {}
@@ -113,6 +117,9 @@ class _Watch:
             self._streams.rearm(name)
         self._cosines[:] = 0
         self._rows = 0
+
+    def forget(self, minute: int) -> bool:
+        return self._streams.forget(minute)
 
     def state(self) -> State:
         own = {"cosines": self._cosines, "rows": np.array(self._rows, dtype=np.int64)}

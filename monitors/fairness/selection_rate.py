@@ -25,6 +25,9 @@ from registry.card import Card, Group
 
 UNKNOWN = "unknown"
 OTHER = "other"
+NO_DECISION = (
+    "the card declares no decision, so nobody is known to be selected: declare decision in it"
+)
 
 Proportion = tuple[int, int]
 """Selected rows and decided rows."""
@@ -92,11 +95,13 @@ class SelectionRate:
         for group in self._card.groups:
             signals += self._of(group)
             if not self._rows[group.name]:
-                why = "no decided rows so far"
-                if self._card.decision is None:
-                    why = "the card declares no decision, so nobody is known to be selected"
-                signals.append(self._insufficient(group.name, 0, self._minimum, why))
+                signals.append(self._undecided(group.name))
         return tuple(signals)
+
+    def _undecided(self, subject: str) -> Signal:
+        if self._card.decision is None:
+            return self._insufficient(subject, 0, None, NO_DECISION)
+        return self._insufficient(subject, 0, self._minimum, "no decided rows so far")
 
     def rearm(self, subject: str) -> None:
         """Nothing is forgotten: selection rates rest on counts, and not on evidence."""
@@ -141,7 +146,7 @@ class SelectionRate:
         if name in hidden.with_them or shown[1] < self._minimum:
             others = self._proportion(group, self._rows[group.name].keys() - apart)
             signal = self._compared(subject, own, others, group.max_gap)
-            return _without_numbers(signal) if hidden.small else signal
+            return self._without_numbers(signal) if hidden.small else signal
         return self._compared(subject, own, shown, group.max_gap)
 
     def _proportion(self, group: Group, names: Collection[str]) -> Proportion:
@@ -159,7 +164,7 @@ class SelectionRate:
             return self._insufficient(subject, own[1], lacking, why)
         return _judged(subject, own, others, gap)
 
-    def _insufficient(self, subject: str, rows: int, needed: int, why: str) -> Signal:
+    def _insufficient(self, subject: str, rows: int, needed: int | None, why: str) -> Signal:
         return Signal(
             "fairness",
             "selection_rate",
@@ -170,18 +175,36 @@ class SelectionRate:
             message=why,
         )
 
+    def _without_numbers(self, signal: Signal) -> Signal:
+        """The verdict alone."""
+        return Signal(
+            signal.family,
+            signal.name,
+            signal.subject,
+            signal.verdict,
+            0,
+            # How many rows are lacking would tell how many there are.
+            rows_needed=None if signal.rows_needed is None else self._minimum,
+            message=(
+                "the verdict alone is told: numbers of a group of fewer than "
+                f"{ROWS_TOLD_MIN} rows could be had from those of this one"
+            ),
+        )
+
 
 def _judged(subject: str, own: Proportion, others: Proportion, gap: float) -> Signal:
     difference = own[0] / own[1] - others[0] / others[1]
     lower, upper = newcombe(own, others)
     verdict = Verdict.INSUFFICIENT_DATA
     needed = None
+    close = ""
     if lower > gap or upper < -gap:
         verdict = Verdict.ALARM
     elif -gap <= lower and upper <= gap:
         verdict = Verdict.OK
     else:
         needed = _rows_needed(own[1], (upper - lower) / 2, abs(abs(difference) - gap))
+        close = "" if needed else "; too near to it for a hundred times the rows to tell"
     rate_lower, rate_upper = wilson(*own)
     return Signal(
         "fairness",
@@ -195,22 +218,7 @@ def _judged(subject: str, own: Proportion, others: Proportion, gap: float) -> Si
         rows_needed=needed,
         message=(
             f"selected {own[0] / own[1]:.3f} ({rate_lower:.3f} to {rate_upper:.3f}), "
-            f"others {others[0] / others[1]:.3f}; allowed gap {gap:g}"
-        ),
-    )
-
-
-def _without_numbers(signal: Signal) -> Signal:
-    """The verdict alone."""
-    return Signal(
-        signal.family,
-        signal.name,
-        signal.subject,
-        signal.verdict,
-        0,
-        message=(
-            "the verdict alone is told: numbers of a group of fewer than "
-            f"{ROWS_TOLD_MIN} rows could be had from those of this one"
+            f"others {others[0] / others[1]:.3f}; allowed gap {gap:g}{close}"
         ),
     )
 

@@ -23,11 +23,14 @@ def numeric_bins(edges: NDArray[np.float64], values: NDArray[np.float64]) -> Cod
     """
     # Comparing with every edge is quicker than a search, as no branch waits for the data.
     below = np.zeros(values.shape, dtype=np.int8)
+    above = np.empty(values.shape, dtype=np.bool_)
     for edge in edges.T[:, :, None]:
-        below += values > edge
+        np.greater(values, edge, out=above)
+        below += above.view(np.int8)
+    np.greater_equal(values, edges[:, :1], out=above)
+    below += above.view(np.int8)
     codes = below.astype(np.int16)
-    codes += values >= edges[:, :1]
-    codes[~np.isfinite(values)] = -1
+    codes[~np.isfinite(values, out=above)] = -1
     return codes
 
 

@@ -15,9 +15,10 @@ from monitors.profile.assemble import assemble_inputs, cast_column
 from monitors.profile.bins import CategoryBins, numeric_bins
 from monitors.profile.categories import texts
 from monitors.profile.quality_counts import repeats, with_fences
-from monitors.profile.reading import as_floats, watched
+from monitors.profile.reading import as_floats, tensors_read, watched
 from monitors.profile.reference import (
     BINS,
+    SCORE_COLUMNS,
     TOP_CATEGORIES,
     TOP_GROUPS,
     CategoricalProfile,
@@ -25,6 +26,7 @@ from monitors.profile.reference import (
     GroupShare,
     NumericProfile,
     ReferenceProfile,
+    ScoreVector,
     Source,
 )
 from monitors.profile.seen import Seen, seen
@@ -106,6 +108,12 @@ def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceP
         },
         whole_rows=whole_rows(_numbers(card, rows), chooses, numeric_profile),
         repeats=twice,
+        score_vector=_score_vector(rows.score_columns, chooses),
+        decision=(
+            None
+            if rows.decision is None
+            else categorical_profile(rows.decision, chooses, by_hash=False)
+        ),
     )
     strata = count_by_stratum(card, rows, chooses, profile)
     return profile.model_copy(update={"strata": strata})
@@ -136,22 +144,19 @@ def _run(
         message = f"a model with fixed batches of {max(firsts)} rows cannot score the reference"
         raise Refused(message)
     size = 1 if 1 in firsts else _BATCH_ROWS
-    parts = []
+    _, read = tensors_read(card)
+    parts: dict[str, list[NDArray[Any]]] = {}
     for at in range(0, rows, size):
         part = {name: column[at : at + size] for name, column in cast.items()}
-        parts.append(score(assemble_inputs(card, signature, part)))
-    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for name in _outputs_read(card):
+        answer = score(assemble_inputs(card, signature, part))
+        for name in read & answer.keys():
+            parts.setdefault(name, []).append(answer[name])
+    outputs = {name: np.concatenate(answers) for name, answers in parts.items()}
+    for name in sorted(read):
         if name not in outputs or len(outputs[name]) != rows:
             message = f"the model does not give one row of output '{name}' for each row of input"
             raise Refused(message)
     return outputs
-
-
-def _outputs_read(card: Card) -> list[str]:
-    named = [card.score.output if card.score else None]
-    named.append(card.decision.output if card.decision else None)
-    return [name for name in named if name is not None]
 
 
 def _numbers(card: Card, rows: Seen) -> dict[str, NDArray[Any]]:
@@ -168,6 +173,27 @@ def _feature(feature: Feature, values: NDArray[Any], chooses: Mask) -> FeaturePr
     numbers = as_floats(values)
     profile = numeric_profile(numbers, chooses, private)
     return profile if private else with_fences(profile, numbers, chooses)
+
+
+def _score_vector(columns: NDArray[Any] | None, chooses: Mask) -> ScoreVector | None:
+    if columns is None:
+        return None
+    described = most_often_largest(columns[chooses], SCORE_COLUMNS)
+    return ScoreVector(
+        width=columns.shape[1],
+        columns=described,
+        profiles=tuple(numeric_profile(as_floats(columns[:, at]), chooses) for at in described),
+    )
+
+
+def most_often_largest(rows: NDArray[Any], count: int) -> tuple[int, ...]:
+    """The numbers, rising, of so many columns that are the largest of their row most often.
+
+    `rows` has the shape (rows, columns). Rows with NaN say nothing; of equals the first come.
+    """
+    readable = rows[~np.isnan(rows).any(axis=1)]
+    times = np.bincount(readable.argmax(axis=1), minlength=rows.shape[1])
+    return tuple(sorted(np.argsort(-times, kind="stable")[:count].tolist()))
 
 
 def numeric_profile(

@@ -59,14 +59,20 @@ class CategoryCoder:
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.int16]:
         """The numbers of the values' categories, shape (rows,)."""
-        found: dict[str | None, int] = {None: -1}
+        if values.dtype.kind in "biuf":
+            distinct, places = np.unique(values, return_inverse=True)
+            codes = [self._code(text_of(value)) for value in distinct.tolist()]
+            return np.array(codes, dtype=np.int16)[places]
+        found: dict[str | None, int] = {}
         out = np.empty(len(values), dtype=np.int16)
         for row, text in enumerate(texts(values)):
             code = found.get(text)
             if code is None:
-                code = found[text] = self._look_up(str(text))
+                code = found[text] = self._code(text)
             out[row] = code
         return out
 
-    def _look_up(self, text: str) -> int:
+    def _code(self, text: str | None) -> int:
+        if text is None:
+            return -1
         return self._codes.get(hashed(text) if self._by_hash else text, self._unknown)

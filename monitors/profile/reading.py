@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,7 @@ def tensors_read(card: Card) -> tuple[frozenset[str], frozenset[str]]:
 
 def column_of(tensors: Tensors, name: str, column: int | None, what: str) -> NDArray[Any]:
     """One value per row, shape (rows,), out of the tensor `name`; `Refused` if there is none."""
-    if name not in tensors:
-        message = f"{what} is said to be in tensor '{name}', which is not there"
-        raise Refused(message)
-    tensor = tensors[name]
+    tensor = _named(tensors, name, what)
     if tensor.size == 0:
         return tensor.reshape(-1)
     flat = tensor.reshape(len(tensor), -1)
@@ -51,6 +49,13 @@ def column_of(tensors: Tensors, name: str, column: int | None, what: str) -> NDA
         message = f"{what}: tensor '{name}' has no column {column}, only {flat.shape[1]}"
         raise Refused(message)
     return flat[:, column or 0]
+
+
+def _named(tensors: Tensors, name: str, what: str) -> NDArray[Any]:
+    if name not in tensors:
+        message = f"{what} is said to be in tensor '{name}', which is not there"
+        raise Refused(message)
+    return tensors[name]
 
 
 def feature_values(feature: Feature, inputs: Tensors) -> NDArray[Any]:
@@ -76,10 +81,22 @@ def _as_float(value: object) -> float:
 
 
 def scores(card: Card, outputs: Tensors) -> Floats | None:
-    """The score of every row, shape (rows,), or None when the card names no score."""
+    """The score of every row, shape (rows,), or None when the card names no score.
+
+    `Refused` where it has several columns and the card names none: see `score_columns`.
+    """
     if card.score is None:
         return None
     return as_floats(column_of(outputs, card.score.output, card.score.column, "the score"))
+
+
+def score_columns(card: Card, outputs: Tensors) -> NDArray[Any] | None:
+    """A score of several columns of which the card names none, shape (rows, columns); else None."""
+    if card.score is None or card.score.column is not None:
+        return None
+    tensor = _named(outputs, card.score.output, "the score")
+    width = prod(tensor.shape[1:])
+    return tensor.reshape(len(tensor), width) if width > 1 else None
 
 
 def decisions(card: Card, outputs: Tensors) -> Floats | None:
@@ -93,7 +110,7 @@ def decisions(card: Card, outputs: Tensors) -> Floats | None:
     if decision is None:
         return None
     if decision.output is not None:
-        return as_floats(column_of(outputs, decision.output, None, "the decision"))
+        return as_floats(_own_decision(decision.output, outputs))
     if card.score is None:
         return None
     if decision.argmax:
@@ -105,14 +122,27 @@ def decisions(card: Card, outputs: Tensors) -> Floats | None:
     return np.where(np.isnan(score), np.nan, (score >= decision.threshold).astype(np.float64))
 
 
+def decision_values(card: Card, outputs: Tensors) -> NDArray[Any] | None:
+    """The decision of every row as the model gave it, shape (rows,): it may be a text.
+
+    A decision that is no output of its own is a number, as `decisions` has it.
+    """
+    if card.decision is not None and card.decision.output is not None:
+        return _own_decision(card.decision.output, outputs)
+    return decisions(card, outputs)
+
+
+def _own_decision(output: str, outputs: Tensors) -> NDArray[Any]:
+    return column_of(outputs, output, None, "the decision")
+
+
 def _largest(outputs: Tensors, name: str) -> Floats:
-    if name not in outputs:
-        message = f"the score is said to be in tensor '{name}', which is not there"
-        raise Refused(message)
-    tensor = outputs[name]
-    if tensor.ndim != 2 or tensor.dtype.kind not in "iuf" or tensor.shape[1] == 0:
+    tensor = _named(outputs, name, "the score")
+    classes = prod(tensor.shape[1:])
+    if tensor.ndim < 2 or tensor.dtype.kind not in "iuf" or not classes:
         message = f"arg-max needs numbers of shape (rows, classes) in output '{name}'"
         raise Refused(message)
+    tensor = tensor.reshape(len(tensor), classes)
     unreadable = np.isnan(tensor).any(axis=1)
     return np.where(unreadable, np.nan, tensor.argmax(axis=1).astype(np.float64))
 

@@ -20,8 +20,11 @@ from registry.card import HOURS_OF_WEEK, Hours
 BINS = 20
 TOP_CATEGORIES = 200
 TOP_GROUPS = 32
+SCORE_COLUMNS = 64
 
 Source = Literal["reference", "learned"]
+
+_ADDED_LATER = ("strata", "score_vector", "decision")
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -128,6 +131,28 @@ class CategoricalProfile(Part):
 FeatureProfile = Annotated[NumericProfile | CategoricalProfile, Field(discriminator="kind")]
 
 
+class ScoreVector(Part):
+    """A score of `width` columns, such as one for each class: those that are described.
+
+    Of more than 64 columns these are the ones that are the largest of their row most often, in the
+    half that chooses.
+    """
+
+    width: Count
+    columns: Annotated[tuple[Count, ...], Field(max_length=SCORE_COLUMNS)]
+    profiles: tuple[NumericProfile, ...]
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> ScoreVector:
+        if len(self.columns) != len(self.profiles) or len(set(self.columns)) != len(self.columns):
+            message = "columns must differ and have one profile each"
+            raise ValueError(message)
+        if any(column >= self.width for column in self.columns):
+            message = f"there is no column {max(self.columns)}, only {self.width}"
+            raise ValueError(message)
+        return self
+
+
 class GroupShare(Part):
     """Rows of one group and, where a decision is declared, how many were decided and selected."""
 
@@ -222,6 +247,8 @@ class ReferenceProfile(Part):
     """Everything that monitors compare with. `counted` of the `rows` are counted.
 
     `source` says whether these are rows that came with the version, or its own first live rows.
+    A score is in `score`, or in `score_vector` if it has several columns of which the card names
+    none. Profiles of old have no `decision`.
     """
 
     format: Literal[1] = 1
@@ -234,6 +261,8 @@ class ReferenceProfile(Part):
     whole_rows: WholeRows | None = None
     repeats: Repeats | None = None
     strata: StrataProfile | None = None
+    score_vector: ScoreVector | None = None
+    decision: CategoricalProfile | None = None
 
     @model_validator(mode="after")
     def _strata_have_the_bins(self) -> ReferenceProfile:
@@ -258,8 +287,8 @@ class ReferenceProfile(Part):
 
     def to_json(self) -> bytes:
         """The profile as canonical JSON: sorted keys, no spaces, UTF-8."""
-        # Without strata the bytes are those that profiles had before there were any.
-        unused = {"strata"} if self.strata is None else None
+        # Where they are not used the bytes are those that profiles had before there were any.
+        unused = {name for name in _ADDED_LATER if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude=unused)
         text = json.dumps(
             content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.errors import Refused
 from monitors.profile.categories import hashed, texts
-from monitors.profile.reading import Floats, Tensors, as_floats, decisions, scores, watched
+from monitors.profile.reading import (
+    Floats,
+    Tensors,
+    as_floats,
+    decision_values,
+    decisions,
+    score_columns,
+    scores,
+    watched,
+)
 from registry.card import Card, Feature, FeatureType, Policy
-
-Number = TypeVar("Number", np.float64, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Rows as a profile may know them; every array has the shape (rows,).
+    """Rows as a profile may know them; all arrays but `score_columns` have the shape (rows,).
 
     `features` are numbers, or categories: texts, or their hashes where the card's policy is
-    `hash`. Categories and `groups` are objects, None where they are missing. `score` and `decided`
-    are None where the card names none. `minutes` says when the rows were, in minutes since 1970 and
-    -1 where that is not known; None where nobody asks.
+    `hash`. Categories and `groups` are objects, None where they are missing. A score of several
+    columns of which the card names none is in `score_columns`, shape (rows, columns), any other in
+    `score`. `decided` is the decision as a number, `decision` as the model gave it. `minutes` says
+    when the rows were, in minutes since 1970 and -1 where that is not known. What the card does not
+    name, or nobody asks for, is None.
     """
 
     rows: int
     features: Mapping[str, NDArray[Any]]
     score: Floats | None
+    score_columns: NDArray[Any] | None
     decided: Floats | None
+    decision: NDArray[Any] | None
     groups: Mapping[str, NDArray[np.object_]]
     minutes: NDArray[np.int64] | None = None
 
@@ -43,11 +55,14 @@ def seen(
     minutes: NDArray[np.int64] | None = None,
 ) -> Seen:
     """Rows as a profile may know them, out of values of features and groups, outputs, and times."""
+    columns = score_columns(card, outputs)
     return Seen(
         rows=rows,
         features={each.name: _known(each, features[each.name]) for each in watched(card)},
-        score=scores(card, outputs),
+        score=scores(card, outputs) if columns is None else None,
+        score_columns=columns,
         decided=decisions(card, outputs),
+        decision=decision_values(card, outputs),
         groups={name: _objects(texts(values)) for name, values in groups.items()},
         minutes=minutes,
     )
@@ -68,15 +83,24 @@ def _objects(names: list[str | None]) -> NDArray[np.object_]:
 
 
 def joined(parts: Sequence[Seen]) -> Seen:
-    """Rows that were seen by the same card in parts, of which there is one at least."""
+    """Rows that were seen by the same card in parts, of which there is one at least.
+
+    `Refused` where the score has not always the same number of columns.
+    """
     first = parts[0]
+    widths = {0 if part.score_columns is None else part.score_columns.shape[1] for part in parts}
+    if len(widths) > 1:
+        message = f"the score has a varying number of columns: {sorted(widths)}"
+        raise Refused(message)
     return Seen(
         rows=sum(part.rows for part in parts),
         features={
             name: np.concatenate([part.features[name] for part in parts]) for name in first.features
         },
         score=_together([part.score for part in parts]),
+        score_columns=_together([part.score_columns for part in parts]),
         decided=_together([part.decided for part in parts]),
+        decision=_together([part.decision for part in parts]),
         groups={
             name: np.concatenate([part.groups[name] for part in parts]) for name in first.groups
         },
@@ -84,6 +108,6 @@ def joined(parts: Sequence[Seen]) -> Seen:
     )
 
 
-def _together(parts: Sequence[NDArray[Number] | None]) -> NDArray[Number] | None:
+def _together(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     there = [part for part in parts if part is not None]
     return np.concatenate(there) if there else None

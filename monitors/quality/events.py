@@ -28,7 +28,7 @@ Mask = NDArray[np.bool_]
 SHARE_FLOOR = 0.01
 """Change of a share below which nobody is paged, unless a detector has a reason for another."""
 
-TOO_FEW = "the reference has too few rows to compare with"
+TOO_FEW = "the reference has too few rows to compare with: register the version with more rows"
 REGISTER_AGAIN = (
     "the reference profile was made before this was counted: register the version again to watch it"
 )
@@ -125,6 +125,10 @@ class EventShares:
         """Begin anew with one subject."""
         if subject in self.subjects:
             self._shares.restart(self.subjects.index(subject))
+
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._shares.forget(minute)
 
     def state(self) -> State:
         """All that must be remembered."""

@@ -15,7 +15,10 @@ from registry.card import Card, FeatureType, Policy
 
 Limits = tuple[float, float]
 
-KEPT_IN = "the policy that the card has for this feature keeps its range out of the profile"
+KEPT_IN = (
+    "the policy that the card has for this feature keeps its range out of the profile: with the "
+    "policy keep it would be watched"
+)
 
 
 class BeyondLimits(EventShares):

@@ -24,7 +24,10 @@ from registry.card import Card
 
 _BY_DRIFT = 0.1
 _BLOCK_PAIRS = 25
-CONSTANT = "all values of the reference are the same, so none can be more alike"
+CONSTANT = (
+    "all values of the reference are the same, so none can be more alike: if it is to vary, "
+    "register the version with a reference in which it does"
+)
 
 
 class StuckFeatures(EventShares):

@@ -14,7 +14,7 @@ from registry.card import Card, FeatureType
 
 LIST_CUT = (
     "the profile does not hold all categories of the reference, so that a new one cannot be told "
-    "from a rare one"
+    "from a rare one: fewer categories, 200 at most, or the policy keep would let it be watched"
 )
 
 

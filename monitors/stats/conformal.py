@@ -33,14 +33,16 @@ class BinRanks:
         streams, bins = self.counts.shape
         lower = np.zeros((streams, bins + 1))
         np.cumsum(self.counts, axis=1, out=lower[:, 1:])
+        among = np.zeros((streams, bins + 1))
+        among[:, :-1] = self.counts
         # Skipped rows look up a neighbour's count; their p-values are thrown away.
         own = rows.codes + np.arange(0, lower.size, bins + 1)[:, None]
+        running = rows.below()
         below = lower.reshape(-1).take(own)
-        below += rows.below()
-        equal = lower.reshape(-1).take(own + 1)
-        equal += rows.up_to()
-        equal -= below
-        p_values = uniforms * equal
+        below += running
+        p_values = among.reshape(-1).take(own)
+        p_values += np.subtract(rows.up_to(), running, out=running)
+        p_values *= uniforms
         p_values += below
         p_values /= np.maximum(lower[:, -1:] + rows.present(), 1)
         p_values[rows.codes == SKIP] = np.nan

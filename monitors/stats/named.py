@@ -119,6 +119,10 @@ class NamedStreams:
         self._close_window()
         return self._windows.last(minutes, self._minute)
 
+    def forget(self, minute: int) -> bool:
+        """Drop the windows that ended before a minute; says whether there were any."""
+        return self._windows.forget(minute)
+
     def log_wealth(self) -> NDArray[np.float64]:
         """The natural logarithm of each stream's evidence, shape (streams,)."""
         return self._joined(lambda streams: streams.log_wealth(), ())

@@ -26,7 +26,7 @@ class Running:
 
     Counters of one byte, or of two for more than 255 rows, stand side by side in 64-bit words, so
     that one addition moves eight or four of them on: the time that a row takes hardly depends on
-    the number of bins.
+    the number of bins. All counters of a row are neighbours.
     """
 
     def __init__(self, codes: Codes, bins: int) -> None:
@@ -38,24 +38,27 @@ class Running:
         self.bins = bins
         counter = np.dtype(np.uint8 if rows <= _BYTE_ROWS_MAX else np.uint16)
         steps = _steps(bins, counter)
-        words = np.empty((steps.shape[1], *codes.shape), dtype=np.uint64)
-        for word, step in zip(words, steps.T, strict=True):
+        words = np.empty((*codes.shape, steps.shape[1]), dtype=np.uint64)
+        for word, step in enumerate(steps.T):
             # A skipped row is -1, and so takes the last step, which counts nowhere.
-            np.cumsum(step.take(codes), axis=1, out=word)
-        self._below: Counters = words.view(counter).reshape(*words.shape, 8 // counter.itemsize)
+            np.cumsum(step.take(codes), axis=1, out=words[:, :, word])
+        self._below: Counters = words.view(counter)
+        width = self._below.shape[2]
+        rows_at = np.arange(0, codes.size * width, width).reshape(codes.shape)
+        # A skipped row looks up a neighbour's; of the first, that is the last of all.
+        self._own = rows_at + codes
 
     def below(self) -> Counters:
         """For each row, rows up to it in lower bins, shape (streams, rows); junk where skipped."""
-        return self._looked_up(self.codes)
+        return self._below.reshape(-1).take(self._own)
 
     def up_to(self) -> Counters:
         """For each row, rows up to it, itself included, in its bin or lower; junk where skipped."""
-        return self._looked_up(self.codes + 1)
+        return self._below.reshape(-1).take(self._own + 1)
 
     def present(self) -> Counters:
         """For each row, rows up to it that are not skipped, itself included."""
-        word, place = divmod(self.bins, self._below.shape[3])
-        return self._below[word, :, :, place]
+        return self._below[:, :, self.bins]
 
     def counts(self, ends: Sequence[int]) -> NDArray[np.int64]:
         """How many of the rows before each end are in each bin, shape (ends, streams, bins).
@@ -63,19 +66,8 @@ class Running:
         An end is at least 1.
         """
         last = np.array(ends, dtype=np.intp) - 1
-        words, streams, _, in_word = self._below.shape
-        found = self._below[:, :, last].transpose(2, 1, 0, 3).astype(np.int64)
-        below = found.reshape(len(last), streams, words * in_word)
-        return np.diff(below[:, :, : self.bins + 1], axis=2)
-
-    def _looked_up(self, bins: Codes) -> Counters:
-        """The counter below a bin of each row: which word, which row, which place in the word."""
-        words, _, _, in_word = self._below.shape
-        bin_at = np.arange(words * in_word)
-        word_at = bin_at // in_word * (self.codes.size * in_word) + bin_at % in_word
-        row_at = np.arange(0, self.codes.size * in_word, in_word).reshape(self.codes.shape)
-        found: Counters = self._below.reshape(-1).take(word_at.take(bins) + row_at)
-        return found
+        below = self._below[:, last, : self.bins + 1].astype(np.int64)
+        return np.diff(below, axis=2).swapaxes(0, 1)
 
 
 def counted(codes: Codes, bins: int) -> NDArray[np.int64]:

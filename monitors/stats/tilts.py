@@ -61,13 +61,18 @@ def normal_tilts() -> Tilts:
 
 def _score_sums(p: Floats, starts: Starts) -> Floats:
     """Rows, their normal scores, and the squares of these."""
-    seen = ~np.isnan(p)
     # Ranks among many rows may round to 0 or 1, whose scores would be infinite.
-    z = ndtri(p.clip(1e-15, 1 - 1e-15))
-    z[~seen] = 0.0
+    z = np.minimum(np.maximum(p, 1e-15), 1 - 1e-15)
+    ndtri(z, out=z)
+    unseen = np.isnan(z)
     sums = np.empty((len(p), 3, len(starts)))
-    for at, each in enumerate((seen.astype(np.float64), z, z * z)):
-        np.add.reduceat(each, starts, axis=1, out=sums[:, at])
+    sums[:, 0] = np.diff(starts, append=p.shape[1])
+    if unseen.any():
+        z[unseen] = 0.0
+        sums[:, 0] -= np.add.reduceat(unseen, starts, axis=1, dtype=np.float64)
+    np.add.reduceat(z, starts, axis=1, out=sums[:, 1])
+    z *= z
+    np.add.reduceat(z, starts, axis=1, out=sums[:, 2])
     return sums
 
 

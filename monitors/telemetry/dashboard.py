@@ -264,6 +264,7 @@ def _signal() -> tuple[Panel, ...]:
         ),
         _gauge("Evidence (log10)", names.SIGNAL_EVIDENCE, _SUBJECT, "none", *chosen),
         _gauge("Rows", names.SIGNAL_ROWS, _SUBJECT, "none", *chosen),
+        _gauge("Rows lacking", names.SIGNAL_ROWS_NEEDED, _SUBJECT, "none", *chosen),
         Panel(
             "PSI",
             "Population stability index with its bounds. For show: nobody is paged on it.",

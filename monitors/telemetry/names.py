@@ -98,7 +98,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(MONITOR, "The monitor, or the part of one, that reports."),
         Attribute(FAMILY, "The family of signals, such as drift, quality or fairness."),
         Attribute(SIGNAL, "The name of the signal within its family."),
-        Attribute(SUBJECT, "What the signal speaks of: a feature, a group, the score."),
+        Attribute(SUBJECT, "What the signal speaks of: a feature, a group, a score or decision."),
         Attribute(STATE, "The verdict: ok, alarm, insufficient data or error."),
         Attribute(DISTANCE, "The familiar distance: psi, jensen_shannon, and so on."),
         Attribute(TASK, "The task of the gateway's own: follow, rehouse, alarms or deliver."),
@@ -325,6 +325,14 @@ SIGNAL_ROWS = Metric(
     "Rows that the signal rests on.",
     across=Across.LATEST,
 )
+SIGNAL_ROWS_NEEDED = Metric(
+    "weir.signal.rows.needed",
+    Kind.GAUGE,
+    "{row}",
+    _SIGNAL_OF,
+    "Rows that a signal lacks to say something; 0 if it does, or if no number would help.",
+    across=Across.LATEST,
+)
 SIGNAL_DISTANCE = Metric(
     "weir.signal.distance",
     Kind.GAUGE,
@@ -438,6 +446,7 @@ METRICS: dict[str, Metric] = {
         SIGNAL_UPPER,
         SIGNAL_EVIDENCE,
         SIGNAL_ROWS,
+        SIGNAL_ROWS_NEEDED,
         SIGNAL_DISTANCE,
         SIGNAL_DISTANCE_LOWER,
         SIGNAL_DISTANCE_UPPER,

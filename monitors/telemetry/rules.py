@@ -149,7 +149,8 @@ def _signals() -> tuple[Alert, ...]:
         ),
         Alert(
             "WeirInsufficientData",
-            f"{_state(Verdict.INSUFFICIENT_DATA)} > 0 and on {of_version} {sampled}",
+            # What only a setting or the card would help lacks no rows, and calls nobody.
+            f"{series(names.SIGNAL_ROWS_NEEDED)} > 0 and on {of_version} {sampled}",
             "1d",
             "ticket",
             f"A day of traffic was not enough to judge {told} ({whose}).",

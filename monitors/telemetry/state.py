@@ -55,26 +55,30 @@ class MetricPoints:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What is known of one source; a retired one has no gauges."""
+    """What is known of one part of a source; a retired one has no gauges."""
 
     snapshot: Snapshot
     seen: float
     live: bool = True
 
 
+_Key = tuple[str, str]
+"""A source and one of its parts."""
+
+
 @dataclass(slots=True)
 class TelemetryState:
     """A fold over snapshots: what `/metrics` and OTLP both tell.
 
-    Snapshots are cumulative, so the latest of a source stands for all earlier ones, and one that
-    is lost or comes twice changes nothing. `silent_s` is how long a source may say nothing before
-    `retire` takes its gauges away and keeps its counts.
+    Snapshots are cumulative, so the latest of a source, or of its part, stands for all earlier
+    ones, and one that is lost or comes twice changes nothing. `silent_s` is how long a source may
+    say nothing before `retire` takes its gauges away and keeps its counts.
     """
 
     silent_s: float = 15.0
     series_max: int = SERIES_MAX
     retired_max: int = RETIRED_MAX
-    _sources: dict[str, _Source] = field(default_factory=dict)
+    _sources: dict[_Key, _Source] = field(default_factory=dict)
     _base: Snapshot = field(default_factory=lambda: _nothing(""))
     _known: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)
     _refused: Counter[str] = field(default_factory=Counter)
@@ -85,7 +89,8 @@ class TelemetryState:
         A series that cannot be right is refused and counted in `weir.telemetry.refused`; what the
         source said of it before still holds.
         """
-        source = self._sources.get(snapshot.source)
+        key = (snapshot.source, snapshot.part)
+        source = self._sources.get(key)
         if source is not None and snapshot.sequence <= source.snapshot.sequence:
             return
         before = _nothing(snapshot.source) if source is None else source.snapshot
@@ -94,11 +99,11 @@ class TelemetryState:
             sequence=snapshot.sequence,
             counters={**before.counters, **self._counters(snapshot, before)},
             histograms={**before.histograms, **self._histograms(snapshot, before)},
-            gauges=self._gauges(snapshot),
+            gauges=self._gauges(snapshot, before),
         )
         # Removing it first keeps the order of the sources that of their latest word.
-        self._sources.pop(snapshot.source, None)
-        self._sources[snapshot.source] = _Source(accepted, now)
+        self._sources.pop(key, None)
+        self._sources[key] = _Source(accepted, now)
 
     def retire(self, now: float) -> None:
         """Take the gauges of sources that are silent since `silent_s` away, and keep their counts.
@@ -106,13 +111,16 @@ class TelemetryState:
         A source that speaks again is counted once: only when more than `retired_max` have fallen
         silent does the oldest become part of a total that nobody can take back.
         """
-        for name, source in self._sources.items():
+        for key, source in list(self._sources.items()):
             if source.live and now - source.seen > self.silent_s:
                 quiet = replace(source.snapshot, gauges={})
-                self._sources[name] = _Source(quiet, source.seen, live=False)
-        silent = [name for name, source in self._sources.items() if not source.live]
-        for name in silent[: max(0, len(silent) - self.retired_max)]:
-            gone = self._sources.pop(name).snapshot
+                if quiet.counters or quiet.histograms:
+                    self._sources[key] = _Source(quiet, source.seen, live=False)
+                else:
+                    del self._sources[key]
+        silent = [key for key, source in self._sources.items() if not source.live]
+        for key in silent[: max(0, len(silent) - self.retired_max)]:
+            gone = self._sources.pop(key).snapshot
             self._base = replace(
                 self._base,
                 counters=_added([self._base.counters, gone.counters], _plus),
@@ -127,7 +135,7 @@ class TelemetryState:
         totals.update(_added([snapshot.counters for snapshot in snapshots], _plus))
         totals.update(_added([snapshot.histograms for snapshot in snapshots], _merged))
         totals.update(_read([snapshot.gauges for snapshot in snapshots]))
-        live = sum(source.live for source in self._sources.values())
+        live = len({name for (name, _), source in self._sources.items() if source.live})
         totals[names.TELEMETRY_SOURCES.name, ()] = live
         for reason in Refusal:
             totals[names.TELEMETRY_REFUSED.name, (reason,)] = self._refused.get(reason, 0)
@@ -164,15 +172,18 @@ class TelemetryState:
                 accepted[series] = counts
         return accepted
 
-    def _gauges(self, snapshot: Snapshot) -> dict[Series, float]:
-        accepted = {}
+    def _gauges(self, snapshot: Snapshot, before: Snapshot) -> dict[Series, float]:
+        # Nearly all of the many have been looked at before, and there was room for them.
+        again = {each: value for each, value in snapshot.gauges.items() if each in before.gauges}
+        fresh = {each: value for each, value in snapshot.gauges.items() if each not in again}
         kinds = (Kind.GAUGE, Kind.UP_DOWN_COUNTER)
-        for series, value in self._known_series(snapshot.gauges, *kinds):
-            if math.isnan(value):
-                self._refuse(Refusal.WRONG_VALUE)
-            elif self._has_room(series):
-                accepted[series] = value
-        return accepted
+        known = self._known_series(fresh, *kinds)
+        again |= {series: value for series, value in known if self._has_room(series)}
+        wrong = [series for series, value in again.items() if math.isnan(value)]
+        for series in wrong:
+            del again[series]
+            self._refuse(Refusal.WRONG_VALUE)
+        return again
 
     def _known_series(
         self, mapping: Mapping[Series, _V], *kinds: Kind

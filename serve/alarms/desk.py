@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from configs.errors import Unavailable, WeirError
 from monitors.alarm import Standing
 from registry.alarm_book import AlarmBook
 from registry.alarms import Alarm, AlarmState, Finding, check_open
+from registry.nearby import changes_nearby
+from serve.control.service import Explained
 from serve.control.watchers import Watchers
 
 _log = logging.getLogger("weir.alarms")
+
+NEARBY = timedelta(hours=1)
+"""How long before a change, and after it was noticed, one looks for what may have made it."""
 
 
 class AlarmDesk:
@@ -60,6 +65,21 @@ class AlarmDesk:
             if adopt:
                 await asyncio.to_thread(self._close_others, closed, actor, reason)
             return closed
+
+    async def explain(self, alarm_id: str) -> Explained:
+        """Why an open alarm was raised, and what was changed an hour around that.
+
+        `Conflict` for one that is closed: its monitor has forgotten what it rested on.
+        """
+        alarm = await asyncio.to_thread(self._book.alarm, alarm_id)
+        check_open(alarm)
+        why = await self._watchers.why(alarm.key)
+        changed_at = datetime.fromtimestamp(why.changed_at, UTC)
+        noticed_at = datetime.fromisoformat(alarm.raised_at)
+        begin = min(changed_at, noticed_at) - NEARBY
+        end = max(changed_at, noticed_at) + NEARBY
+        entries = await asyncio.to_thread(self._book.audit_between, begin, end)
+        return Explained(alarm, why, changes_nearby(entries, alarm))
 
     def _close_others(self, adopted: Alarm, actor: str, reason: str) -> None:
         """Close all alarms of a version in a role whose reference has been replaced."""

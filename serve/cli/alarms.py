@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from serve.cli.figures import effect, evidence
+from serve.cli.figures import effect, evidence, minute
 from serve.cli.options import as_json, gateway
+from serve.cli.why import why
 
 if TYPE_CHECKING:
     from serve.cli.printing import Cell
@@ -57,11 +58,12 @@ def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dat
 
 @click.group(cls=_ListsUnlessTold)
 def alarms() -> None:
-    """List alarms, and acknowledge, silence or close them.
+    """List alarms, explain them, and acknowledge, silence or close them.
 
     \b
     weir alarms                                     of all models, those that are raised first
     weir alarms credit                              of one model
+    weir alarms why 5e0c41d7a2b94f10                what moved, and what that did to the score
     weir alarms acknowledge 5e0c41d7a2b94f10
     weir alarms silence 5e0c41d7a2b94f10 --for 8h --reason "the campaign of this week"
     weir alarms rearm 5e0c41d7a2b94f10 --reason "the feed is repaired"
@@ -145,6 +147,9 @@ def adopt(alarm_id: str, reason: str, client: ControlClient, as_json: bool) -> N
     _show(client.adopt_reference(alarm_id, reason), as_json)
 
 
+alarms.add_command(why)
+
+
 def _show(alarm: AlarmView, as_json: bool) -> None:
     from serve.cli.printing import console, line, print_json  # noqa: PLC0415
 
@@ -167,20 +172,15 @@ def _row(alarm: AlarmView) -> tuple[Cell, ...]:
         alarm.subject,
         effect(alarm.value, alarm.lower, alarm.upper),
         evidence(alarm.log10_evidence),
-        _minute(alarm.raised_at),
-        f"{_minute(alarm.at)}, {alarm.by}{why}",
+        minute(alarm.raised_at),
+        f"{minute(alarm.at)}, {alarm.by}{why}",
     )
 
 
 def _state(alarm: AlarmView) -> str:
     """The state, with the end of a silence, or with how it was closed."""
     if alarm.silenced_until is not None:
-        return f"silenced until {_minute(alarm.silenced_until)}"
+        return f"silenced until {minute(alarm.silenced_until)}"
     if alarm.state.value == "closed":
         return "closed, adopted" if alarm.adopted else "closed, re-armed"
     return alarm.state.value
-
-
-def _minute(moment: str) -> str:
-    """A moment in UTC to the minute, such as `2026-11-30 08:00Z`."""
-    return f"{moment[:10]} {moment[11:16]}Z"

@@ -1,4 +1,4 @@
-"""`weir bins`: where a feature, or the score, has moved."""
+"""`weir bins`: where a feature, a score or the decision has moved."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _minutes(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 def bins(
     name: str, subject: str, minutes: int | None, client: ControlClient, as_json: bool
 ) -> None:
-    """Say where a feature or the score has moved, bin by bin.
+    """Say where a feature, a score or the decision has moved.
 
     PSI and TV are what a bin adds to the population stability index and to the total variation,
     which are their sums.

@@ -22,3 +22,8 @@ def evidence(log10: float | None) -> str:
     if log10 is None:
         return "-"
     return f"{10**log10:,.3g}" if log10 < 6 else f"10^{log10:.1f}"
+
+
+def minute(moment: str) -> str:
+    """A moment in UTC to the minute, such as `2026-11-30 08:00Z`."""
+    return f"{moment[:10]} {moment[11:16]}Z"

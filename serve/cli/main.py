@@ -37,9 +37,10 @@ COMMANDS: Mapping[str, Entry] = {
     "signals": Entry(
         "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
     ),
-    "bins": Entry("serve.cli.bins:bins", "Say where a feature or the score has moved, bin by bin."),
+    "bins": Entry("serve.cli.bins:bins", "Say where a feature, a score or the decision has moved."),
     "alarms": Entry(
-        "serve.cli.alarms:alarms", "List alarms, and acknowledge, silence or close them."
+        "serve.cli.alarms:alarms",
+        "List alarms, explain them, and acknowledge, silence or close them.",
     ),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),

@@ -52,6 +52,8 @@ def signals(
 
     With --distances, PSI and other familiar distances follow, each with a 95 % interval of what it
     would be without noise. Nobody is paged on them. JSON always has them.
+
+    Insufficient data says how many rows it lacks, or that more rows alone will not change that.
     """
     show = _show_json if as_json else partial(_show, every=every, with_distances=distances)
     if not follow:
@@ -185,7 +187,9 @@ def _row(signal: SignalView) -> tuple[Cell, ...]:
 
 
 def _says(signal: SignalView) -> str:
-    if signal.verdict is not Verdict.INSUFFICIENT_DATA or signal.rows_needed is None:
+    if signal.verdict is not Verdict.INSUFFICIENT_DATA:
         return signal.message
-    need = f"needs about {signal.rows_needed:,} more rows"
+    need = "more rows alone will not change that"
+    if signal.rows_needed is not None:
+        need = f"needs about {signal.rows_needed:,} more rows"
     return f"{signal.message}; {need}" if signal.message else need

@@ -18,6 +18,7 @@ from serve.control.alarm_schemas import (
 from serve.control.answers import errors
 from serve.control.needs import needs
 from serve.control.requests import KEYED, Actor, Plane
+from serve.control.why_schemas import WhyView
 
 alarms = APIRouter(tags=["signals"])
 _CHANGE = errors(404, 409, 413)
@@ -51,6 +52,20 @@ async def list_alarms(
 async def show_alarm(alarm_id: str, control: Plane) -> AlarmView:
     """An alarm as it is now; the audit log has every change of it, as `alarms/{alarm_id}`."""
     return AlarmView.of(await control.alarm(alarm_id))
+
+
+@alarms.get(
+    "/v1/alarms/{alarm_id}/why",
+    summary="Explain an alarm",
+    responses=errors(404, 409, 503),
+    dependencies=[needs(Permission.READ)],
+)
+async def explain_alarm(alarm_id: str, control: Plane) -> WhyView:
+    """What moved, what that did to the score, in which slices, and what else was changed then.
+
+    The model runs again on rows that are kept in memory, beside those who serve it: takes seconds.
+    """
+    return WhyView.of(await control.explain_alarm(alarm_id))
 
 
 @alarms.post(

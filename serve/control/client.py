@@ -55,6 +55,7 @@ from serve.control.schemas import (
     VersionView,
     etag,
 )
+from serve.control.why_schemas import WhyView
 
 _CHUNK = 2**20
 
@@ -197,6 +198,10 @@ class ControlClient:
         """One alarm as it is now."""
         return self._get(_alarm(alarm_id), AlarmView)
 
+    def why(self, alarm_id: str) -> WhyView:
+        """Why an alarm was raised; takes seconds."""
+        return self._get(f"{_alarm(alarm_id)}/why", WhyView)
+
     def acknowledge_alarm(self, alarm_id: str, reason: str = "") -> AlarmView:
         """Say that somebody has taken an alarm on."""
         body = _body(AcknowledgeBody, reason=reason)
@@ -219,7 +224,7 @@ class ControlClient:
         return self._change("POST", f"{_alarm(alarm_id)}:adopt", body, AlarmView)
 
     def bins(self, name: str, subject: str, minutes: int | None = None) -> BinsView:
-        """Where a feature or the score has moved; of the last minutes, or of all rows."""
+        """Where something has moved; of the last minutes, or of all rows."""
         last: dict[str, int] = {} if minutes is None else {"minutes": minutes}
         return self._get(f"{_model(name)}/bins", BinsView, subject=subject, **last)
 

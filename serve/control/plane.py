@@ -20,7 +20,7 @@ from serve.control.fleet import Fleet
 from serve.control.housing import Housing
 from serve.control.publisher import Publisher, named, reachable
 from serve.control.replicas import Replicas
-from serve.control.service import ArmBins, ArmSignals, Process, VersionStatus
+from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
 from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
 
@@ -209,7 +209,7 @@ class ControlPlane:
         return await self._watchers.signals(model)
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Give where a feature or the score has moved, of every version of a model."""
+        """Give where a feature, a score or the decision has moved, of every version of a model."""
         await self.versions(model)
         return await self._watchers.bins(model, subject, minutes)
 
@@ -220,6 +220,10 @@ class ControlPlane:
     async def alarm(self, alarm_id: str) -> Alarm:
         """Give one alarm."""
         return await asyncio.to_thread(self._registry.alarm, alarm_id)
+
+    async def explain_alarm(self, alarm_id: str) -> Explained:
+        """Give why an alarm was raised."""
+        return await self.desk.explain(alarm_id)
 
     async def acknowledge_alarm(self, alarm_id: str, actor: str, reason: str) -> Alarm:
         """Note that somebody has taken an alarm on."""

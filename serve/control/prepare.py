@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from configs.errors import Refused
 from configs.settings import Verify
 from monitors.profile.build import Model, build_profile, columns_needed
 from monitors.profile.reference import ReferenceProfile
-from monitors.profile.tables import open_table, sample
+from monitors.profile.tables import open_table, rows_kept, sample
 from registry.card import Card
 from registry.cards import check_card, complete_card, read_card
 from registry.signature import Datatype, Signature
@@ -67,6 +68,7 @@ def prepare(files: Files, limits: Verify, progress: Progress) -> Prepared:
         files.reference,
         needed,
         lambda share: progress("reading the reference", share),
+        rows_max=rows_kept(max(len(needed), _columns_of_score(card, signature))),
         texts=_texts(card, signature),
     )
     score = _counted(_model(files.model, signature), len(rows.columns[needed[0]]), progress)
@@ -79,6 +81,13 @@ def _texts(card: Card, signature: Signature) -> set[str]:
     inputs = {spec.name for spec in signature.inputs if spec.datatype is Datatype.BYTES}
     features = {feature.name for feature in card.features if feature.input in inputs}
     return features.union(card.extra_inputs)
+
+
+def _columns_of_score(card: Card, signature: Signature) -> int:
+    """How many columns the output has that holds the score: they are kept beside the rows."""
+    score = card.score.output if card.score else None
+    shapes = [spec.shape[1:] for spec in signature.outputs if spec.name == score]
+    return max((prod(shape) for shape in shapes if min(shape, default=1) > 0), default=1)
 
 
 def _check_order(reference: Path, card: Card) -> None:

@@ -345,7 +345,7 @@ class ArmBinsView(View):
 
 
 class BinsView(View):
-    """Where a feature or the score has moved, in every version in every role that watches it."""
+    """Where something has moved, in every version in every role that watches it."""
 
     model: str
     subject: str

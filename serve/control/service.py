@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from monitors.explain import BinShare
 from monitors.signal import Signal
+from monitors.why.answer import Why
 from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
@@ -33,6 +34,15 @@ class ArmBins:
     arm: str
     rows: int
     bins: tuple[BinShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An alarm, what is known of why it was raised, and what was changed around that time."""
+
+    alarm: Alarm
+    why: Why
+    nearby: tuple[AuditEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +134,16 @@ class Control(Protocol):
         """What the monitors say of every version in every role that has had traffic."""
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Where a feature or the score has moved, of every version in every role."""
+        """Where a feature, a score or the decision has moved, of every version in every role."""
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """Alarms as they are listed, of one model or all, in some states."""
 
     async def alarm(self, alarm_id: str) -> Alarm:
         """One alarm as it is now."""
+
+    async def explain_alarm(self, alarm_id: str) -> Explained:
+        """Why an alarm was raised, as far as that can be known; takes seconds."""
 
     async def acknowledge_alarm(self, alarm_id: str, actor: str, reason: str) -> Alarm:
         """Note that somebody has taken an alarm on."""

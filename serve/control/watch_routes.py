@@ -54,13 +54,13 @@ async def show_signals(model: str, control: Plane) -> SignalsView:
 async def show_bins(
     model: str,
     control: Plane,
-    subject: Annotated[str, Query(description="The name of a feature, or `score`.")],
+    subject: Annotated[str, Query(description="A feature, `score`, `score[1]` or `decision`.")],
     minutes: Annotated[
         int | None,
         Query(ge=1, le=43_200, description="Rows of the last minutes only; all, if left out."),
     ] = None,
 ) -> BinsView:
-    """The bins of a feature or of the score: shares in the reference and live, and what each adds.
+    """The bins of a feature, a score or the decision: shares of the rows, and what each bin adds.
 
     Rows of less than two hours are told by the minute, of less than two days by the hour, of longer
     times by the day.
@@ -69,7 +69,7 @@ async def show_bins(
     if not arms:
         raise NotFound(
             f"nothing is known of the bins of {subject!r} in model {model!r}: it takes a watched "
-            "feature, or `score`, with a reference, and traffic"
+            "feature, a score or the decision, with a reference, and traffic"
         )
     return BinsView(model=model, subject=subject, minutes=minutes, arms=arms)
 

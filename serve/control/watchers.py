@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitors.alarm import Standing
+from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from serve.control.service import ArmBins, ArmSignals
 
@@ -19,10 +20,13 @@ class Watchers(Protocol):
         """What the monitors say of a model's versions."""
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """The bins of a feature or of the score; of the last minutes, or of all rows."""
+        """The bins of a feature, a score or the decision; of the last minutes, or of all rows."""
 
     async def alarms(self) -> tuple[Standing, ...]:
         """The alarms that stand, of all models."""
+
+    async def why(self, key: AlarmKey) -> Why:
+        """Why an alarm was raised, worked out beside all else; may take half a minute."""
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
         """Begin anew with what raised an alarm, against a new reference if one is adopted."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from configs.errors import Unavailable, WeirError
+from configs.errors import DeadlineExceeded, Unavailable, WeirError
 from monitors.alarm import Standing
+from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from serve.control.service import ArmBins, ArmSignals
 from serve.node.names import EXPORTER, NAMESPACE, OBSERVER
+
+_WHY_MAX_S = 90.0
+_WHY_AGAIN_S = 0.1
 
 
 class RayWatchers:
@@ -23,7 +29,7 @@ class RayWatchers:
         return signals
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
-        """Give the bins of a feature or of the score."""
+        """Give the bins of a feature, a score or the decision."""
         bins: tuple[ArmBins, ...] = await _ask(OBSERVER, "bins", model, subject, minutes)
         return bins
 
@@ -31,6 +37,18 @@ class RayWatchers:
         """Give the alarms that stand."""
         standing: tuple[Standing, ...] = await _ask(OBSERVER, "alarms")
         return standing
+
+    async def why(self, key: AlarmKey) -> Why:
+        """Give why an alarm was raised; asks until it is known."""
+        until = time.monotonic() + _WHY_MAX_S
+        found: Why | None = None
+        while found is None:
+            if time.monotonic() > until:
+                raise DeadlineExceeded(f"no answer within {_WHY_MAX_S:g} s: ask again")
+            found = await _ask(OBSERVER, "why", key[:3], key[3:6])
+            if found is None:
+                await asyncio.sleep(_WHY_AGAIN_S)
+        return found
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
         """Have the monitors begin anew with what raised an alarm; errors are theirs."""

@@ -115,7 +115,7 @@ def _shadow(stage: Stage, first: int, second: int) -> None:
     # Half of the requests, less what a fair coin may take away.
     shadow = stage.watched(second, Role.SHADOW, 0.45 * report.answered)
     stable = stage.watched(first, Role.STABLE, 0)
-    stage.say("The change of the score is in standard deviations, the gaps are between shares.")
+    stage.say("The change of the score is in standard deviations; decisions and gaps are shares.")
     stage.console.print(show.side_by_side(stable, shadow))
 
 

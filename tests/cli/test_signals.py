@@ -69,6 +69,18 @@ def test_insufficient_data_says_how_much_more(weir: Weir, two_versions: Api) -> 
     assert "too early; needs about 1,038 more rows" in weir("signals", "credit").stdout
 
 
+def test_what_rows_would_not_help_is_told_apart(weir: Weir, two_versions: Api) -> None:
+    """The sentence says what would; how many rows are lacking is not asked."""
+    needs = "no reference: register the version with --reference FILE"
+    silent = replace(WAITING, rows_needed=None, message=needs)
+    two_versions.control.arms = (ArmSignals(1, "stable", 12, (silent, WAITING)),)
+
+    shown = weir("signals", "credit").stdout
+
+    assert f"{needs}; more rows alone will not change that" in shown
+    assert shown.count("more rows alone") == shown.count("needs about") == 1
+
+
 def test_no_traffic_is_no_good_news(weir: Weir, two_versions: Api) -> None:
     """Silence is never taken for ok."""
     shown = weir("signals", "credit").stdout

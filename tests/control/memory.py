@@ -11,6 +11,7 @@ from typing import Literal
 
 from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
 from monitors.signal import Signal, Verdict
+from monitors.why.answer import Why
 from registry.alarms import (
     Alarm,
     AlarmState,
@@ -37,7 +38,7 @@ from registry.routing import (
     unload,
 )
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.control.service import ArmBins, ArmSignals, Process, VersionStatus
+from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
 
 SIGNATURE = Signature(
     inputs=(TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),),
@@ -45,6 +46,7 @@ SIGNATURE = Signature(
 )
 SALT = b"s" * 16
 ARTIFACT_MAX_BYTES = 2**22
+UNKNOWN = Why(0.0, False, (), None, None, ())
 
 
 @dataclass
@@ -60,6 +62,7 @@ class MemoryControl:
     arm_bins: dict[str, tuple[ArmBins, ...]] = field(default_factory=dict)
     asked_minutes: int | None = None
     known_alarms: dict[str, Alarm] = field(default_factory=dict)
+    known_why: Why = UNKNOWN
     is_ready: bool = True
     replaced: list[tuple[str, str, int]] = field(default_factory=list)
     fails: Exception | None = None
@@ -221,6 +224,10 @@ class MemoryControl:
     async def alarm(self, alarm_id: str) -> Alarm:
         """One of them."""
         return find_alarm(alarm_id, self.known_alarms.get(alarm_id))
+
+    async def explain_alarm(self, alarm_id: str) -> Explained:
+        """What a test has put there, with all that was changed."""
+        return Explained(await self.alarm(alarm_id), self.known_why, tuple(self.log))
 
     async def acknowledge_alarm(self, alarm_id: str, actor: str, reason: str) -> Alarm:
         """Take it on."""

@@ -11,6 +11,7 @@ import pytest
 
 from configs.errors import Refused
 from configs.settings import Verify
+from monitors.profile import tables
 from monitors.profile.reference import ReferenceProfile
 from serve.control.prepare import Files, Prepared, prepare
 from tests.registry import models
@@ -185,3 +186,23 @@ def test_a_reference_says_when_its_rows_were(tmp_path: Path) -> None:
         prepared(tmp_path, tmp_path / "matrix.npy", strata + features)
     with pytest.raises(Refused, match="'at'"):
         prepared(tmp_path, write_reference(tmp_path / "untimed.parquet"), strata)
+
+
+def test_of_a_wide_score_fewer_rows_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model says of the rows is held beside them, and is bounded as they are."""
+    monkeypatch.setattr(tables, "_CELLS_MAX", 4000)
+    model, card = tmp_path / "model.onnx", tmp_path / "card.yaml"
+    model.write_bytes(models.scorer(10).SerializeToString())
+    card.write_text("task: multiclass\ndecision: {argmax: true}\n", encoding="utf-8")
+    reference = write_reference(tmp_path / "reference.parquet")
+
+    made = prepare(Files(model, reference, card), Verify(), lambda _, __: None)
+
+    assert made.rows_read == ROWS
+    assert made.profile is not None
+    assert made.profile.rows == 400
+    assert made.profile.score_vector is not None
+    assert made.profile.score_vector.width == 10
+    assert made.profile.decision is not None

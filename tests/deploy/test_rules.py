@@ -70,6 +70,7 @@ def quiet(alert: str, why: str, series: Values, at: str = "1h", every: str = "1m
 FAST, SLOW = "WeirErrorsBurnFast", "WeirErrorsBurnSlowly"
 SAMPLES, BLOCKS = line(names.SAMPLES), line(names.MONITOR_BLOCKS)
 RETRIES, READY = line(names.VERSION_RETRIES), line(names.VERSION_READY)
+LACKING = line(names.SIGNAL_ROWS_NEEDED)
 SHED = line(names.REQUESTS_SHED)
 LAG, FAILURES = line(names.MONITOR_LAG), line(names.MONITOR_FAILURES)
 DROPPED, FAILED = line(names.SAMPLES_DROPPED), line(names.SNAPSHOTS_FAILED)
@@ -111,22 +112,36 @@ CASES = (
     fires(
         "WeirInsufficientData",
         "more than a day of traffic",
-        {**state("insufficient data"), SAMPLES: "0+1x3000"},
+        {LACKING: "38x3000", SAMPLES: "0+1x3000"},
         "26h",
         "5m",
     ),
     quiet(
         "WeirInsufficientData",
         "no traffic",
-        {**state("insufficient data"), SAMPLES: "7x3000"},
+        {LACKING: "38x3000", SAMPLES: "7x3000"},
         "26h",
         "5m",
     ),
     quiet(
         "WeirInsufficientData",
         "the first day",
-        {**state("insufficient data"), SAMPLES: "0+1x3000"},
+        {LACKING: "38x3000", SAMPLES: "0+1x3000"},
         "20h",
+        "5m",
+    ),
+    quiet(
+        "WeirInsufficientData",
+        "rows would not help",
+        {**state("insufficient data"), LACKING: "0x3000", SAMPLES: "0+1x3000"},
+        "26h",
+        "5m",
+    ),
+    quiet(
+        "WeirInsufficientData",
+        "there were enough in the end",
+        {LACKING: "38x1000 0x2000", SAMPLES: "0+1x3000"},
+        "26h",
         "5m",
     ),
     fires("WeirMonitorSilent", "rows and no blocks", {SAMPLES: "0+60x90", BLOCKS: "5x90"}),

@@ -165,3 +165,20 @@ def test_a_small_reference_is_said_to_be_one(make: Maker, rows: int) -> None:
     tiny = profile(np.random.default_rng(6), rows)
     signals = after(make(tiny), columns(np.random.default_rng(7), 200, shift=3.0), [200])
     assert Verdict.ALARM not in {signal.verdict for signal in signals}
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_who_lacks_rows_is_helped_by_rows_and_who_lacks_something_else_is_not(
+    make: Maker, reference: ReferenceProfile, with_reference: bool
+) -> None:
+    """Before the first row each signal says what would help; 3,000 rows show that it is so."""
+    detector = make(reference if with_reference else None)
+    before = {each.subject: each.rows_needed for each in detector.signals()}
+    after(detector, columns(np.random.default_rng(1), 3000), [500])
+    for subject, needed in before.items():
+        now = [each for each in detector.signals() if each.subject.partition("=")[0] == subject]
+        assert now
+        for signal in now:
+            still = signal.verdict is Verdict.INSUFFICIENT_DATA
+            assert still is (needed is None), signal
+            assert needed is None or needed > 0

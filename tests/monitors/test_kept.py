@@ -1,6 +1,7 @@
 """States outlive the process in files that are whole or not there."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,30 @@ def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
     """Forgetting twice is no error."""
     kept = KeptInFolder(tmp_path)
     kept.write(PLACE, {})
+    (file,) = tmp_path.iterdir()
+    file.with_suffix(".new").write_bytes(b"half")
     kept.forget(PLACE)
     kept.forget(PLACE)
-    assert list(kept.all()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_old_goes_whether_it_can_be_read_or_not(tmp_path: Path) -> None:
+    """Also half a file that a killed process left; what was written since, and others', stays."""
+    kept = KeptInFolder(tmp_path)
+    kept.forget_older(1e12)
+    for place in (PLACE, ("other", 1, "shadow")):
+        kept.write(place, {})
+    (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "half.new").write_text("hel")
+    (tmp_path / "notes.txt").write_text("mine")
+    old, *_ = sorted(tmp_path.glob("*.npz"))
+    for path in (old, tmp_path / "text.npz", tmp_path / "half.new", tmp_path / "notes.txt"):
+        os.utime(path, (1000.0, 1000.0))
+
+    kept.forget_older(1000.0)
+    assert len(list(tmp_path.iterdir())) == 5
+    kept.forget_older(1001.0)
+
+    assert len(list(kept.all())) == 1
+    assert not old.exists()
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npz", ".txt"}

@@ -73,12 +73,12 @@ def test_pinned_requests_are_not_watched(observer: Observer) -> None:
 def test_what_it_does_is_counted(observer: Observer) -> None:
     """Blocks, lag and each alarm once are told in series that the telemetry registry knows."""
     observer.fold(drifted("stable", made_at=NOW - 3.0))
-    observer.snapshot()
-
-    told = observer.snapshot()
-
     state = TelemetryState()
-    state.fold(told, 0.0)
+
+    for _ in range(2):
+        for told in observer.snapshots():
+            state.fold(told, 0.0)
+
     found = {
         (each.metric.name, point.attributes): point.value
         for each in state.collect()
@@ -148,6 +148,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.held: dict[Place, State] = {}
+        self.moment = 0.0
 
     def all(self) -> Iterator[tuple[Place, State]]:
         """Every state."""
@@ -159,7 +160,11 @@ class Memory:
 
     def forget(self, place: Place) -> None:
         """Keep none."""
-        del self.held[place]
+        self.held.pop(place, None)
+
+    def forget_older(self, moment: float) -> None:
+        """Note since when what is kept must have been written."""
+        self.moment = moment
 
 
 def started(kept: Memory, reference: bytes, settings: Monitors | None = None) -> Observer:
@@ -201,7 +206,7 @@ def test_a_restart_forgets_nothing_that_was_kept() -> None:
     (before,), (after,) = first.signals("m"), second.signals("m")
     assert after.rows == 1040
     assert close(after.signals, before.signals)
-    counted = [name for name, _ in second.snapshot().counters]
+    counted = [name for snapshot in second.snapshots() for name, _ in snapshot.counters]
     assert names.ALARMS.name not in counted  # They were raised before, and counted then.
 
 
@@ -391,3 +396,156 @@ def test_an_adopted_reference_ends_all_alarms_of_a_version() -> None:
     observer.fold(clean(5000))
     (alarm,) = [each for each in observer.alarms() if each.key[3:6] == AGE]
     assert alarm.arming == 2
+
+
+DAY_S = 24 * 3600.0
+
+
+class Time:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 20_000 * DAY_S
+
+    def __call__(self) -> float:
+        """The time now."""
+        return self.now
+
+    def go_on(self, days: float) -> None:
+        """Let time pass."""
+        self.now += days * DAY_S
+
+
+def dated(kept: Memory, clock: Time, reference: bytes | None = REFERENCE) -> Observer:
+    """An observer whose time can pass, of what lives for ten days."""
+    return Observer(
+        Monitors(time_to_live_days=10, learn_rows=300),
+        lambda _model, _version: (VERSION, reference),
+        "o",
+        clock=clock,
+        processor_time=lambda: 0.0,
+        kept=kept,
+    )
+
+
+def now(rows: SampleBlock, clock: Time) -> SampleBlock:
+    """Rows that are made now."""
+    return replace(rows, made_at=clock.now)
+
+
+def test_what_nothing_comes_to_is_forgotten_when_its_time_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Panel, alarms and what is kept; it is said once, and what was counted stays counted."""
+    kept, clock = Memory(), Time()
+    observer = dated(kept, clock)
+    observer.fold(now(drifted("stable"), clock))
+    observer.fold(now(clean(1), clock))
+    keep(observer, kept)
+    assert observer.alarms()
+    taken = observer.taken("s")
+
+    clock.go_on(9.9)
+    observer.fold(now(drifted("shadow"), clock))
+    keep(observer, kept)
+    assert set(kept.held) == {STABLE, ("m", 1, "shadow")}
+    assert observer.alarms()
+
+    clock.go_on(0.2)
+    (left,) = observer.signals("m")
+    observer.look()
+    assert left.role == "shadow"
+    assert set(kept.held) == {("m", 1, "shadow")}
+    assert {each.key[2] for each in observer.alarms()} == {"shadow"}
+    assert observer.taken("s") == taken + 1000
+    assert sum("are forgotten" in line for line in caplog.messages) == 1
+    assert kept.moment == clock.now - 10 * DAY_S
+
+    observer.fold(now(clean(1), clock))
+    (stable,) = [each for each in observer.signals("m") if each.role == "stable"]
+    assert stable.rows == 300
+
+
+def test_a_count_of_failures_never_falls() -> None:
+    """Those of a panel that is forgotten stay in it."""
+    kept, clock = Memory(), Time()
+    observer = dated(kept, clock)
+    observer.fold(now(clean(1), clock))
+    (watched,) = observer.signals("m")
+    watched.panel.failures = 3
+    for days in (0.0, 11.0):
+        clock.go_on(days)
+        counted = observer.snapshots()[0].counters
+        assert counted[names.MONITOR_FAILURES.name, ("panel",)] == 3
+    assert observer.signals("m") == ()
+
+
+def test_what_was_too_old_at_the_start_is_not_gone_on_from() -> None:
+    """Rows that come then begin anew; what is younger goes on, and its file is that of before."""
+    for days, rows in ((9.0, 600), (11.0, 300)):
+        kept, clock = Memory(), Time()
+        first = dated(kept, clock)
+        first.fold(now(clean(1), clock))
+        keep(first, kept)
+        clock.go_on(days)
+        second = dated(kept, clock)
+        second.fold(now(clean(400), clock))
+        (watched,) = second.signals("m")
+        assert watched.rows == rows
+
+
+def test_a_state_from_before_it_was_dated_lives_from_now_on() -> None:
+    """Nothing says how old it is."""
+    kept, clock = Memory(), Time()
+    first = dated(kept, clock)
+    first.fold(now(clean(1), clock))
+    keep(first, kept)
+    kept.held[STABLE] = {
+        name: held for name, held in kept.held[STABLE].items() if name != "watched/came_at"
+    }
+    clock.go_on(30)
+    second = dated(kept, clock)
+    assert [each.rows for each in second.signals("m")] == [300]
+    clock.go_on(11)
+    assert second.signals("m") == ()
+
+
+def test_old_windows_go_though_there_is_room() -> None:
+    """Of a version to which rows come still; in memory, and from what is kept too."""
+    kept, clock = Memory(), Time()
+    observer = dated(kept, clock)
+    for at in range(3):
+        observer.fold(now(clean(1 + 400 * at), clock))
+        keep(observer, kept)
+        clock.go_on(4)
+    minutes = 30 * 24 * 60
+    assert lived(observer, minutes) == {"age": 600, "town": 600, "score": 600, "decision": 600}
+    keep(observer, kept)
+    held = kept.held[STABLE]
+    oldest = min(held[name][:, 1].min() for name in held if name.endswith("windows"))
+    assert oldest >= (clock.now - 11 * DAY_S) // 60
+    (watched,) = observer.signals("m")
+    assert watched.rows == 900
+    assert lived(observer, None) == {"age": 900, "town": 900, "score": 900, "decision": 900}
+
+
+def lived(observer: Observer, minutes: int | None) -> dict[str, int]:
+    """How many rows the bins of some subjects hold."""
+    found = {}
+    for subject in ("age", "town", "score", "decision"):
+        ((_, bins),) = observer.bins("m", subject, minutes)
+        found[subject] = int(bins.live.sum())
+    return found
+
+
+def test_old_rows_are_not_learned_from() -> None:
+    """A reference comes from rows of its time; what is dropped is lacking again."""
+    clock = Time()
+    observer = dated(Memory(), clock, reference=None)
+    observer.fold(now(clean(1, 200), clock))
+    assert drift_of_age(observer).rows_needed == 100
+    clock.go_on(6)
+    observer.fold(now(clean(300, 50), clock))
+    assert drift_of_age(observer).rows_needed == 50
+    clock.go_on(6)
+    assert drift_of_age(observer).rows_needed == 250

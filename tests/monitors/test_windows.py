@@ -64,3 +64,19 @@ def test_windows_go_on_from_a_state() -> None:
         Windows((2, 4)).restore(windows.state())
     with pytest.raises(ValueError, match="cannot take in"):
         Windows((2, 4)).merge(windows)
+
+
+def test_windows_that_ended_before_a_moment_are_dropped() -> None:
+    """Of a minute, an hour and a day; what reaches past the moment stays whole."""
+    windows = Windows((1, 1))
+    for day in range(4):
+        windows.add(day * DAY + 30, np.array([[1]]))
+    windows.add(3 * DAY + 90, np.array([[1]]))
+    assert not windows.forget(30)
+    assert windows.forget(3 * DAY + 60)
+    assert windows.state()["windows"].tolist() == [
+        [1, 3 * DAY + 90],
+        [HOUR, 3 * DAY + HOUR],
+        [DAY, 3 * DAY],
+    ]
+    assert not windows.forget(3 * DAY + 60)

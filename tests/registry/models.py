@@ -49,6 +49,17 @@ def regressor(bias: float = 1.0) -> ModelProto:
     )
 
 
+def scorer(columns: int) -> ModelProto:
+    """Three features in, so many numbers out, each a weighted sum of them."""
+    weights = np.random.default_rng(0).standard_normal((3, columns)).astype(np.float32)
+    return model(
+        [helper.make_node("MatMul", ["x", "weights"], ["y"])],
+        [tensor("x", ["N", 3])],
+        [tensor("y", ["N", columns])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+
+
 def counting() -> ModelProto:
     """A model of the regressor's signature that counts for hours before it answers."""
     return _counting([], [numpy_helper.from_array(np.array(2**62, np.int64), "turns")])

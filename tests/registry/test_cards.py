@@ -360,3 +360,16 @@ def test_the_time_of_the_reference_is_no_feature() -> None:
     card = Card(task=Task.REGRESSION, strata=Strata(hour_of_week=True, time="at"))
     completed, _ = complete_card(card, ONE_NUMBER, ["a", "at", "b", "c"])
     assert [feature.name for feature in completed.features] == ["a", "b", "c"]
+
+
+def test_a_threshold_is_that_of_one_column() -> None:
+    """Of four classes it must be said which; arg-max needs no column, nor does one of one."""
+    four = Card(task=Task.MULTICLASS, score=Score(output="probabilities"))
+    by_threshold, by_argmax = Decision(threshold=0.4), Decision(argmax=True)
+    with pytest.raises(Refused, match=r"score\.column is missing: which column"):
+        check_card(four.model_copy(update={"decision": by_threshold}), FOUR_CLASSES)
+    check_card(four.model_copy(update={"decision": by_argmax}), FOUR_CLASSES)
+    named = {"score": Score(output="probabilities", column=3), "decision": by_threshold}
+    check_card(four.model_copy(update=named), FOUR_CLASSES)
+    one = Card(task=Task.REGRESSION, score=Score(output="y"), decision=by_threshold)
+    check_card(one, ONE_NUMBER)

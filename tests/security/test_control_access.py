@@ -31,6 +31,7 @@ NEEDS: dict[str, Permission | None] = {
     "GET /openapi.json": OPEN,
     "GET /v1/alarms": Permission.READ,
     "GET /v1/alarms/{alarm_id}": Permission.READ,
+    "GET /v1/alarms/{alarm_id}/why": Permission.READ,
     "GET /v1/audit": Permission.READ,
     "GET /v1/audit:verify": Permission.READ,
     "GET /v1/keys": Permission.ADMINISTER,

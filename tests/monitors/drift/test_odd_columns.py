@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from monitors.panel import Panel
 from monitors.profile.build import build_profile, columns_needed
 from monitors.profile.tables import sample
 from monitors.signal import Signal, Verdict
-from registry.card import Card, Feature, FeatureType, Task
+from registry.card import Card, Decision, Feature, FeatureType, Score, Task
 from registry.signature import DTYPES, Datatype, Signature, TensorSpec
 from tests.monitors.samples import CARD, SIGNATURE, block, columns, profile
 
@@ -106,3 +107,51 @@ def test_rows_with_swapped_columns_are_drift() -> None:
     panel.update(block(rows))
     alarms = {s.subject for s in panel.signals() if s.verdict is Verdict.ALARM}
     assert {"age", "debt"} <= alarms
+
+
+def booleans(share: float, seed: int, rows: int = 2000) -> NDArray[np.bool_]:
+    """Truth values of which such a share is true."""
+    return np.random.default_rng(seed).random(rows) < share
+
+
+def watching_booleans(kind: FeatureType) -> Panel:
+    """All monitors of a model from one truth value to a score and a decision that are some too."""
+    card = Card(
+        task=Task.OTHER,
+        score=Score(output="score"),
+        decision=Decision(output="label"),
+        features=(Feature(name="flag", input="flag", type=kind),),
+    )
+    names = ("score", "label")
+    signature = Signature(
+        inputs=(TensorSpec(name="flag", datatype=Datatype.BOOL, shape=(-1, 1)),),
+        outputs=tuple(TensorSpec(name=n, datatype=Datatype.BOOL, shape=(-1, 1)) for n in names),
+    )
+    flags = booleans(0.2, 0, 4000)
+    whole = build_profile(card, signature, {"flag": flags}, _same_of_booleans)
+    return Panel(card, signature, whole, Monitors())
+
+
+def _same_of_booleans(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return dict.fromkeys(("score", "label"), inputs["flag"])
+
+
+@pytest.mark.parametrize("kind", list(FeatureType))
+@pytest.mark.parametrize(("share", "verdict"), [(0.2, Verdict.OK), (0.6, Verdict.ALARM)])
+def test_truth_values_go_in_and_come_out(kind: FeatureType, share: float, verdict: Verdict) -> None:
+    """No monitor fails on them; drift of the input, the score and the decision is seen."""
+    panel = watching_booleans(kind)
+    rows = live("flag", booleans(share, 1))
+    panel.update(replace(rows, outputs=_same_of_booleans(dict(rows.inputs))))
+    signals = {(signal.name, signal.subject): signal for signal in panel.signals()}
+    assert panel.failures == 0
+    assert Verdict.ERROR not in {signal.verdict for signal in signals.values()}
+    for key in (
+        ("input_drift", "flag"),
+        ("prediction_drift", "score"),
+        ("prediction_drift", "decision"),
+    ):
+        assert signals[key].verdict is verdict, signals[key]
+    decision = panel.bins("decision", None)
+    assert decision is not None
+    assert set(decision.labels) == {"false", "true", "(other)", "(unseen)"}

@@ -87,6 +87,24 @@ def test_a_card_without_a_decision_says_so() -> None:
     silent = CARD.model_copy(update={"decision": None})
     (signal,) = SelectionRate(silent, None, Monitors()).signals()
     assert "no decision" in signal.message
+    assert "declare decision" in signal.message
+    assert signal.rows_needed is None
+
+
+def test_a_gap_at_its_edge_says_that_rows_would_not_tell() -> None:
+    """A difference of just what is allowed: a hundred times the rows would be needed, and more."""
+    edge = judged({"f": (4000, 10_000), "m": (5000, 10_000)})["sex=f"]
+    assert (edge.verdict, edge.rows_needed) == (Verdict.INSUFFICIENT_DATA, None)
+    assert "too near to it for a hundred times the rows to tell" in edge.message
+    near = judged({"f": (30, 100), "m": (50, 100)})["sex=f"]
+    assert near.rows_needed
+    assert "too near" not in near.message
+
+
+def test_how_many_rows_are_lacking_does_not_tell_how_many_there_are() -> None:
+    """Where numbers are withheld, it is the minimum that is told, and that rows would help."""
+    told = judged({"f": (20, 30), "m": (500, 1001), "x": (3, 3)})["sex=f"]
+    assert (told.verdict, told.rows, told.rows_needed) == (Verdict.INSUFFICIENT_DATA, 0, 50)
 
 
 def test_favourable_may_be_zero() -> None:

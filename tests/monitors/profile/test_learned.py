@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,14 @@ def test_hashed_categories_are_learned_as_hashes() -> None:
     panel.update(block(columns(np.random.default_rng(1), 1000), first=ROWS))
     signals = {(signal.name, signal.subject): signal for signal in panel.signals()}
     assert signals["input_drift", "town"].verdict is Verdict.OK
+
+
+def test_rows_from_before_a_moment_are_dropped() -> None:
+    """They are lacking again; those that came since are learned from."""
+    whole = block(columns(np.random.default_rng(0), 300))
+    learner = Learner(CARD, ROWS)
+    for minute, start in ((10, 0), (11, 100), (12, 200)):
+        learner.update(replace(part(whole, start, start + 100), made_at=60.0 * minute))
+    assert not learner.forget(10)
+    assert learner.forget(12)
+    assert (learner.rows, learner.rows_needed) == (100, ROWS - 100)

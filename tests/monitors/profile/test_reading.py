@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from configs.errors import Refused
-from monitors.profile.reading import as_floats, column_of, decisions, group_values, scores
+from monitors.profile.reading import (
+    as_floats,
+    column_of,
+    decision_values,
+    decisions,
+    group_values,
+    score_columns,
+    scores,
+)
 from registry.card import Card, Decision, Feature, Group, Score, Task
 
 OUTPUTS = {
@@ -63,3 +71,37 @@ def test_groups_come_from_extra_inputs_or_features() -> None:
     found = group_values(both, {"x": np.array([[1.0], [2.0]])}, {}, 2)
     assert found["sex"].tolist() == [None, None]
     assert found["age"].tolist() == [1.0, 2.0]
+
+
+def test_columns_of_a_score_are_read_where_the_card_names_none() -> None:
+    """As they lie; a score of one column, or of which one is named, has none."""
+    found = score_columns(card(score=Score(output="p")), OUTPUTS)
+    assert found is not None
+    np.testing.assert_array_equal(found, OUTPUTS["p"])
+    assert score_columns(card(score=Score(output="p", column=1)), OUTPUTS) is None
+    assert score_columns(card(score=Score(output="label")), OUTPUTS) is None
+    assert score_columns(card(), OUTPUTS) is None
+    empty = score_columns(card(score=Score(output="p")), {"p": np.zeros((0, 3))})
+    assert empty is not None
+    assert empty.shape == (0, 3)
+    with pytest.raises(Refused, match="which is not there"):
+        score_columns(card(score=Score(output="q")), OUTPUTS)
+
+
+def test_a_decision_is_told_as_the_model_gave_it() -> None:
+    """A text stays one, though it is no number; a truth value too."""
+    outputs = {
+        "text": np.array([["yes"], ["no"]], dtype=np.object_),
+        "flag": np.array([True, False]),
+    }
+    by_text, by_flag = (card(decision=Decision(output=name)) for name in outputs)
+    texts, flags = decision_values(by_text, outputs), decision_values(by_flag, outputs)
+    assert texts is not None
+    assert flags is not None
+    assert texts.tolist() == ["yes", "no"]
+    assert flags.tolist() == [True, False]
+    np.testing.assert_array_equal(decisions(by_text, outputs), [np.nan, np.nan])
+    np.testing.assert_array_equal(decisions(by_flag, outputs), [1, 0])
+    by_threshold = card(score=Score(output="p", column=1), decision=Decision(threshold=0.5))
+    np.testing.assert_array_equal(decision_values(by_threshold, OUTPUTS), [1, 0, np.nan])
+    assert decision_values(card(), OUTPUTS) is None

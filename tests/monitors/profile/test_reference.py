@@ -42,3 +42,26 @@ def test_unknown_keys_and_wrong_counts_are_refused() -> None:
         bad["features"]["age"][key] = value
         with pytest.raises(Refused, match=r"features\.age"):
             ReferenceProfile.from_json(json.dumps(bad).encode())
+
+
+def test_a_profile_of_old_can_be_read() -> None:
+    """Of before decisions and columns of a score were described; such a one has the same bytes."""
+    whole = profile(np.random.default_rng(0))
+    content = json.loads(whole.to_json())
+    assert "score_vector" not in content
+    del content["decision"]
+    old = ReferenceProfile.from_json(json.dumps(content).encode())
+    assert old == whole.model_copy(update={"decision": None})
+    assert json.loads(old.to_json()) == content
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [([0, 0], "columns must differ"), ([0], "one profile each"), ([0, 2], "no column 2, only 2")],
+)
+def test_columns_of_a_score_that_do_not_fit_are_refused(columns: list[int], reason: str) -> None:
+    """Each has its number, below the width, and its profile."""
+    content = json.loads(profile(np.random.default_rng(0)).to_json())
+    vector = {"width": 2, "columns": columns, "profiles": [content["score"], content["score"]]}
+    with pytest.raises(Refused, match=reason):
+        ReferenceProfile.from_json(json.dumps({**content, "score_vector": vector}).encode())

@@ -65,6 +65,41 @@ def test_a_snapshot_replaces_the_earlier_ones_of_its_source() -> None:
     assert totals(state)[SAMPLES] == 8
 
 
+def test_a_part_replaces_only_what_it_said_itself() -> None:
+    """A source that speaks in parts is one source, and each part has a word of its own."""
+    state = TelemetryState(silent_s=10.0)
+    one, two = (LAG[0], ("one",)), (LAG[0], ("two",))
+    state.fold(Snapshot("a", 1, counters={SAMPLES: 5}), now=0.0)
+    state.fold(Snapshot("a", 1, gauges={one: 1.0}, part="one"), now=0.0)
+    state.fold(Snapshot("a", 1, gauges={two: 2.0}, part="two"), now=0.0)
+    state.fold(Snapshot("a", 2, gauges={two: 3.0}, part="two"), now=8.0)
+    found = totals(state)
+    assert (found[SAMPLES], found[one], found[two]) == (5, 1.0, 3.0)
+    assert found[names.TELEMETRY_SOURCES.name, ()] == 1
+
+    state.retire(now=12.0)
+
+    assert one not in totals(state)
+    assert totals(state)[two] == 3.0
+
+
+def test_of_a_silent_part_without_counts_nothing_is_remembered() -> None:
+    """Gauges alone leave nothing that could be counted twice."""
+    state = TelemetryState(silent_s=1.0, retired_max=2)
+    state.fold(Snapshot("a", 1, gauges={LAG: 1.0}, part="one"), now=0.0)
+    state.retire(now=5.0)
+    assert not state._sources
+
+
+def test_a_reading_that_is_no_number_is_refused_however_often_it_was_one() -> None:
+    """What was accepted of a series says nothing about its next value."""
+    state = TelemetryState()
+    state.fold(Snapshot("a", 1, gauges={LAG: 1.0}), now=0.0)
+    state.fold(Snapshot("a", 2, gauges={LAG: float("nan")}), now=1.0)
+    assert LAG not in totals(state)
+    assert refused(state) == {Refusal.WRONG_VALUE.value: 1}
+
+
 def test_a_silent_source_leaves_its_counts_and_takes_its_gauges() -> None:
     """After `silent_s` a source's gauges vanish, and what it counted stays."""
     state = TelemetryState(silent_s=10.0)

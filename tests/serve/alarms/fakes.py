@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.errors import WeirError
 from monitors.alarm import Standing
+from monitors.why.answer import Why
 from registry.alarm_book import AlarmBook
 from registry.alarms import AlarmKey
 from registry.sqlite import SqliteStore
@@ -75,6 +76,7 @@ class Monitors:
 
     standing: list[Standing] = field(default_factory=list)
     rearmed: list[tuple[AlarmKey, bool]] = field(default_factory=list)
+    whys: dict[AlarmKey, Why] = field(default_factory=dict)
     away: WeirError | None = None
     refuse: WeirError | None = None
 
@@ -97,6 +99,12 @@ class Monitors:
         if self.away:
             raise self.away
         return tuple(self.standing)
+
+    async def why(self, key: AlarmKey) -> Why:
+        """What a test has put there."""
+        if self.away:
+            raise self.away
+        return self.whys[key]
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
         """Let an alarm stand no more, or all of a version in a role that adopts a reference."""

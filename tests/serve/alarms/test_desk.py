@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from configs.errors import Conflict, NotFound, Refused, Unavailable
+from monitors.why.answer import Why
 from registry.alarm_book import AlarmBook
 from registry.alarms import AlarmState
 from serve.alarms.desk import AlarmDesk
@@ -230,3 +232,40 @@ async def test_monitors_that_come_back_from_before_adopt_once(
     await desk.look()
 
     assert [adopt for _, adopt in monitors.rearmed] == [True]
+
+
+async def test_an_alarm_is_explained_with_what_was_changed_around_it(
+    desk: AlarmDesk, monitors: Monitors, book: AlarmBook
+) -> None:
+    """What the monitors know of it, and what the audit log knows of the hour before and after."""
+    monitors.standing = [standing(), standing("age")]
+    await desk.look()
+    (alarm,) = [each for each in book.alarms() if each.key.subject == "income"]
+    why = Why(BEGUN.timestamp() + 30, True, (), None, None, ())
+    monitors.whys[alarm.key] = why
+
+    found = await desk.explain(alarm.id)
+
+    assert (found.alarm, found.why) == (alarm, why)
+    resources = [entry.resource for entry in found.nearby]
+    assert "models/credit" in resources
+    assert f"alarms/{alarm.id}" not in resources
+    assert any(each.startswith("alarms/") for each in resources)
+
+    monitors.whys[alarm.key] = replace(why, changed_at=BEGUN.timestamp() + 7 * 86_400)
+    assert (await desk.explain(alarm.id)).nearby == found.nearby
+
+
+async def test_a_closed_alarm_is_not_explained(
+    desk: AlarmDesk, monitors: Monitors, book: AlarmBook
+) -> None:
+    """Its monitor has forgotten what it rested on; and of no alarm nothing is known."""
+    monitors.standing = [standing()]
+    await desk.look()
+    (alarm,) = book.alarms()
+    await desk.close(alarm.id, False, "ada", "repaired")
+
+    with pytest.raises(Conflict, match="closed by re-arming"):
+        await desk.explain(alarm.id)
+    with pytest.raises(NotFound, match="no alarm"):
+        await desk.explain("nothing")

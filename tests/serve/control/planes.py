@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from configs.errors import Refused
+from configs.errors import NotFound, Refused
 from configs.settings import Hosts
 from monitors.alarm import Standing
+from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from registry.records import RouteTable, Version
 from registry.registry import Registry
@@ -111,6 +112,10 @@ class NoWatchers:
     async def alarms(self) -> tuple[Standing, ...]:
         """None stands."""
         return ()
+
+    async def why(self, key: AlarmKey) -> Why:
+        """Nobody knows."""
+        raise NotFound(f"{key.text()} is not watched")
 
     async def rearm(self, key: AlarmKey, adopt: bool) -> None:
         """Nothing is there to be re-armed."""

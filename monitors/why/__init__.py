@@ -1,0 +1,1 @@
+"""Why an alarm was raised: a sample of rows, what drift did to the score, and where."""
