@@ -99,17 +99,17 @@ def test_what_is_no_time_is_refused(values: NDArray[Any], said: str) -> None:
 
 @pytest.mark.parametrize("policy", [Policy.KEEP, Policy.HASH])
 def test_counts_by_hour_add_up_to_those_of_all_rows(policy: Policy) -> None:
-    """For every feature, the score, and the projections of whole rows."""
+    """For every feature, score and decision, and the projections of whole rows."""
     features = (*CARD.features[:2], CARD.features[2].model_copy(update={"policy": policy}))
     whole = built(HOURLY.model_copy(update={"features": features}), table(4000))
     strata = whole.strata
     assert strata is not None
     assert strata.count == 28
     assert set(strata.features) == {"age", "debt", "town"}
-    assert whole.score is not None
     assert whole.whole_rows is not None
+    assert set(strata.predictions) == {"score", "decision"}
     pairs = [(whole.features[name], found) for name, found in strata.features.items()]
-    pairs += [(whole.score, strata.score or ())]
+    pairs += [(whole.predictions[name], found) for name, found in strata.predictions.items()]
     pairs += list(zip(whole.whole_rows.projections, strata.projections, strict=True))
     for known, found in pairs:
         assert np.array(found).shape == (28, len(bin_counts(known)))
@@ -221,7 +221,8 @@ def test_a_profile_with_strata_survives_the_trip() -> None:
         ("features", {"age": [[1]]}),
         ("features", {"nobody": [[]] * 28}),
         ("features", {"age": [[1]] * 28}),
-        ("score", [[1]] * 28),
+        ("predictions", {"score": [[1]] * 28}),
+        ("predictions", {"score[0]": [[]] * 28}),
         ("projections", [[[1]] * 28]),
         ("hours", 5),
     ],
