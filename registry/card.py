@@ -12,6 +12,9 @@ HOURS_OF_WEEK = 168
 STRATA_OF_FEATURES_MAX = 20_000
 """Strata times watched features: what is remembered of them takes some megabytes."""
 
+Hours = Literal[1, 2, 3, 4, 6, 8, 12, 24]
+"""So many hours may be one stratum: a day is a whole number of them."""
+
 
 class Part(BaseModel):
     """A part of a card: frozen, and strict about unknown keys."""
@@ -108,7 +111,7 @@ class Strata(Part):
 
     feature: str | None = None
     hour_of_week: bool = False
-    hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 1
+    hours: Hours = 1
     time: str | None = None
 
     @model_validator(mode="after")

@@ -43,9 +43,10 @@ class PredictionDrift:
         self._width = 0
         self._columns: NDArray[np.intp] | None = None
         watched_scores = self._watched_scores(profile, by_shift)
-        # Columns of a score and the decision are not counted by stratum.
-        self._strata = stratifier(card, profile) if SCORE in watched_scores else None
-        within = [self._strata.score_counts(watched_scores[SCORE])] if self._strata else None
+        self._strata = strata = stratifier(card, profile)
+        within = None
+        if strata is not None:
+            within = [strata.prediction_counts(*each) for each in watched_scores.items()]
         self._scores = NumericStreams(watched_scores, by_shift, within)
         self._decision = self._watched_decision(profile, by_share)
         self._compared = CategoricalComparison([self._decision] if self._decision else [])
@@ -86,7 +87,9 @@ class PredictionDrift:
             return None
         reference = profile.decision if profile else None
         if reference is not None and categorical.ready(reference):
-            return CategoricalStream(DECISION, reference, monitor)
+            strata = self._strata
+            within = strata.prediction_counts(DECISION, reference) if strata else None
+            return CategoricalStream(DECISION, reference, monitor, within)
         why = TOO_FEW
         if reference is None:
             why = NO_REFERENCE if profile is None else REGISTER_AGAIN
@@ -97,13 +100,13 @@ class PredictionDrift:
         """Take in the outputs of one block."""
         if not block.rows:
             return
+        strata = self._strata.of(block) if self._strata else None
         if self._scores.names:
-            strata = self._strata.of(block) if self._strata else None
             self._scores.update(block.keys(), self._read_scores(block), block.minute, strata)
         if self._decision:
             decided = decision_values(self._card, block.outputs)
             if decided is not None:
-                self._decision.update(block.keys(), decided, block.minute)
+                self._decision.update(block.keys(), decided, block.minute, strata)
 
     def _read_scores(self, block: SampleBlock) -> Floats:
         """The scores that are watched, shape (subjects, rows)."""

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from configs.errors import Refused
-from registry.card import HOURS_OF_WEEK
+from registry.card import HOURS_OF_WEEK, Hours
 
 BINS = 20
 TOP_CATEGORIES = 200
@@ -214,8 +214,8 @@ class StrataProfile(Part):
 
     A stratum is a value of `feature`, of those in `names` (`hashed`: by their hash), and the last
     one is of all other rows; or, without a feature, so many `hours` of the week, the first of
-    which begin on Monday at 0:00 UTC. `features`, `score` and `projections` (of whole rows) hold a
-    row of counts a stratum, in the bins of the profile, for categories with other and unseen
+    which begin on Monday at 0:00 UTC. `features`, `predictions` and `projections` (of whole rows)
+    hold a row of counts a stratum, in the bins of the profile, for categories with other and unseen
     behind. What has no counts by stratum is not there: nothing has, where nobody said when the rows
     of the reference were.
     """
@@ -223,9 +223,9 @@ class StrataProfile(Part):
     feature: str | None = None
     names: Annotated[tuple[str, ...], Field(max_length=HOURS_OF_WEEK)] = ()
     hashed: bool = False
-    hours: Annotated[int, Field(ge=1, le=24)] = 1
+    hours: Hours = 1
     features: Mapping[str, Table] = {}
-    score: Table | None = None
+    predictions: Mapping[str, Table] = {}
     projections: tuple[Table, ...] = ()
 
     @property
@@ -235,9 +235,8 @@ class StrataProfile(Part):
 
     @model_validator(mode="after")
     def _strata_fit(self) -> StrataProfile:
-        tables = [*self.features.values(), *self.projections]
-        tables += [] if self.score is None else [self.score]
-        if HOURS_OF_WEEK % self.hours or any(len(table) != self.count for table in tables):
+        tables = [*self.features.values(), *self.predictions.values(), *self.projections]
+        if any(len(table) != self.count for table in tables):
             message = "there must be a row of counts for each stratum"
             raise ValueError(message)
         return self
@@ -268,17 +267,29 @@ class ReferenceProfile(Part):
     def _strata_have_the_bins(self) -> ReferenceProfile:
         if self.strata is None:
             return self
-        fits = [
-            _fits(table, self.features.get(name)) for name, table in self.strata.features.items()
-        ]
-        fits.append(self.strata.score is None or _fits(self.strata.score, self.score))
-        tables, whole = self.strata.projections, self.whole_rows
+        strata, predictions = self.strata, self.predictions
+        fits = [_fits(table, self.features.get(name)) for name, table in strata.features.items()]
+        fits += [_fits(table, predictions.get(name)) for name, table in strata.predictions.items()]
+        tables, whole = strata.projections, self.whole_rows
         projections = whole.projections if whole and tables else ()
         fits.append(len(tables) == len(projections) and all(map(_fits, tables, projections)))
         if not all(fits):
             message = "counts by stratum must be in the bins of all rows"
             raise ValueError(message)
         return self
+
+    @property
+    def predictions(self) -> dict[str, NumericProfile | CategoricalProfile]:
+        """The score or each of its columns, and the decision, by the subjects of their signals."""
+        found: dict[str, NumericProfile | CategoricalProfile] = {}
+        if self.score is not None:
+            found["score"] = self.score
+        if self.score_vector is not None:
+            each = zip(self.score_vector.columns, self.score_vector.profiles, strict=True)
+            found |= {f"score[{column}]": profile for column, profile in each}
+        if self.decision is not None:
+            found["decision"] = self.decision
+        return found
 
     @property
     def origin(self) -> str:

@@ -69,9 +69,9 @@ class Stratifier:
         """The reference's rows of a feature by stratum, (strata, bins); zeros if not counted so."""
         return self._table(self._strata.features.get(name), profile)
 
-    def score_counts(self, profile: NumericProfile) -> NDArray[np.int64]:
-        """The same of the score."""
-        return self._table(self._strata.score, profile)
+    def prediction_counts(self, name: str, profile: FeatureProfile) -> NDArray[np.int64]:
+        """The same of a score or of the decision."""
+        return self._table(self._strata.predictions.get(name), profile)
 
     def projection_counts(self, profiles: Sequence[NumericProfile]) -> list[NDArray[np.int64]]:
         """The same of each of the projections of whole rows."""

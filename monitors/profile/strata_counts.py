@@ -64,13 +64,29 @@ def count_by_stratum(
             if name != strata.feature and bin_counts(known)
         }
     }
-    if profile.score is not None and profile.score.counts and rows.score is not None:
-        found["score"] = table(profile.score, rows.score)
+    predictions = _predictions(rows)
+    found["predictions"] = {
+        name: table(known, predictions[name])
+        for name, known in profile.predictions.items()
+        if bin_counts(known)
+    }
     if profile.whole_rows is not None:
         values = np.stack([as_floats(rows.features[name]) for name in profile.whole_rows.features])
         projected = Projector(profile.whole_rows).project(values)
         found["projections"] = tuple(map(table, profile.whole_rows.projections, projected))
     return strata.model_copy(update=found)
+
+
+def _predictions(rows: Seen) -> dict[str, NDArray[Any]]:
+    """Scores and decisions, (rows,), by the names that a profile has for them."""
+    found: dict[str, NDArray[Any]] = {}
+    if rows.score is not None:
+        found["score"] = rows.score
+    if rows.score_columns is not None:
+        found |= {f"score[{at}]": column for at, column in enumerate(rows.score_columns.T)}
+    if rows.decision is not None:
+        found["decision"] = rows.decision
+    return found
 
 
 def check_segments(strata: StrataProfile | None, features: Mapping[str, FeatureProfile]) -> None:

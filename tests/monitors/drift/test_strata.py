@@ -16,7 +16,7 @@ from monitors.panel import Panel
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, Verdict
-from registry.card import Card, Feature, FeatureType, Score, Strata, Task
+from registry.card import Card, Decision, Feature, FeatureType, Score, Strata, Task
 from registry.signature import Datatype, Signature, TensorSpec
 from tests.monitors.samples import close, part
 
@@ -35,7 +35,10 @@ SIGNATURE = Signature(
         TensorSpec(name="x", datatype=Datatype.FP64, shape=(-1, 2)),
         TensorSpec(name="c", datatype=Datatype.INT64, shape=(-1, 2)),
     ),
-    outputs=(TensorSpec(name="y", datatype=Datatype.FP64, shape=(-1, 1)),),
+    outputs=(
+        TensorSpec(name="y", datatype=Datatype.FP64, shape=(-1, 1)),
+        TensorSpec(name="classes", datatype=Datatype.FP64, shape=(-1, 2)),
+    ),
 )
 HOUR_S = 3600.0
 HOUR_ROWS = 60
@@ -45,8 +48,9 @@ Rows = dict[str, NDArray[Any]]
 
 
 def model(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The sum of the numbers."""
-    return {"y": inputs["x"].sum(axis=1, keepdims=True)}
+    """The sum of the numbers, and what speaks against it and for it."""
+    total = inputs["x"].sum(axis=1, keepdims=True)
+    return {"y": total, "classes": np.concatenate([-total, total], axis=1)}
 
 
 def rhythmic(seed: int, rows: int, first: int = 0, shift: float = 0.0) -> Rows:
@@ -209,6 +213,18 @@ def test_a_change_of_the_mix_of_segments_is_seen_in_the_segment_alone() -> None:
     assert {"waved", "still", "colour", "shop", "score", "rows"} <= alarms(blind)
     assert alarms(seeing) == {"shop"}
     assert "within strata" not in drift(seeing, "shop").message
+
+
+def test_classes_and_decisions_are_compared_within_segments() -> None:
+    """As the score is: another mix is no change of them, a change in every shop is."""
+    classes = {"score": Score(output="classes"), "decision": Decision(argmax=True)}
+    reference = mixed(1, 8000, (0.8, 0.15, 0.05))
+    predictions = {"score[0]", "score[1]", "decision"}
+    for card, shift, changed in ((PLAIN, 0.0, True), (BY_SHOP, 0.0, False), (BY_SHOP, 2.0, True)):
+        card_of_classes = card.model_copy(update=classes)
+        watching = panel(card_of_classes, profiled(card_of_classes, reference))
+        watching.update(block(mixed(2, 3000, (0.2, 0.2, 0.6), shift)))
+        assert alarms(watching) & predictions == (predictions if changed else set())
 
 
 def test_a_change_within_segments_is_found_while_their_mix_changes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,9 +70,14 @@ def test_a_time_that_is_not_known_has_no_hour() -> None:
     ],
     ids=["seconds", "texts", "zones", "whole numbers, one of which is missing"],
 )
-def test_times_are_seconds_or_texts(values: NDArray[Any]) -> None:
-    """In UTC unless they say otherwise; missing ones are unknown."""
-    assert minutes_of("at", values).tolist() == [1440, UNKNOWN, 1]
+def test_times_are_seconds_or_texts(values: NDArray[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In UTC unless they say otherwise, wherever the machine is; missing ones are unknown."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = minutes_of("at", values).tolist()
+    time.tzset()
+    assert found == [1440, UNKNOWN, 1]
 
 
 @pytest.mark.parametrize(
@@ -91,17 +97,19 @@ def test_what_is_no_time_is_refused(values: NDArray[Any], said: str) -> None:
     assert "'at'" in caught.value.message
 
 
-def test_counts_by_hour_add_up_to_those_of_all_rows() -> None:
-    """For every feature, the score, and the projections of whole rows."""
-    whole = built(HOURLY, table(4000))
+@pytest.mark.parametrize("policy", [Policy.KEEP, Policy.HASH])
+def test_counts_by_hour_add_up_to_those_of_all_rows(policy: Policy) -> None:
+    """For every feature, score and decision, and the projections of whole rows."""
+    features = (*CARD.features[:2], CARD.features[2].model_copy(update={"policy": policy}))
+    whole = built(HOURLY.model_copy(update={"features": features}), table(4000))
     strata = whole.strata
     assert strata is not None
     assert strata.count == 28
     assert set(strata.features) == {"age", "debt", "town"}
-    assert whole.score is not None
     assert whole.whole_rows is not None
+    assert set(strata.predictions) == {"score", "decision"}
     pairs = [(whole.features[name], found) for name, found in strata.features.items()]
-    pairs += [(whole.score, strata.score or ())]
+    pairs += [(whole.predictions[name], found) for name, found in strata.predictions.items()]
     pairs += list(zip(whole.whole_rows.projections, strata.projections, strict=True))
     for known, found in pairs:
         assert np.array(found).shape == (28, len(bin_counts(known)))
@@ -213,7 +221,8 @@ def test_a_profile_with_strata_survives_the_trip() -> None:
         ("features", {"age": [[1]]}),
         ("features", {"nobody": [[]] * 28}),
         ("features", {"age": [[1]] * 28}),
-        ("score", [[1]] * 28),
+        ("predictions", {"score": [[1]] * 28}),
+        ("predictions", {"score[0]": [[]] * 28}),
         ("projections", [[[1]] * 28]),
         ("hours", 5),
     ],

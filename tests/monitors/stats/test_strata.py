@@ -182,7 +182,8 @@ def test_splits_and_restarts_change_nothing(together: bool) -> None:
     rng = np.random.default_rng(3)
     reference = referenced(rng, 200, 4)
     strata = rng.integers(0, 3, 400).astype(np.int16)
-    codes = np.maximum(drawn(rng, strata, 4), 1)
+    codes = drawn(rng, strata, 4)
+    codes[:, 200:] = np.maximum(codes[:, 200:], 2)
     if not together:
         codes[2, ::5] = SKIP
     keys = rng.integers(0, 2**63, 400).astype(np.uint64)
