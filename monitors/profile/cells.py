@@ -31,7 +31,8 @@ def parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def values_of(column: pa.ChunkedArray) -> NDArray[Any]:
     """The values, shape (rows,): numbers, or objects with None where they are missing.
 
-    Floating-point numbers are NaN there.
+    Floating-point numbers are NaN there. Moments are seconds since 1970, in UTC where they do not
+    say otherwise.
 
     `pa.ArrowInvalid` for bytes that are not UTF-8.
     """
@@ -45,6 +46,9 @@ def values_of(column: pa.ChunkedArray) -> NDArray[Any]:
         column = column.cast(pa.large_string())
     if any(test(column.type) for test in _TEXTS):
         return np.concatenate([_texts(chunk) for chunk in column.chunks])
+    if pa.types.is_timestamp(kind):
+        whole = column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64())
+        column = pc.divide(whole.cast(pa.float64(), safe=False), 1e6)
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
     if pa.types.is_integer(kind) and column.null_count:

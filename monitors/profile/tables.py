@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from configs.errors import Refused
-from monitors.profile.arrow_tables import ArrowTable, CsvTable, ParquetTable
+from monitors.profile.arrow_tables import ArrowTable, CsvTable, ParquetTable, not_plain
 from monitors.profile.batches import Batch, Table, Told, check_distinct
 from monitors.profile.cells import parsed, values_of
 from monitors.profile.numpy_tables import NpyTable, NpzTable
@@ -80,10 +80,12 @@ def sample(
     told: Told = lambda _: None,
     rows_max: int | None = None,
     texts: Collection[str] = (),
+    times: Collection[str] = (),
 ) -> Sample:
     """A uniform sample of the rows of a file, with the named columns alone, of which there is one.
 
-    In a file without types, `texts` names the columns that are texts, whatever they look like.
+    In a file without types, `texts` names the columns that are texts, whatever they look like. In
+    one with types, `times` names those that may hold moments, which come as seconds since 1970.
     `Refused` for a file that cannot be read or has no rows, and for columns that are missing or
     hold more than a number or a text a row.
     """
@@ -97,8 +99,10 @@ def sample(
         with _readable(path):
             seen, kept = _kept(table, part, rows_max, told_of_part)
         for name in part:
-            typed = table.typed or name in texts
-            columns[name] = _values(path, name, kept.column(name), typed)
+            column, typed = kept.column(name), table.typed or name in texts
+            if pa.types.is_timestamp(column.type) and name not in times:
+                raise not_plain(path, name, column.type)
+            columns[name] = _values(path, name, column, typed)
     told(1.0)
     return Sample(columns, seen)
 

@@ -70,6 +70,7 @@ def prepare(files: Files, limits: Verify, progress: Progress) -> Prepared:
         lambda share: progress("reading the reference", share),
         rows_max=rows_kept(max(len(needed), _columns_of_score(card, signature))),
         texts=_texts(card, signature),
+        times=() if card.reference_time is None else (card.reference_time,),
     )
     score = _counted(_model(files.model, signature), len(rows.columns[needed[0]]), progress)
     profile = build_profile(card, signature, rows.columns, score)

@@ -180,6 +180,12 @@ def test_a_reference_says_when_its_rows_were(tmp_path: Path) -> None:
     assert found.profile.strata is not None
     assert min(np.sum(found.profile.strata.features["a"], axis=1)) > 20
 
+    for kind in (pa.timestamp("ns", "Europe/Lisbon"), pa.timestamp("s")):
+        seconds = pa.array(columns["at"].astype(np.int64), pa.timestamp("s"))
+        moments = pa.table(columns | {"at": seconds.cast(kind)})
+        pa.parquet.write_table(moments, tmp_path / "moments.parquet")
+        assert prepared(tmp_path, tmp_path / "moments.parquet", strata).profile == found.profile
+
     np.save(tmp_path / "matrix.npy", np.zeros((700, 4)))
     features = "features: [{name: a, input: x, column: 0}]\n"
     with pytest.raises(Refused, match="a time beside them"):
