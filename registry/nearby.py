@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable
 
 from registry.alarms import Alarm
+from registry.configurations import CONFIGURATION
 from registry.records import AuditEntry
 
 
 def changes_nearby(entries: Iterable[AuditEntry], alarm: Alarm) -> tuple[AuditEntry, ...]:
     """Of some audit entries those that may have to do with an alarm, in their order.
 
-    Versions and routes of its model, other alarms of its model, and API keys, which are of all
-    models: who may ask decides what is asked.
+    Versions and routes of its model, other alarms of its model, and what is of all models: the
+    gateway's configuration, and API keys, since who may ask decides what is asked.
     """
     return tuple(each for each in entries if _concerns(each, alarm))
 
@@ -26,4 +27,4 @@ def _concerns(entry: AuditEntry, alarm: Alarm) -> bool:
         case "alarms":
             return rest != alarm.id and json.loads(entry.after)["model"] == alarm.key.model
         case _:
-            return kind == "keys"
+            return kind in (CONFIGURATION, "keys")

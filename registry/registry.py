@@ -14,6 +14,7 @@ from registry.artifacts import Artifacts
 from registry.audit import version_state
 from registry.card import Card
 from registry.cards import check_card, complete_card
+from registry.configurations import Configurations
 from registry.gently import gently
 from registry.keyring import Keyring
 from registry.ledger import Clock, Entropy
@@ -26,8 +27,10 @@ from registry.store import Store
 from registry.verify import verify_model
 
 
-class Registry(Routes, Keyring, AlarmBook):
+class Registry(Routes, Keyring, AlarmBook, Configurations):
     """Models, versions, routes, keys, alarms and the audit log of one data folder, with one owner.
+
+    The log also says how the gateway was configured.
 
     Threads may share it: they take turns, except while a model is being verified.
     """

@@ -200,6 +200,11 @@ class SqliteStore:
         )
         return tuple(_route(row, arms[row[1]]) for row in routes)
 
+    def add_entry(self, entry: AuditEntry) -> None:
+        """Keep an entry whose states are the only record of what it is about."""
+        with self._change(entry):
+            pass
+
     def audit(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
         """At most `limit` entries with a sequence above `after`, in order."""
         rows = self._db.execute(
@@ -207,9 +212,13 @@ class SqliteStore:
         )
         return tuple(AuditEntry(*row) for row in rows)
 
-    def last_entry(self) -> AuditEntry | None:
-        """The end of the audit log."""
-        row = self._db.execute("SELECT * FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+    def last_entry(self, resource: str | None = None) -> AuditEntry | None:
+        """The end of the audit log, or the last entry about a resource."""
+        row = self._db.execute(
+            "SELECT * FROM audit WHERE :resource IS NULL OR resource = :resource "
+            "ORDER BY sequence DESC LIMIT 1",
+            {"resource": resource},
+        ).fetchone()
         return AuditEntry(*row) if row else None
 
     @contextmanager

@@ -72,11 +72,14 @@ class Store(Protocol):
     def generations(self, model: str) -> tuple[Route, ...]:
         """All generations of a route, oldest first; none for a model that has no route."""
 
+    def add_entry(self, entry: AuditEntry) -> None:
+        """Keep an entry whose states are the only record of what it is about."""
+
     def audit(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
         """At most `limit` entries with a sequence above `after`, in order."""
 
-    def last_entry(self) -> AuditEntry | None:
-        """The end of the audit log."""
+    def last_entry(self, resource: str | None = None) -> AuditEntry | None:
+        """The end of the audit log, or the last entry about a resource."""
 
     def close(self) -> None:
         """Let go of the records, so that another owner may open them."""

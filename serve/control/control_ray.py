@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 from configs.errors import StartError
 from configs.settings import Settings
+from configs.shown import shown
 from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
@@ -44,6 +46,7 @@ class ControlActor:
 
         log_to(settings.data)
         self._registry = Registry.open(settings.data, settings.verify)
+        self._registry.note_configuration({**shown(settings), "weir": version("weir-gateway")})
         self._replicas = Replicas(time.monotonic, settings.hosts.gateway_replicas)
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)

@@ -113,6 +113,21 @@ class StoreConformance:
         assert store.route("credit") == route(1)
         assert store.last_entry() == last
 
+    def test_an_entry_may_stand_alone(self, store: Store) -> None:
+        """It is in the chain as any other, and the last about its resource is found."""
+        filled(store)
+        why = Change(actor="weir", at=moment(4), reason="the first start")
+        alone = next_entry(store.last_entry(), "configure", "configuration", (None, {}), why)
+
+        store.add_entry(alone)
+        filled(store, 4, 4)
+
+        assert store.last_entry("configuration") == alone
+        assert store.last_entry("nothing") is None
+        assert [each.action for each in store.audit(3, 9)] == ["configure", "change"]
+        with pytest.raises(Conflict, match="does not follow"):
+            store.add_entry(alone)
+
     def test_a_route_without_shadow_and_previous_comes_back_equal(self, store: Store) -> None:
         """What may be missing stays missing."""
         filled(store)

@@ -37,6 +37,7 @@ def of(key: AlarmKey, alarm_id: str) -> AuditEntry:
         entry("models/credit/route"),
         entry("models/credit/versions/3"),
         entry("keys/1"),
+        entry("configuration", {"weir": "0.4.0"}),
         of(KEY._replace(subject="age"), "a2"),
     ],
 )

@@ -1,0 +1,45 @@
+"""What is shown of a configuration is all of it but its secrets."""
+
+from __future__ import annotations
+
+import json
+
+from configs.settings import Settings
+from configs.shown import differences, shown
+
+
+def test_every_setting_is_shown_by_its_dotted_name() -> None:
+    """As plain values, with those of the defaults."""
+    values = shown(Settings())
+    assert values["monitors.alarm_budget"] == 0.01
+    assert values["listen.http_port"] == 8000
+    assert values["alarms.webhook"] is None
+    assert json.loads(json.dumps(values)) == values
+    assert not [value for value in values.values() if isinstance(value, dict)]
+
+
+def test_addresses_are_shown_without_what_may_be_secret() -> None:
+    """Neither user nor password, path nor query."""
+    secret = "hunter2"  # noqa: S105 - a canary
+    settings = Settings.model_validate(
+        {
+            "alarms": {
+                "webhook": f"https://example.org:8443/{secret}?key={secret}",
+                "format": "alertmanager",
+            },
+            "telemetry": {"otlp_endpoint": f"http://ada:{secret}@collector:4317"},
+        }
+    )
+    values = shown(settings)
+    assert values["alarms.webhook"] == "https://example.org:8443"
+    assert values["telemetry.otlp_endpoint"] == "http://collector:4317"
+    assert secret not in json.dumps(values)
+
+
+def test_differences_are_told_by_name() -> None:
+    """In the order of the names, whichever side lacks one."""
+    assert [*differences({"b": 1, "a": 1}, {"a": 2, "c": 3})] == [
+        "a: 1 -> 2",
+        "b: 1 -> None",
+        "c: None -> 3",
+    ]
