@@ -45,9 +45,9 @@ def test_the_control_port_asks_for_keys_over_tls(tmp_path: Path) -> None:
                 admin.revoke_key(viewer.key.id, "gone")
                 with pytest.raises(Unauthenticated):
                     reader.models()
-            made = [(entry.actor, entry.action) for entry in admin.audit(after=1)]
-            assert made[0] == ("weir", "configure")
-            assert [actor for actor, _ in made[1:]] == ["ada", "ada"]
+            logged = [(entry.actor, entry.action) for entry in admin.audit(after=1)]
+            assert logged[0] == ("weir", "configure")
+            assert [actor for actor, _ in logged[1:]] == ["ada", "ada"]
         assert started.end() == 0, started.complained()
         assert started.family.leftovers() == []
 

@@ -248,6 +248,7 @@ class Batching(RuleBasedStateMachine):
     def _take_out(self, pick: Any) -> tuple[Replica, Batch]:
         replica: Replica = pick.choice(self.busy())
         batch, replica.out = replica.out, None
+        replica.dropped = False  # There is nothing left that it could drop.
         assert batch is not None
         return replica, batch
 
