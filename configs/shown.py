@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from configs.settings import Settings
@@ -10,14 +12,20 @@ from configs.settings import Settings
 _ADDRESSES = ("alarms.webhook", "telemetry.otlp_endpoint")
 """Whose path, query or user may be a secret."""
 
+_DIGITS = 12
+
 
 def shown(settings: Settings) -> dict[str, object]:
-    """Every setting by its dotted name as JSON would have it; of addresses only where they lead."""
+    """Every setting by its dotted name, as JSON would have it.
+
+    Of addresses only where they lead, and of paths a digest, which tells whether they are others.
+    """
     flat = dict(_flat("", settings.model_dump(mode="json")))
-    for name in _ADDRESSES:
-        address = flat[name]
-        if isinstance(address, str):
-            flat[name] = _where(address)
+    for name, value in _flat("", settings.model_dump()):
+        if isinstance(value, Path):
+            flat[name] = f"path {sha256(bytes(value)).hexdigest()[:_DIGITS]}"
+        elif name in _ADDRESSES and isinstance(value, str):
+            flat[name] = _where(value)
     return flat
 
 

@@ -36,6 +36,22 @@ def test_addresses_are_shown_without_what_may_be_secret() -> None:
     assert secret not in json.dumps(values)
 
 
+def test_paths_are_told_apart_and_not_shown() -> None:
+    """Where a key lies is nobody's business; that it lies elsewhere now is."""
+    one, same, other = (
+        shown(
+            Settings.model_validate({"data": "/srv/weir", "alarms": {"webhook_secret_file": path}})
+        )
+        for path in ("/etc/hunter2", "/etc/hunter2", "/etc/hunter3")
+    )
+    assert one == same
+    assert [each.partition(":")[0] for each in differences(one, other)] == [
+        "alarms.webhook_secret_file"
+    ]
+    assert "hunter" not in json.dumps(one)
+    assert "/srv" not in json.dumps(one)
+
+
 def test_differences_are_told_by_name() -> None:
     """In the order of the names, whichever side lacks one."""
     assert [*differences({"b": 1, "a": 1}, {"a": 2, "c": 3})] == [
