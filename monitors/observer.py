@@ -21,6 +21,7 @@ from monitors.why.case import Case, open_case
 from registry.records import Role, Version
 
 _PANEL = "panel"
+_WHY = "why"
 _DAY_S = 24 * 3600.0
 _FORGET_EVERY_S = 3600.0
 
@@ -63,7 +64,8 @@ class Observer:
         self.folded = Folded()
         self._lag_s = 0.0
         self._watched: dict[Place, Watched] = {}
-        self._counters: dict[Series, int] = {}
+        # What has not happened yet is counted as zero: a rate has to begin somewhere.
+        self._counters: dict[Series, int] = {(names.MONITOR_FAILURES.name, (_WHY,)): 0}
         self._sequence = 0
         self._telling = Telling(_TELL_AGAIN_S)
 
@@ -115,6 +117,7 @@ class Observer:
         self._recall()
         self._forget_old()
         for watched in self._watched.values():
+            watched.reservoir.forget(int(self._clock() // 60))
             if watched.looked:
                 continue
             self._fold_waiting(watched)
@@ -228,14 +231,16 @@ class Observer:
             watched.raised_at.pop(key, None)
         watched.in_alarm = alarms
 
+    def note_failure_of_why(self) -> None:
+        """Count that why an alarm was raised could not be said, by a fault of our own."""
+        self._count(names.MONITOR_FAILURES.name, _WHY)
+
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Give the observer's own counts, and as parts the signals of which it is time to tell."""
         self.look()
         self._sequence += 1
         lag: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
         failures = self._failures_before + sum(each.failures for each in self._watched.values())
-        for watched in self._watched.values():
-            watched.reservoir.forget(int(self._clock() // 60))
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         own = Snapshot(self._source, self._sequence, counters, {}, lag)
         arms = ((place, watched.signals) for place, watched in self._watched.items())

@@ -100,6 +100,7 @@ class ObserverActor:
             self._case,
             lambda version: rescored(artifacts, version, settings.verify),
             time.monotonic,
+            self._why_failed,
         )
         self._every_s = settings.monitors.signals_s
         self._keep_every_s = settings.monitors.keep_s
@@ -142,6 +143,10 @@ class ObserverActor:
                 self._observer.rearm(place, key)
             self._standing = self._observer.alarms()
         self._keep_or_log()
+
+    def _why_failed(self) -> None:
+        with self._lock:
+            self._observer.note_failure_of_why()
 
     def close(self) -> None:
         """Keep what has not been kept."""

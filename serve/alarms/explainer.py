@@ -37,15 +37,21 @@ class _Asked:
 class Explainer:
     """Explains alarms in a thread of its own, beside whoever asks, who is one at a time.
 
-    `case` is called in that thread. `clock` gives seconds that never go back.
+    `case` is called in that thread, and so is `failed`, once for every fault of our own. `clock`
+    gives seconds that never go back.
     """
 
     def __init__(
-        self, case: Callable[[Place, Key], Case], opened: Opened, clock: Callable[[], float]
+        self,
+        case: Callable[[Place, Key], Case],
+        opened: Opened,
+        clock: Callable[[], float],
+        failed: Callable[[], None],
     ) -> None:
         self._case = case
         self._opened = opened
         self._clock = clock
+        self._failed = failed
         self._worker = ThreadPoolExecutor(1, "weir-why")
         self._asked: dict[Question, _Asked] = {}
 
@@ -88,7 +94,8 @@ class Explainer:
             found = explain(self._case(*question), self._opened)
         except WeirError:
             raise
-        except Exception as error:  # noqa: BLE001 - its own words may quote a row
+        except Exception as error:  # noqa: BLE001 - its own words may quote a row; counted
+            self._failed()
             _log.error("why could not be answered: %s", blame(error))
             raise InternalError(f"why is not known: {blame(error)}") from None
         return self._clock(), found

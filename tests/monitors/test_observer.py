@@ -73,6 +73,7 @@ def test_pinned_requests_are_not_watched(observer: Observer) -> None:
 def test_what_it_does_is_counted(observer: Observer) -> None:
     """Blocks, lag and each alarm once are told in series that the telemetry registry knows."""
     observer.fold(drifted("stable", made_at=NOW - 3.0))
+    observer.note_failure_of_why()
     state = TelemetryState()
 
     for _ in range(2):
@@ -87,6 +88,7 @@ def test_what_it_does_is_counted(observer: Observer) -> None:
     assert found[names.MONITOR_BLOCKS.name, ("m", "1")] == 1
     assert found[names.MONITOR_LAG.name, ("panel",)] == 3.0
     assert found[names.MONITOR_FAILURES.name, ("panel",)] == 0
+    assert found[names.MONITOR_FAILURES.name, ("why",)] == 1
     assert found[names.ALARMS.name, ("m", "1", "stable", "drift", "input_drift", "age")] == 1
     psi = ("m", "1", "stable", "drift", "input_drift", "age", "psi")
     (watched,) = observer.signals("m")

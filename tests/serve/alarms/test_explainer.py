@@ -63,10 +63,15 @@ def quick_cases() -> Cases:
     return cases
 
 
+def nothing_fails() -> None:
+    """No fault of ours is expected."""
+    pytest.fail("a fault was counted")
+
+
 @pytest.fixture(name="explainer")
 def an_explainer(cases: Cases) -> Iterator[Explainer]:
     """An explainer that is closed."""
-    explainer = Explainer(cases, no_model, lambda: cases.now)
+    explainer = Explainer(cases, no_model, lambda: cases.now, nothing_fails)
     yield explainer
     cases.go.set()
     explainer.close()
@@ -129,14 +134,16 @@ def test_too_many_are_refused(explainer: Explainer, cases: Cases) -> None:
     assert answer(explainer).changed_at > PER_MINUTE
 
 
-def test_what_fails_is_not_quoted(cases: Cases) -> None:
+def test_what_fails_is_counted_and_not_quoted(cases: Cases) -> None:
     """Errors of libraries may have a row in them."""
+    counted = []
 
     def failing(place: Place, key: Key) -> Case:
         raise ValueError("Erika Mustermann")
 
-    explainer = Explainer(failing, no_model, lambda: cases.now)
+    explainer = Explainer(failing, no_model, lambda: cases.now, lambda: counted.append(1))
     with pytest.raises(InternalError, match="ValueError in test_explainer") as failed:
         answer(explainer)
     assert "Erika" not in str(failed.value)
+    assert counted == [1]
     explainer.close()
