@@ -101,7 +101,7 @@ def throughput(contestant: Contestant, questions: Questions, plan: Plan) -> floa
     cores = None if plan.server_cores is None else set(plan.server_cores)
     with running(contestant, cores) as up, _load_cores(plan):
         processor.settle(up.server.pid)
-        _closed(up, questions, plan, questions.connections, plan.warm_s)
+        _warm(up, questions, plan)
         return _closed(up, questions, plan, questions.connections, plan.seconds).requests_per_s
 
 
@@ -145,7 +145,7 @@ def _workload(
     """Give each sample as it is taken: what fails later does not undo it."""
     address = up.grpc if questions.protocol == "grpc" else up.url(questions.model)
     answers.check_questions(address, questions)
-    _closed(up, questions, plan, questions.connections, plan.warm_s)
+    _warm(up, questions, plan)
 
     def sample(kind: Kind, load: Callable[[], Load]) -> Sample:
         before = processor.used(up.server.pid)
@@ -162,6 +162,12 @@ def _workload(
         yield sample("single", lambda: _closed(up, questions, plan, 1, plan.seconds))
         asked = min(rate, busy.requests_per_s / 2)
         yield sample("open", lambda: _open(up, questions, plan, asked))
+
+
+def _warm(up: Running, questions: Questions, plan: Plan) -> None:
+    """Load a server as it will be measured, and let it end what its first requests began."""
+    _closed(up, questions, plan, questions.connections, plan.warm_s)
+    processor.settle(up.server.pid)
 
 
 def _closed(up: Running, questions: Questions, plan: Plan, connections: int, seconds: int) -> Load:
