@@ -15,7 +15,11 @@ FOLD_ROWS = 250
 
 def alike(first: SampleBlock, second: SampleBlock) -> bool:
     """Whether two blocks of one version in one role can be joined, and nothing is lost by it."""
-    return first.rate == second.rate and _shapes(first) == _shapes(second)
+    return (
+        first.rate == second.rate
+        and (first.request_ids is None) == (second.request_ids is None)
+        and _shapes(first) == _shapes(second)
+    )
 
 
 def joined(blocks: Sequence[SampleBlock]) -> SampleBlock:
@@ -38,6 +42,11 @@ def joined(blocks: Sequence[SampleBlock]) -> SampleBlock:
         groups={
             name: np.concatenate([block.groups[name] for block in blocks]) for name in last.groups
         },
+        request_ids=(
+            None
+            if last.request_ids is None
+            else np.concatenate([block.request_ids for block in blocks])
+        ),
     )
 
 

@@ -17,10 +17,12 @@ from monitors.blocks import SampleBlock
 from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
 from monitors.explain import Bins, DatesChanges, Explains
+from monitors.labels.judged import JudgedBlock
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import (
     Detector,
+    Judges,
     Key,
     Signal,
     State,
@@ -80,6 +82,16 @@ class Panel:
             return
         for station in self._stations:
             self._guarded(station, lambda detector: detector.update(block))
+
+    def judge(self, block: JudgedBlock) -> None:
+        """Take in rows whose truth has come."""
+
+        def act(detector: Detector) -> None:
+            if isinstance(detector, Judges):
+                detector.judge(block)
+
+        for station in self._stations:
+            self._guarded(station, act)
 
     def signals(self) -> tuple[Signal, ...]:
         """Every monitor's signals, in the order of registration."""

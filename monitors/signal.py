@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.judged import JudgedBlock
 from monitors.stats.familiar import Distance
 
 Key = tuple[str, str, str]
@@ -102,3 +103,11 @@ class Detector(Protocol):
 
     def restore(self, state: State) -> None:
         """Go on from a state; `ValueError` if it is not one of a detector like this."""
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """**Protocol:** a detector that takes in rows whose truth has come, too."""
+
+    def judge(self, block: JudgedBlock) -> None:
+        """Take in the judged rows of one block."""

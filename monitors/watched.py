@@ -12,6 +12,7 @@ from configs.errors import NotSupported, WeirError
 from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.kept import Place
+from monitors.labels.judged import JudgedBlock
 from monitors.panel import Panel
 from monitors.profile.learned import Learner
 from monitors.profile.reading import watched
@@ -105,6 +106,11 @@ class Watched:
             self._learner = None
             self._learned = profile.to_json()
             self._replace_panel(self._learned)
+
+    def judge(self, block: JudgedBlock) -> None:
+        """Give rows whose truth has come to the monitors."""
+        self.panel.judge(block)
+        self.looked, self.changed = False, True
 
     def look(self) -> None:
         """Ask the monitors for their signals."""

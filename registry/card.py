@@ -91,13 +91,16 @@ class Feature(Part):
 
 
 class Group(Part):
-    """A group attribute: an extra input, removed before the model runs, or one of the features.
+    """A group attribute, and where it comes from.
 
-    `max_gap` is the allowed difference in selection rate between any group and all others.
+    An extra input is removed before the model runs; `feature` names one of the features; `label`
+    comes with the truth; `audit` comes by itself, on a channel of its own, and is never kept beside
+    features. `max_gap` is the allowed difference in selection rate between any group and all
+    others.
     """
 
     name: str
-    source: Literal["extra_input", "feature"] = "extra_input"
+    source: Literal["extra_input", "feature", "label", "audit"] = "extra_input"
     max_gap: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
 
 
@@ -132,10 +135,28 @@ class Strata(Part):
 
 
 class Label(Part):
-    """What the truth looks like when it comes, and when it is expected."""
+    """What the truth looks like when it comes, and when it is expected.
+
+    `classes` names the classes in the order of the score's columns (of a binary task: the negative
+    one, then the positive one); a label of type string is one of them. A label counts from when its
+    prediction is `expected_delay_days` old, so that labels that come early weigh no more than they
+    should. `column` is the column of the reference that holds the truth of its rows.
+    """
 
     type: Literal["boolean", "integer", "number", "string"] = "boolean"
-    expected_delay_days: Annotated[float, Field(ge=0.0)] = 0.0
+    classes: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    expected_delay_days: Annotated[float, Field(ge=0.0, le=3650.0)] = 0.0
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _classes_have_names_of_their_own(self) -> Label:
+        if len(set(self.classes)) != len(self.classes):
+            message = "label.classes must differ from one another"
+            raise ValueError(message)
+        if self.type == "string" and not self.classes:
+            message = "label.classes is missing: a label that is a string must be one of them"
+            raise ValueError(message)
+        return self
 
 
 class Lineage(Part):
@@ -178,6 +199,11 @@ class Card(Part):
     def extra_inputs(self) -> tuple[str, ...]:
         """The inputs that a request may carry beside those of the model."""
         return tuple(group.name for group in self.groups if group.source == "extra_input")
+
+    @property
+    def truth_column(self) -> str | None:
+        """The column of the reference that holds the truth of its rows."""
+        return self.label.column if self.label else None
 
     @property
     def reference_time(self) -> str | None:

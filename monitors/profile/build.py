@@ -73,6 +73,7 @@ def build_profile(
     groups = {
         group.name: (columns if group.source == "extra_input" else cast)[group.name]
         for group in card.groups
+        if group.source in ("extra_input", "feature")
     }
     time = card.reference_time
     minutes = None if time is None else minutes_of(time, columns[time])

@@ -150,10 +150,15 @@ def _largest(outputs: Tensors, name: str) -> Floats:
 def group_values(
     card: Card, inputs: Tensors, groups: Mapping[str, NDArray[Any]], rows: int
 ) -> dict[str, NDArray[Any]]:
-    """The group attributes' values by name, each of shape (rows,); None where they are missing."""
+    """The group attributes' values by name, each of shape (rows,); None where they are missing.
+
+    Only those that come with the request: others come later, with the truth or by themselves.
+    """
     values: dict[str, NDArray[Any]] = {}
     features = {feature.name: feature for feature in card.features}
     for group in card.groups:
+        if group.source in ("label", "audit"):
+            continue
         if group.source == "extra_input":
             values[group.name] = groups.get(group.name, np.full(rows, None, dtype=np.object_))
         elif group.name not in features:
