@@ -14,7 +14,7 @@ from benchmarks.accuracy.streams import CHANGING, CLEAN, FEATURES, RHYTHMIC, SCE
 from benchmarks.accuracy.weir import BOTH, BROKEN, BY_HOUR, REPLAYS
 from benchmarks.processes import BenchmarkError
 
-SEEDS = {"independent": 1_000, "correlated": 300, "mixed": 100}
+SEEDS = {"independent": 1_000, "correlated": 1_000, "mixed": 100}
 RHYTHMIC_SEEDS = 100
 CHANGING_SEEDS = 200
 SLOW_SEEDS = {"placebo": 40, "category 10 to 15 %": 60}
