@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from configs.errors import NotFound
 from configs.settings import Monitors
@@ -19,6 +20,9 @@ from monitors.telemetry.signals import Telling
 from monitors.watched import Watched
 from monitors.why.case import Case, open_case
 from registry.records import Role, Version
+
+if TYPE_CHECKING:
+    from monitors.training.log import TrainingLog
 
 _PANEL = "panel"
 _WHY = "why"
@@ -50,6 +54,7 @@ class Observer:
         clock: Callable[[], float],
         processor_time: Callable[[], float],
         kept: Kept | None = None,
+        training: TrainingLog | None = None,
     ) -> None:
         self._settings = settings
         self._describe = describe
@@ -57,6 +62,7 @@ class Observer:
         self._clock = clock
         self._processor_time = processor_time
         self._kept = kept or KeptNowhere()
+        self._training = training
         self._recalled = False
         self._forgets_at = float("-inf")
         self._failures_before = 0
@@ -272,7 +278,7 @@ class Observer:
         """A panel without any rows for a version in a role."""
         model, version_number, _ = place
         version, profile = self._describe(model, version_number)
-        return Watched(place, version, profile, self._settings, self._clock())
+        return Watched(place, version, profile, self._settings, self._clock(), self._training)
 
     def _count(self, name: str, *attributes: str) -> None:
         series = (name, attributes)

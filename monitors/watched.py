@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from monitors.signal import Key, Signal, State, from_words, packed, unpacked, wo
 from monitors.verdicts import NO_REFERENCE
 from monitors.why.reservoir import Reservoir
 from registry.records import Version
+
+if TYPE_CHECKING:
+    from monitors.training.log import TrainingLog
 
 _SOURCES_MAX = 64
 """So many gateway processes are remembered by the rows that came from them, the latest ones."""
@@ -47,11 +51,13 @@ class Watched:
         profile: bytes | None,
         settings: Monitors,
         came_at: float,
+        training: TrainingLog | None = None,
     ) -> None:
         self.model, self.version, self.role = place
         self.described = version
-        self._settings = settings
+        self._settings = settings.of_model(self.model)
         self._promise = f"{settings.alarm_mode.value} {sha256(profile or b'').hexdigest()}"
+        self._training = training
         self._learned: bytes | None = None
         self._learner: Learner | None = None
         self._earlier_failures = 0
@@ -91,6 +97,8 @@ class Watched:
 
     def fold(self, block: SampleBlock) -> None:
         """Give a block to the monitors, and to the reference that is being learned."""
+        if self._training is not None:
+            self._training.take(self.described.card, block)
         self.reservoir.add(block)
         self.panel.update(block)
         if self._learner is None:
@@ -109,6 +117,8 @@ class Watched:
 
     def judge(self, block: JudgedBlock) -> None:
         """Give rows whose truth has come to the monitors."""
+        if self._training is not None:
+            self._training.judge(block)
         self.panel.judge(block)
         self.looked, self.changed = False, True
 

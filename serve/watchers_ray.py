@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from monitors.kept import Place
     from monitors.push import Push
     from monitors.signal import Key
+    from monitors.training.log import TrainingLog
     from monitors.why.answer import Why
     from monitors.why.case import Case
 
@@ -87,6 +88,7 @@ class ObserverActor:
 
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
+        self._training = _training_log(settings)
         self._observer = Observer(
             settings.monitors,
             _describe,
@@ -94,6 +96,7 @@ class ObserverActor:
             clock=time.time,
             processor_time=time.thread_time,
             kept=self._kept,
+            training=self._training,
         )
         artifacts = settings.data / "artifacts"
         self._explainer = Explainer(
@@ -201,6 +204,22 @@ class ObserverActor:
                 states = self._observer.states()
             for place, state in states.items():
                 self._kept.write(place, state)
+            if self._training is not None:
+                with self._lock:
+                    gathered = self._training.gathered()
+                self._training.write(gathered, time.time())
+
+
+def _training_log(settings: Settings) -> TrainingLog | None:
+    if not settings.training_log.models:
+        return None
+    from monitors.training.log import TrainingLog  # noqa: PLC0415 - not always needed
+
+    try:
+        return TrainingLog(settings.data / "training", settings.training_log)
+    except OSError:
+        _log.exception("no rows are kept for training until the next start")
+        return None
 
 
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:
