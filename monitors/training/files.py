@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -22,7 +23,7 @@ DAY_S = 86_400
 Truth = tuple[float, float]
 """A label, and when it came, in seconds since 1970."""
 
-Row = Sequence[object]
+Row = tuple[Any, ...]
 """The values of `FIXED` in their order, and then the JSON list of the features."""
 
 _TIME = pa.timestamp("ms", tz="UTC")

@@ -42,9 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
         "serve.cli.alarms:alarms",
         "List alarms, explain them, and acknowledge, silence or close them.",
     ),
-    "training": Entry(
-        "serve.cli.training:training", "Take rows out of the log that is kept for training."
-    ),
+    "training": Entry("serve.cli.training:training", "Take rows out of the training log."),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }

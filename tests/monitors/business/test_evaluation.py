@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,18 +31,19 @@ GRID = np.array([-2.0, -0.5, 0.0, 1.0, 3.0])
 
 
 def columns(
-    groups: dict[str, NDArray[np.object_]] | None = None, **numbers: NDArray[np.float64]
+    numbers: Mapping[str, NDArray[np.float64]],
+    groups: Mapping[str, NDArray[np.object_]] = MappingProxyType({}),
 ) -> Columns:
     """Columns by their names, of which `amount` comes with labels."""
     named = {("values.amount" if name == "amount" else name): v for name, v in numbers.items()}
     rows = len(next(iter(numbers.values())))
-    return Columns(rows, named, groups or {})
+    return Columns(rows, named, groups)
 
 
 def figures(text: str, **numbers: list[float]) -> Figures:
     """The value of an expression over a few rows."""
     return evaluate(
-        read(text), columns(**{name: np.array(values) for name, values in numbers.items()})
+        read(text), columns({name: np.array(values) for name, values in numbers.items()})
     )
 
 
@@ -100,7 +102,7 @@ def test_values_are_those_of_python(pair: Pair) -> None:
     mesh = np.meshgrid(GRID, GRID[::2], GRID[::2], GRID[1:4], indexing="ij")
     names = ("score", "decision", "label", "amount")
     rows = dict(zip(names, (axis.ravel() for axis in mesh), strict=True))
-    found = evaluate(tree, columns(**rows))
+    found = evaluate(tree, columns(rows))
     code = compile(python, "expression", "eval")
     for at in range(len(rows["score"])):
         row: dict[str, Any] = {name: float(values[at]) for name, values in rows.items()}
@@ -164,7 +166,8 @@ def test_a_fault_counts_only_where_it_is_needed() -> None:
 
 def test_groups_are_compared_as_texts_and_those_not_known_are_unknown() -> None:
     """A row without a group is in none that has a name."""
-    rows = columns({"sex": np.array(["f", "m", None], dtype=np.object_)}, score=np.ones(3))
+    sexes = np.array(["f", "m", None], dtype=np.object_)
+    rows = columns({"score": np.ones(3)}, {"sex": sexes})
     for text, expected in (
         ("where(groups.sex == 'f', score, 0)", [1, 0, 0]),
         ("where(groups.sex != 'f', score, 0)", [0, 1, 1]),
