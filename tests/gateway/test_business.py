@@ -1,4 +1,4 @@
-"""What predictions are worth is told of live traffic, and features wait for their labels on disk."""
+"""What predictions are worth is told of live traffic, and features wait for labels on disk."""
 
 from __future__ import annotations
 

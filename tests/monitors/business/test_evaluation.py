@@ -162,6 +162,7 @@ def test_a_fault_counts_only_where_it_is_needed() -> None:
         "decision == 1 or label == 1", decision=[0.0, 1.0], label=gap
     ).faults.tolist() == [FIRST_MISSING + 1, FINE]
     assert figures("label == 1 and decision == 1", decision=[0.0], label=[np.nan]).faults[0]
+    assert figures("where(label == 1, 1, 0)", label=[np.nan]).faults.tolist() == [FIRST_MISSING]
 
 
 def test_groups_are_compared_as_texts_and_those_not_known_are_unknown() -> None:
