@@ -96,7 +96,7 @@ class TrainingLog:
                 self._spool.set_apart(self._settings.rows_per_file, now - self._settings.write_s)
                 self._bound(now)
             self._write_parts()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, OverflowError) as error:  # Arrow's errors are values'.
             message = f"the training log cannot be written: {error}"
             raise OSError(message) from error
         for folder, truths in late.items():

@@ -13,12 +13,13 @@ from scipy import stats
 from configs.settings import Monitors
 from monitors.business.kpi import BusinessValue
 from monitors.labels.judged import JudgedBlock
+from monitors.panel import Panel
 from monitors.signal import Judges, Signal, Verdict
 from monitors.stats.asymptotic_means import at_any_look
 from monitors.watched import Watched
 from registry.card import Card, Group, Label
 from registry.records import Version
-from tests.monitors.samples import CARD, SIGNATURE, block, columns, part
+from tests.monitors.samples import CARD, SIGNATURE, block, columns, part, profile
 
 LABELLED = CARD.model_copy(update={"label": Label()})
 PROFIT = "where(decision == 1, where(label == 1, -500, 120), 0)"
@@ -279,6 +280,26 @@ def test_whoever_watches_a_version_tells_of_its_models_kpis() -> None:
     watched.look()
     told = [each for each in watched.signals if each.family == "business"]
     assert [(each.subject, each.rows) for each in told] == [("a", 60)]
+
+
+def test_another_kpi_costs_no_other_monitor_its_evidence() -> None:
+    """A panel goes on from its state, and the new KPI begins."""
+    drifted = block(columns(np.random.default_rng(2), 1000, shift=2.0))
+    reference = profile(np.random.default_rng(1))
+    settings = [
+        Monitors.model_validate({"kpis": {"m": {"worth": {"expression": text}}}})
+        for text in (PROFIT, "label - score")
+    ]
+    before, after = (Panel(LABELLED, SIGNATURE, reference, each) for each in settings)
+    before.update(drifted)
+    before.judge(judged(np.random.default_rng(1), 80))
+    told = {each.key: each for each in before.signals()}
+    assert told["business", "kpi", "worth"].rows == 80
+    after.restore(before.state())
+    now = {each.key: each for each in after.signals()}
+    assert now.pop(("business", "kpi", "worth")).rows == 0
+    del told["business", "kpi", "worth"]
+    assert now == told
 
 
 def test_it_goes_on_from_its_state_but_for_expressions_that_have_changed() -> None:

@@ -216,6 +216,18 @@ def test_a_file_that_was_cut_short_is_written_once_more(
     assert not list(tmp_path.rglob("*.new"))
 
 
+def test_whatever_cannot_be_written_is_an_error_of_the_disk(training: TrainingLog) -> None:
+    """The thread that tells of signals survives it, and the rows are kept for the next time."""
+    live = rows(5)
+    training.take(LABELLED, live)
+    training.judge(replace(judged(live), labelled_at=np.full(5, 1e300)))
+    write(training, NOON)
+    with pytest.raises(OSError, match="cannot be written"):
+        write(training, NOON + 61)
+    training.judge(judged(live, corrected=True))
+    write(training, NOON + 62)
+
+
 @pytest.mark.parametrize("in_file", [False, True])
 def test_a_corrected_label_replaces_the_one_before(
     training: TrainingLog, tmp_path: Path, in_file: bool
