@@ -14,7 +14,7 @@
   x PreconditionFailed    412  somebody else changed it first
   x TooLarge              413
   x UnsupportedEncoding   415
-  x Refused               422  a model, card or profile that cannot be accepted
+  x Refused               422  a model, card, profile or label that cannot be accepted
   x OverQuota             429  the caller has used up its rate: try again
   x ClientGone            499  the client left before it got its answer
   x InternalError         500
@@ -161,7 +161,7 @@ class UnsupportedEncoding(WeirError):
 
 
 class Refused(WeirError):
-    """A model, card or profile that cannot be accepted, and why."""
+    """A model, card, profile or label that cannot be accepted, and why."""
 
     status = 422
     code = "refused"

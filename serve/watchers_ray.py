@@ -20,10 +20,13 @@ from serve.control.service import ArmBins, ArmSignals
 from serve.node.logs import log_to
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 from serve.node.priority import after_requests
+from serve.protocol.feedback import Sent, messages, taken
 
 if TYPE_CHECKING:
     from monitors.alarm import Standing
     from monitors.kept import Place
+    from monitors.labels.receipt import Receipt
+    from monitors.labels.told import LabelsTold
     from monitors.push import Push
     from monitors.signal import Key
     from monitors.why.answer import Why
@@ -115,6 +118,13 @@ class ObserverActor:
                 self._observer.fold(block)
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
 
+    def feedback(self, sent: Sent) -> Receipt:
+        """Take in labels or group attributes; they are on disk when this returns."""
+        brought = messages(sent)
+        with self._lock:
+            receipt = self._observer.feedback(sent.model, brought)
+        return taken(receipt, brought)
+
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Give where a feature, a score or the decision has moved."""
         from monitors.explain import shares  # noqa: PLC0415 - as in __init__
@@ -133,6 +143,11 @@ class ObserverActor:
     def alarms(self) -> tuple[Standing, ...]:
         """Give every alarm that stood at the last look: whoever asks causes no other."""
         return self._standing
+
+    def labels(self, model: str) -> LabelsTold:
+        """Give what is known of a model's labels."""
+        with self._lock:
+            return self._observer.labels(model)
 
     def rearm(self, place: Place, key: Key, adopt: bool) -> None:
         """Begin anew with one signal, or with all of a version, to learn a new reference."""
