@@ -15,6 +15,7 @@
   x TooLarge              413
   x UnsupportedEncoding   415
   x Refused               422  a model, card, profile or label that cannot be accepted
+    + InTheFuture               a label from a time that has not come
   x OverQuota             429  the caller has used up its rate: try again
   x ClientGone            499  the client left before it got its answer
   x InternalError         500
@@ -165,6 +166,12 @@ class Refused(WeirError):
 
     status = 422
     code = "refused"
+
+
+class InTheFuture(Refused):
+    """A label says of itself that it is from a time that has not come."""
+
+    code = "in_the_future"
 
 
 class OverQuota(WeirError):

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
+from configs.errors import Unavailable
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -84,12 +85,14 @@ class ObserverActor:
         after_requests()
         # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
+        from monitors.labels.book import LabelBook  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
         from serve.alarms.explainer import Explainer  # noqa: PLC0415
         from serve.models.rescoring import rescored  # noqa: PLC0415
 
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
+        self._book = LabelBook(settings.data / "labels", settings.labels)
         self._observer = Observer(
             settings.monitors,
             _describe,
@@ -97,6 +100,7 @@ class ObserverActor:
             clock=time.time,
             processor_time=time.thread_time,
             kept=self._kept,
+            book=self._book,
         )
         artifacts = settings.data / "artifacts"
         self._explainer = Explainer(
@@ -122,8 +126,15 @@ class ObserverActor:
         """Take in labels or group attributes; they are on disk when this returns."""
         brought = messages(sent)
         with self._lock:
-            receipt = self._observer.feedback(sent.model, brought)
+            receipt = self._observer.feedback(
+                sent.model, brought, audit=sent.audit, versions=sent.versions
+            )
         return taken(receipt, brought)
+
+    def labels(self, model: str) -> LabelsTold:
+        """Give how many labels of a model have come, how late, and of which predictions."""
+        with self._lock:
+            return self._observer.labels(model)
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Give where a feature, a score or the decision has moved."""
@@ -144,11 +155,6 @@ class ObserverActor:
         """Give every alarm that stood at the last look: whoever asks causes no other."""
         return self._standing
 
-    def labels(self, model: str) -> LabelsTold:
-        """Give what is known of a model's labels."""
-        with self._lock:
-            return self._observer.labels(model)
-
     def rearm(self, place: Place, key: Key, adopt: bool) -> None:
         """Begin anew with one signal, or with all of a version, to learn a new reference."""
         with self._lock:
@@ -167,6 +173,8 @@ class ObserverActor:
         """Keep what has not been kept."""
         self._explainer.close()
         self._keep()
+        with self._lock:
+            self._book.close()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
@@ -219,6 +227,11 @@ class ObserverActor:
 
 
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:
-    control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
-    described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    try:
+        control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+        described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    except RayTaskError:
+        raise  # The control plane has answered; what it raised is what it says.
+    except (RayError, ValueError) as error:  # ValueError: no actor of that name lives.
+        raise Unavailable(f"the control plane does not answer: {error}") from None
     return described

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.message import KEY_MAX
 from monitors.profile.reading import tensors_read
 from registry.card import Card
 from registry.records import Role
 from registry.signature import Signature, TensorSpec
 from serve.recorder.dial import DRAWS
-
-REQUEST_ID_MAX = 1024
-"""So many characters of a caller's own id are kept: what is longer is no key of a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,7 @@ def _request_ids(samples: Sequence[Sample], rows: NDArray[np.int64]) -> NDArray[
     ids = np.empty(len(samples), dtype=object)
     for place, sample in enumerate(samples):
         own = sample.request_id
-        ids[place] = own if own and len(own) <= REQUEST_ID_MAX else None
+        ids[place] = own if own and len(own) <= KEY_MAX else None
     return ids.repeat(rows)
 
 

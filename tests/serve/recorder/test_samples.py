@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitors.labels.message import KEY_MAX
 from registry.card import Card, Decision, Feature, Group, Label, Policy, Score, Task
 from registry.records import Role
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.recorder.samples import REQUEST_ID_MAX, Origin, Sample, blocks, no_rows
+from serve.recorder.samples import Origin, Sample, blocks, no_rows
 from tests.serve.recorder.sampling import STABLE, recorder, sample
 from tests.serve.versions import MODEL, REGRESSOR
 
@@ -160,8 +161,8 @@ def test_callers_own_ids_stand_beside_their_rows() -> None:
         ("mine", 2),
         (None, 1),
         ("", 1),
-        ("x" * REQUEST_ID_MAX, 1),
-        ("x" * (REQUEST_ID_MAX + 1), 1),
+        ("x" * KEY_MAX, 1),
+        ("x" * (KEY_MAX + 1), 1),
     ]
     samples = [
         sample(number, rows, origin=labelled)._replace(request_id=own)
@@ -172,7 +173,7 @@ def test_callers_own_ids_stand_beside_their_rows() -> None:
 
     assert block.request_ids is not None
     assert block.request_ids.dtype == object
-    assert block.request_ids.tolist() == ["mine", "mine", None, None, "x" * REQUEST_ID_MAX, None]
+    assert block.request_ids.tolist() == ["mine", "mine", None, None, "x" * KEY_MAX, None]
     empty = no_rows(labelled, "me", 1.0, 99.0)
     assert empty.request_ids is not None
     assert len(empty.request_ids) == 0
