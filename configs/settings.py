@@ -272,6 +272,17 @@ class Training(Section):
     retention_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 365.0
 
 
+class Labels(Section):
+    """How long predictions wait for their labels, and how many of them.
+
+    A prediction waits for `time_to_live_days`, and at least until a day after its label is expected
+    to count. Of each model, the oldest beyond `rows_max` are dropped.
+    """
+
+    time_to_live_days: Annotated[float, Field(ge=1.0, le=3650.0)] = 30.0
+    rows_max: Annotated[int, Field(ge=1000, le=10**9)] = 10_000_000
+
+
 class Alarms(Section):
     """Who is told of alarms, and in which form; nobody, while there is no webhook."""
 
@@ -316,6 +327,7 @@ class Settings(Section):
     telemetry: Telemetry = Telemetry()
     monitors: Monitors = Monitors()
     training_log: Training = Training()
+    labels: Labels = Labels()
     alarms: Alarms = Alarms()
 
     @model_validator(mode="after")

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
+from configs.errors import Unavailable
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -20,10 +21,13 @@ from serve.control.service import ArmBins, ArmSignals
 from serve.node.logs import log_to
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 from serve.node.priority import after_requests
+from serve.protocol.feedback import Sent, messages, taken
 
 if TYPE_CHECKING:
     from monitors.alarm import Standing
     from monitors.kept import Place
+    from monitors.labels.receipt import Receipt
+    from monitors.labels.told import LabelsTold
     from monitors.push import Push
     from monitors.signal import Key
     from monitors.training.log import TrainingLog
@@ -82,6 +86,7 @@ class ObserverActor:
         after_requests()
         # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
+        from monitors.labels.book import LabelBook  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
         from serve.alarms.explainer import Explainer  # noqa: PLC0415
         from serve.models.rescoring import rescored  # noqa: PLC0415
@@ -89,6 +94,7 @@ class ObserverActor:
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
         self._training = _training_log(settings)
+        self._book = LabelBook(settings.data / "labels", settings.labels)
         self._observer = Observer(
             settings.monitors,
             _describe,
@@ -97,6 +103,7 @@ class ObserverActor:
             processor_time=time.thread_time,
             kept=self._kept,
             training=self._training,
+            book=self._book,
         )
         artifacts = settings.data / "artifacts"
         self._explainer = Explainer(
@@ -117,6 +124,20 @@ class ObserverActor:
             for block in blocks:
                 self._observer.fold(block)
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
+
+    def feedback(self, sent: Sent) -> Receipt:
+        """Take in labels or group attributes; they are on disk when this returns."""
+        brought = messages(sent)
+        with self._lock:
+            receipt = self._observer.feedback(
+                sent.model, brought, audit=sent.audit, versions=sent.versions
+            )
+        return taken(receipt, brought)
+
+    def labels(self, model: str) -> LabelsTold:
+        """Give how many labels of a model have come, how late, and of which predictions."""
+        with self._lock:
+            return self._observer.labels(model)
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Give where a feature, a score or the decision has moved."""
@@ -155,6 +176,8 @@ class ObserverActor:
         """Keep what has not been kept."""
         self._explainer.close()
         self._keep()
+        with self._lock:
+            self._book.close()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
@@ -202,12 +225,14 @@ class ObserverActor:
         with self._keeping:
             with self._lock:
                 states = self._observer.states()
-            for place, state in states.items():
-                self._kept.write(place, state)
-            if self._training is not None:
-                with self._lock:
-                    gathered = self._training.gathered()
-                self._training.write(gathered, time.time())
+                gathered = self._training.gathered() if self._training is not None else None
+            try:
+                # First: what is judged comes again to whoever goes on from an older state.
+                if self._training is not None and gathered is not None:
+                    self._training.write(gathered, time.time())
+            finally:
+                for place, state in states.items():
+                    self._kept.write(place, state)
 
 
 def _training_log(settings: Settings) -> TrainingLog | None:
@@ -223,6 +248,11 @@ def _training_log(settings: Settings) -> TrainingLog | None:
 
 
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:
-    control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
-    described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    try:
+        control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+        described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    except RayTaskError:
+        raise  # The control plane has answered; what it raised is what it says.
+    except (RayError, ValueError) as error:  # ValueError: no actor of that name lives.
+        raise Unavailable(f"the control plane does not answer: {error}") from None
     return described
