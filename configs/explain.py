@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -65,7 +65,7 @@ def _dotted(loc: Iterable[int | str]) -> str:
 def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
-        if inner is None:
+        if inner is None or _keys_above(field.annotation):
             yield prefix + name
         else:
             yield from _leaves(inner, f"{prefix}{name}.")
@@ -74,12 +74,17 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _model_at(model: type[BaseModel], loc: Iterable[int | str]) -> type[BaseModel] | None:
     """The model that holds the keys found under a location."""
     here: type[BaseModel] | None = model
+    keys = 0
     for part in loc:
         if here is None or isinstance(part, int):
             continue
+        if keys:  # A key that the user has chosen.
+            keys -= 1
+            continue
         field = here.model_fields.get(part)
         here = _model_in(field.annotation) if field else None
-    return here
+        keys = _keys_above(field.annotation) if field else 0
+    return here if not keys else None
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -87,3 +92,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
+
+
+def _keys_above(annotation: Any) -> int:
+    """How many keys of the user's own lead to the model, in `Mapping[str, Kpi]` one."""
+    own = 1 if get_origin(annotation) is Mapping else 0
+    return own + max(map(_keys_above, get_args(annotation)), default=0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from configs.expression import read
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 asks the system for a free one."""
@@ -187,6 +190,35 @@ class Telemetry(Section):
     trace_share: Share = 0.01
 
 
+def _readable(expression: str) -> str:
+    read(expression)
+    return expression
+
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+KpiName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Kpi(Section):
+    """What a prediction is worth: an expression over what is known of it, and its unit.
+
+    The mean is asked to be between `minimum` and `maximum`, of which either may be left out.
+    """
+
+    expression: Annotated[str, AfterValidator(_readable)]
+    unit: Annotated[str, Field(max_length=32)] = ""
+    minimum: Finite | None = None
+    maximum: Finite | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Kpi:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            message = f"minimum {self.minimum} is above maximum {self.maximum}"
+            raise ValueError(message)
+        return self
+
+
 class AlarmMode(StrEnum):
     """What is promised about false alarms: none, most likely, ever; or not too often."""
 
@@ -202,7 +234,7 @@ class Monitors(Section):
     `learn_rows` live rows a version without a reference makes one; 0 for none. `why_rows` are kept
     in memory of each window of time, to explain alarms; 0 for none. What is kept of a version's
     traffic is dropped after `time_to_live_days`. `detectors` names further ones, each as
-    `module:NAME`.
+    `module:NAME`. `kpis` are the figures of business value of each model, by their names.
     """
 
     alarm_mode: AlarmMode = AlarmMode.MARTINGALE
@@ -216,6 +248,39 @@ class Monitors(Section):
     why_rows: Annotated[int, Field(ge=0, le=4096)] = 256
     time_to_live_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 90.0
     detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
+    kpis: Mapping[ModelName, Annotated[Mapping[KpiName, Kpi], Field(max_length=32)]] = {}
+
+    def of_model(self, model: str) -> Monitors:
+        """The same settings, of whose KPIs only those of one model are left."""
+        kpis = {name: own for name, own in self.kpis.items() if name == model}
+        return self.model_copy(update={"kpis": kpis}) if self.kpis else self
+
+
+class Training(Section):
+    """Which models' features are kept, with their labels, to train the next version on.
+
+    A row waits at most `wait_days` for its label, and at most `wait_max_rows` wait. Labelled rows
+    of a version and day become a file when there are `rows_per_file`, or when one has waited
+    `write_s` since its label came.
+    """
+
+    models: tuple[ModelName, ...] = ()
+    wait_days: Annotated[float, Field(gt=0.0, le=3650.0)] = 90.0
+    wait_max_rows: Annotated[int, Field(ge=1, le=10**8)] = 1_000_000
+    rows_per_file: Annotated[int, Field(ge=1, le=10**6)] = 10_000
+    write_s: Annotated[float, Field(ge=1.0, le=7 * 86400.0)] = 86400.0
+    retention_days: Annotated[float, Field(ge=1.0, le=36500.0)] = 365.0
+
+
+class Labels(Section):
+    """How long predictions wait for their labels, and how many of them.
+
+    A prediction waits for `time_to_live_days`, and at least until a day after its label is expected
+    to count. Of each model, the oldest beyond `rows_max` are dropped.
+    """
+
+    time_to_live_days: Annotated[float, Field(ge=1.0, le=3650.0)] = 30.0
+    rows_max: Annotated[int, Field(ge=1000, le=10**9)] = 10_000_000
 
 
 class Alarms(Section):
@@ -261,6 +326,8 @@ class Settings(Section):
     shadow: Shadow = Shadow()
     telemetry: Telemetry = Telemetry()
     monitors: Monitors = Monitors()
+    training_log: Training = Training()
+    labels: Labels = Labels()
     alarms: Alarms = Alarms()
 
     @model_validator(mode="after")

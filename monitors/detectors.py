@@ -8,6 +8,7 @@ from importlib import import_module
 
 from configs.errors import ConfigError
 from configs.settings import Monitors
+from monitors.business.kpi import BusinessValue
 from monitors.drift.input import InputDrift
 from monitors.drift.prediction import PredictionDrift
 from monitors.drift.rows import RowDrift
@@ -56,6 +57,7 @@ DETECTORS = (
     Registered("quality", "repeated_rows", RepeatedRows),
     Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
+    Registered("business", "kpi", BusinessValue, of_features=False),
 )
 """A new detector is one file, and one line here."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from monitors.verdicts import NO_REFERENCE
 from monitors.why.reservoir import Reservoir
 from registry.records import Version
 
+if TYPE_CHECKING:
+    from monitors.training.log import TrainingLog
+
 _SOURCES_MAX = 64
 """So many gateway processes are remembered by the rows that came from them, the latest ones."""
 
@@ -35,6 +39,7 @@ class Watched:
     stands was raised, in seconds since 1970, and `changed_at` when what it is about changed, as it
     was estimated then: the longer ago a change, the worse it is known. `reference` is what is
     compared with now. The rows of `reservoir` are in no state.
+    `judged_to` is the number of the last judged row that was folded.
 
     Without a reference, one is learned from the first rows. A reference that is adopted later is
     learned in the same way, and takes the place of the one before.
@@ -47,11 +52,13 @@ class Watched:
         profile: bytes | None,
         settings: Monitors,
         came_at: float,
+        training: TrainingLog | None = None,
     ) -> None:
         self.model, self.version, self.role = place
         self.described = version
-        self._settings = settings
+        self._settings = settings.of_model(self.model)
         self._promise = f"{settings.alarm_mode.value} {sha256(profile or b'').hexdigest()}"
+        self._training = training
         self._learned: bytes | None = None
         self._learner: Learner | None = None
         self._earlier_failures = 0
@@ -69,6 +76,7 @@ class Watched:
         self.in_alarm: set[Key] = set()
         self.raised_at: dict[Key, float] = {}
         self.changed_at: dict[Key, int] = {}
+        self.judged_to = 0
 
     @property
     def place(self) -> Place:
@@ -91,6 +99,8 @@ class Watched:
 
     def fold(self, block: SampleBlock) -> None:
         """Give a block to the monitors, and to the reference that is being learned."""
+        if self._training is not None:
+            self._training.take(self.described.card, block)
         self.reservoir.add(block)
         self.panel.update(block)
         if self._learner is None:
@@ -109,6 +119,8 @@ class Watched:
 
     def judge(self, block: JudgedBlock) -> None:
         """Give rows whose truth has come to the monitors."""
+        if self._training is not None:
+            self._training.judge(block)
         self.panel.judge(block)
         self.looked, self.changed = False, True
 
@@ -169,6 +181,7 @@ class Watched:
             "taken": words(self.taken),
             "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
             "changed_at": words([[*key, at] for key, at in sorted(self.changed_at.items())]),
+            "judged_to": words(self.judged_to),
         }
         panel = {name: held.copy() for name, held in self.panel.state().items()}
         return packed({"watched": own, "panel": panel})
@@ -193,6 +206,8 @@ class Watched:
         self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
         if "changed_at" in own:  # States of old have none.
             self.changed_at = {(f, n, s): at for f, n, s, at in from_words(own["changed_at"])}
+        if "judged_to" in own:
+            self.judged_to = from_words(own["judged_to"])
         self.in_alarm = set(self.raised_at)
 
     @property

@@ -24,6 +24,7 @@ class AccessRole(StrEnum):
     CLIENT = "client"
     DEPLOYER = "deployer"
     APPROVER = "approver"
+    AUDITOR = "auditor"
     ADMIN = "admin"
 
 

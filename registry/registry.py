@@ -15,6 +15,7 @@ from registry.audit import version_state
 from registry.card import Card
 from registry.cards import check_card, complete_card
 from registry.configurations import Configurations
+from registry.deletions import Deletions
 from registry.gently import gently
 from registry.keyring import Keyring
 from registry.ledger import Clock, Entropy
@@ -27,7 +28,7 @@ from registry.store import Store
 from registry.verify import verify_model
 
 
-class Registry(Routes, Keyring, AlarmBook, Configurations):
+class Registry(Routes, Keyring, AlarmBook, Configurations, Deletions):
     """Models, versions, routes, keys, alarms and the audit log of one data folder, with one owner.
 
     The log also says how the gateway was configured.

@@ -152,6 +152,7 @@ class Exchange:
             request.rows,
             (request.inputs, self._answer),
             request.groups,
+            request.id,
         )
         if self._shadow is not None:
             copy = Copy(
@@ -161,6 +162,7 @@ class Exchange:
                 request.inputs,
                 request.groups,
                 self._trace,
+                request.id,
             )
             shadows.offer(self._shadow, copy)
         if self._trace is not None:

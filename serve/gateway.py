@@ -10,6 +10,7 @@ from configs.errors import Breach, ModelNotFound, NotReady
 from configs.settings import Settings
 from monitors.blocks import Series
 from monitors.telemetry import names
+from registry.card import Card
 from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
@@ -140,6 +141,16 @@ class Gateway:
     def models(self) -> tuple[str, ...]:
         """Give the names of the models that are served, in alphabetical order."""
         return tuple(sorted(self._models))
+
+    def cards(self, name: str) -> dict[int, Card]:
+        """Give the cards of a model's versions that are served, none while it is not.
+
+        `ModelNotFound` if it is not registered.
+        """
+        if name not in self._models and name in self.registered:
+            return {}
+        versions = self._model(name).versions
+        return {number: served.version.card for number, served in versions.items()}
 
     def reached(self) -> dict[VersionKey, bool]:
         """Give every version that is served, and whether it can be reached."""

@@ -21,11 +21,13 @@ from monitors.telemetry import names
 from registry.records import RouteTable
 from serve.access.door import Door
 from serve.deployment_ray import deployment
+from serve.edge.feedback import Feedback
 from serve.edge.grpc_listener import GrpcListener
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
 from serve.edge.reception import Reception
 from serve.edge.tls import server_context
+from serve.feedback_ray import RayObserver
 from serve.gateway import Gateway
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
@@ -132,7 +134,12 @@ class GatewayReplica:
         self._gateway = Gateway(_of_one_replica(settings), run_dir, self._tracer)
         self._door = Door(settings.access.required, settings.hosts.gateway_replicas)
         self._reception = Reception(self._gateway, settings, self._door, RayRepository())
-        edge = Edge(self._reception, settings.limits)
+        self._observer = RayObserver()
+        edge = Edge(
+            self._reception,
+            settings.limits,
+            Feedback(self._gateway, settings.limits, self._observer),
+        )
         self._listener = Listener(
             edge,
             settings.limits,
@@ -163,6 +170,7 @@ class GatewayReplica:
                 self._grpc.drain(limits.deadline_s),
             )
         await self._gateway.close()
+        self._observer.close()
         if self._inside is not None:
             await self._inside.close(limits.drain_s)
 

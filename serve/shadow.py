@@ -30,6 +30,7 @@ class Copy:
     inputs: Tensors
     groups: Mapping[str, NDArray[np.object_]]
     trace: Trace | None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,12 @@ class ShadowQueue:
         self._count(target, "sent")
         target.arm.answered(seconds)
         target.arm.sample(
-            copy.draw, copy.prediction_id, copy.rows, (copy.inputs, outputs), copy.groups
+            copy.draw,
+            copy.prediction_id,
+            copy.rows,
+            (copy.inputs, outputs),
+            copy.groups,
+            copy.request_id,
         )
 
     def _failed(self, target: Target, error: BaseException, seconds: float) -> None:

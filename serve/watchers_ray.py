@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
+from configs.errors import Unavailable
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -20,12 +21,16 @@ from serve.control.service import ArmBins, ArmSignals
 from serve.node.logs import log_to
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE
 from serve.node.priority import after_requests
+from serve.protocol.feedback import Sent, messages, taken
 
 if TYPE_CHECKING:
     from monitors.alarm import Standing
     from monitors.kept import Place
+    from monitors.labels.receipt import Receipt
+    from monitors.labels.told import LabelsTold
     from monitors.push import Push
     from monitors.signal import Key
+    from monitors.training.log import TrainingLog
     from monitors.why.answer import Why
     from monitors.why.case import Case
 
@@ -81,12 +86,15 @@ class ObserverActor:
         after_requests()
         # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
+        from monitors.labels.book import LabelBook  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
         from serve.alarms.explainer import Explainer  # noqa: PLC0415
         from serve.models.rescoring import rescored  # noqa: PLC0415
 
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
+        self._training = _training_log(settings)
+        self._book = LabelBook(settings.data / "labels", settings.labels)
         self._observer = Observer(
             settings.monitors,
             _describe,
@@ -94,6 +102,8 @@ class ObserverActor:
             clock=time.time,
             processor_time=time.thread_time,
             kept=self._kept,
+            training=self._training,
+            book=self._book,
         )
         artifacts = settings.data / "artifacts"
         self._explainer = Explainer(
@@ -114,6 +124,20 @@ class ObserverActor:
             for block in blocks:
                 self._observer.fold(block)
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
+
+    def feedback(self, sent: Sent) -> Receipt:
+        """Take in labels or group attributes; they are on disk when this returns."""
+        brought = messages(sent)
+        with self._lock:
+            receipt = self._observer.feedback(
+                sent.model, brought, audit=sent.audit, versions=sent.versions
+            )
+        return taken(receipt, brought)
+
+    def labels(self, model: str) -> LabelsTold:
+        """Give how many labels of a model have come, how late, and of which predictions."""
+        with self._lock:
+            return self._observer.labels(model)
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Give where a feature, a score or the decision has moved."""
@@ -152,6 +176,8 @@ class ObserverActor:
         """Keep what has not been kept."""
         self._explainer.close()
         self._keep()
+        with self._lock:
+            self._book.close()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
@@ -199,11 +225,34 @@ class ObserverActor:
         with self._keeping:
             with self._lock:
                 states = self._observer.states()
-            for place, state in states.items():
-                self._kept.write(place, state)
+                gathered = self._training.gathered() if self._training is not None else None
+            try:
+                # First: what is judged comes again to whoever goes on from an older state.
+                if self._training is not None and gathered is not None:
+                    self._training.write(gathered, time.time())
+            finally:
+                for place, state in states.items():
+                    self._kept.write(place, state)
+
+
+def _training_log(settings: Settings) -> TrainingLog | None:
+    if not settings.training_log.models:
+        return None
+    from monitors.training.log import TrainingLog  # noqa: PLC0415 - not always needed
+
+    try:
+        return TrainingLog(settings.data / "training", settings.training_log)
+    except OSError:
+        _log.exception("no rows are kept for training until the next start")
+        return None
 
 
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:
-    control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
-    described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    try:
+        control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+        described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    except RayTaskError:
+        raise  # The control plane has answered; what it raised is what it says.
+    except (RayError, ValueError) as error:  # ValueError: no actor of that name lives.
+        raise Unavailable(f"the control plane does not answer: {error}") from None
     return described

@@ -15,13 +15,15 @@ class Permission(StrEnum):
     DESCRIBE = "describe"
     """Ask the inference ports for metadata and readiness."""
     INFER = "infer"
-    """Ask a model for answers."""
+    """Ask a model for answers, and say later what was true."""
     READ = "read"
     """Read the control API and `/metrics`."""
     DEPLOY = "deploy"
     """Register, route, promote, roll back, load, unload and replace; answer alarms."""
     APPROVE = "approve"
     """Let a rollout go on that waits for a person."""
+    AUDIT = "audit"
+    """Send group attributes over the channel for audits."""
     ADMINISTER = "administer"
     """Make and revoke keys."""
 
@@ -33,6 +35,7 @@ ROLES: Mapping[AccessRole, frozenset[Permission]] = MappingProxyType(
         AccessRole.CLIENT: frozenset({_P.DESCRIBE, _P.INFER}),
         AccessRole.DEPLOYER: frozenset({_P.DESCRIBE, _P.INFER, _P.READ, _P.DEPLOY}),
         AccessRole.APPROVER: frozenset({_P.DESCRIBE, _P.READ, _P.APPROVE}),
+        AccessRole.AUDITOR: frozenset({_P.DESCRIBE, _P.AUDIT}),
         AccessRole.ADMIN: frozenset(Permission),
     }
 )

@@ -38,10 +38,18 @@ COMMANDS: Mapping[str, Entry] = {
         "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
     ),
     "bins": Entry("serve.cli.bins:bins", "Say where a feature, a score or the decision has moved."),
+    "feedback": Entry(
+        "serve.cli.feedback:feedback", "Send the labels in FILE, and say what became of them."
+    ),
+    "labels": Entry(
+        "serve.cli.labels:labels",
+        "Say which predictions have their labels, and how late those come.",
+    ),
     "alarms": Entry(
         "serve.cli.alarms:alarms",
         "List alarms, explain them, and acknowledge, silence or close them.",
     ),
+    "training": Entry("serve.cli.training:training", "Take rows out of the training log."),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }

@@ -14,6 +14,7 @@ import click
 T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8002"
+DEFAULT_INFERENCE_URL = "http://127.0.0.1:8000"
 
 
 def user_name() -> str:
@@ -32,6 +33,14 @@ _URL = click.option(
     show_default=True,
     show_envvar=True,
     help="The control API of the gateway.",
+)
+_INFERENCE_URL = click.option(
+    "--url",
+    envvar="WEIR_INFERENCE_URL",
+    default=DEFAULT_INFERENCE_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The inference port of the gateway.",
 )
 _KEY = click.option(
     "--key",
@@ -63,6 +72,22 @@ def gateway(command: Callable[..., T]) -> Callable[..., T]:
             return command(*args, client=client, **values)
 
     return _URL(_KEY(_CA(connected)))
+
+
+def inference(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command the options of a connection to the inference port, and of them a `port`.
+
+    The `InferencePort` is closed when the command ends.
+    """
+
+    @wraps(command)
+    def connected(*args: Any, url: str, key: str | None, ca: Path | None, **values: Any) -> T:
+        from serve.cli.inference_port import InferencePort  # noqa: PLC0415 - as above
+
+        with InferencePort(url, key, ca) as port:
+            return command(*args, port=port, **values)
+
+    return _INFERENCE_URL(_KEY(_CA(connected)))
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

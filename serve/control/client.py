@@ -32,6 +32,7 @@ from serve.control.key_schemas import (
     KeyView,
     RevokeKeyBody,
 )
+from serve.control.label_schemas import LabelsView
 from serve.control.schemas import (
     ArtifactView,
     AuditCheckView,
@@ -227,6 +228,10 @@ class ControlClient:
         """Where something has moved; of the last minutes, or of all rows."""
         last: dict[str, int] = {} if minutes is None else {"minutes": minutes}
         return self._get(f"{_model(name)}/bins", BinsView, subject=subject, **last)
+
+    def labels(self, name: str) -> LabelsView:
+        """Which predictions have their labels; `NotFound` where none are awaited."""
+        return self._get(f"{_model(name)}/labels", LabelsView)
 
     def served_at(self, name: str, t: datetime) -> RouteView:
         """The route that was in force at a moment, which must have a time zone."""

@@ -21,10 +21,12 @@ class Connection:
     """Sends requests with the same headers to one address.
 
     `ca` is a PEM file of the certificates to trust, in place of those that browsers trust.
+    `answered` says that somebody has.
     """
 
     def __init__(self, base_url: str, headers: Mapping[str, str], ca: Path | None) -> None:
         self._url = base_url.rstrip("/")
+        self.answered = False
         # No proxy out of the environment may stand between us and our own machine.
         self._http = httpx.Client(
             headers=dict(headers),
@@ -61,6 +63,7 @@ class Connection:
             ) from None
         except httpx.TransportError as error:
             raise Unavailable(_broken_off(self._url, str(error))) from None
+        self.answered = True
         if response.is_success:
             return response
         raise _named(response)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from configs.errors import Unavailable
 from configs.settings import Hosts
+from monitors.labels.told import LabelsTold
 from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
@@ -212,6 +213,11 @@ class ControlPlane:
         """Give where a feature, a score or the decision has moved, of every version of a model."""
         await self.versions(model)
         return await self._watchers.bins(model, subject, minutes)
+
+    async def labels(self, model: str) -> LabelsTold:
+        """Give which predictions of a model have their labels, and how late those came."""
+        await self.versions(model)
+        return await self._watchers.labels(model)
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """Give alarms as they are listed, of one model or all, in some states."""

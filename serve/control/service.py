@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from monitors.explain import BinShare
+from monitors.labels.told import LabelsTold
 from monitors.signal import Signal
 from monitors.why.answer import Why
 from registry.alarms import Alarm, AlarmState
@@ -135,6 +136,9 @@ class Control(Protocol):
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Where a feature, a score or the decision has moved, of every version in every role."""
+
+    async def labels(self, model: str) -> LabelsTold:
+        """Which predictions have their labels, how late those came, and what waits."""
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """Alarms as they are listed, of one model or all, in some states."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 from configs.errors import NotFound, NotReady
 from serve.access.permissions import Permission
 from serve.control.answers import PAGE, errors, open_errors
+from serve.control.label_schemas import LabelsView
 from serve.control.needs import OPEN, needs
 from serve.control.requests import KEYED, Moment, Plane
 from serve.control.schemas import (
@@ -72,6 +73,17 @@ async def show_bins(
             "feature, a score or the decision, with a reference, and traffic"
         )
     return BinsView(model=model, subject=subject, minutes=minutes, arms=arms)
+
+
+@signals.get(
+    "/v1/models/{model}/labels",
+    summary="Show what is known of labels",
+    responses=errors(404, 503),
+    dependencies=[needs(Permission.READ)],
+)
+async def show_labels(model: str, control: Plane) -> LabelsView:
+    """How many predictions have their label, by age and by decision, and how late labels come."""
+    return LabelsView.of(await control.labels(model), await control.versions(model))
 
 
 @audit.get(

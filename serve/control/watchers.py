@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitors.alarm import Standing
+from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from serve.control.service import ArmBins, ArmSignals
@@ -21,6 +22,9 @@ class Watchers(Protocol):
 
     async def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """The bins of a feature, a score or the decision; of the last minutes, or of all rows."""
+
+    async def labels(self, model: str) -> LabelsTold:
+        """What is known of a model's labels; `NotFound` where none are awaited."""
 
     async def alarms(self) -> tuple[Standing, ...]:
         """The alarms that stand, of all models."""

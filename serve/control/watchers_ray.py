@@ -11,6 +11,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from configs.errors import DeadlineExceeded, Unavailable, WeirError
 from monitors.alarm import Standing
+from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from serve.control.service import ArmBins, ArmSignals
@@ -32,6 +33,11 @@ class RayWatchers:
         """Give the bins of a feature, a score or the decision."""
         bins: tuple[ArmBins, ...] = await _ask(OBSERVER, "bins", model, subject, minutes)
         return bins
+
+    async def labels(self, model: str) -> LabelsTold:
+        """Give what is known of a model's labels."""
+        told: LabelsTold = await _ask(OBSERVER, "labels", model)
+        return told
 
     async def alarms(self) -> tuple[Standing, ...]:
         """Give the alarms that stand."""

@@ -1,4 +1,4 @@
-"""All of the Open Inference Protocol v2 over HTTP but inference: a pure ASGI application."""
+"""All that the HTTP inference port answers but inference: a pure ASGI application."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from serve.edge.asgi import Receive, Scope, Send
 from serve.edge.bodies import Bodies
 from serve.edge.caller import Caller
 from serve.edge.errors import JSON, Headers, render
+from serve.edge.feedback import Feedback
 from serve.edge.infer import Inference
 from serve.edge.reception import Reception
 from serve.edge.visit import Visit
 from serve.protocol import http_request
-from serve.protocol.paths import POSTED, Ask, Endpoint, endpoint
+from serve.protocol.feedback import Sent, told
+from serve.protocol.paths import AFTERWARDS, POSTED, Ask, Endpoint, endpoint
 from serve.recorder.counts import Histogram
 
 Reply = tuple[int, Headers, bytes]
 
 _CLOSE = (b"connection", b"close")
-_CHANGES = (Ask.LOAD, Ask.UNLOAD)
+_CHANGES = frozenset({Ask.LOAD, Ask.UNLOAD}) | AFTERWARDS
+_LINES = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/x-jsonlines"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNKNOWN_ROUTE = "unknown"
 _OTHER_METHOD = "_OTHER"
@@ -37,8 +40,9 @@ class Edge:
     are being read.
     """
 
-    def __init__(self, reception: Reception, limits: Limits) -> None:
+    def __init__(self, reception: Reception, limits: Limits, feedback: Feedback) -> None:
         self._reception = reception
+        self._feedback = feedback
         self.bodies = Bodies(limits.body_max_bytes, limits.bodies_max_bytes)
         self.desk = Inference(reception, limits, self.bodies)
         self._durations: dict[tuple[str, str, int, str], Histogram] = {}
@@ -71,8 +75,10 @@ class Edge:
     async def _describe(self, visit: Visit, receive: Receive, heard: _Headers) -> Reply:
         asked = _known(visit)
         if asked.ask in _CHANGES and heard.from_page:
-            raise Forbidden("pages in a browser may not load or unload models")
+            raise Forbidden("pages in a browser may not change anything here")
         principal = self._reception.admit(asked, heard.caller)
+        if asked.ask in AFTERWARDS:
+            return await self._hear(asked, visit, receive, heard)
         sent: Mapping[str, object] = {}
         if asked.ask in POSTED:
             sent = http_request.read_about_models(
@@ -81,6 +87,18 @@ class Edge:
         said = await self._reception.describe(asked, sent, principal, visit.deadline)
         status = 503 if said.get("ready") is False else 200
         return _json(said["models"] if asked.ask is Ask.INDEX else said, status)
+
+    async def _hear(
+        self, asked: Endpoint, visit: Visit, receive: Receive, heard: _Headers
+    ) -> Reply:
+        """Take in what is told after predictions, and say what became of it."""
+        visit.waits(heard.caller.timeout_s())
+        feedback = self._feedback
+        versions = feedback.awaiting(asked)
+        body = await feedback.bodies.read(receive, heard.length, heard.encoding)
+        audit = asked.ask is Ask.GROUPS
+        sent = Sent(asked.model, bytes(body), audit, heard.lines, versions)
+        return _json(told(await feedback.hand_over(sent, visit.deadline)), 200)
 
     def _count(self, method: str, status: int, visit: Visit) -> None:
         asked = visit.endpoint
@@ -99,13 +117,14 @@ class Edge:
 class _Headers:
     """The headers of a request that matter here: those of the body, and the caller's."""
 
-    __slots__ = ("caller", "encoding", "from_page", "length")
+    __slots__ = ("caller", "encoding", "from_page", "length", "lines")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.caller = Caller()
         self.length: int | None = None
         self.encoding: bytes | None = None
         self.from_page = False
+        self.lines = False
         for name, value in headers:
             if name == b"content-length":
                 self.length = int(value)
@@ -113,6 +132,8 @@ class _Headers:
                 self.encoding = value if value.lower() != b"identity" else None
             elif name == b"origin":
                 self.from_page = True
+            elif name == b"content-type":
+                self.lines = value.partition(b";")[0].strip().lower() in _LINES
             else:
                 self.caller.hear(name, value)
 

@@ -46,6 +46,8 @@ PERMISSIONS: Mapping[Ask, Permission | None] = {
     Ask.INFER: Permission.INFER,
     Ask.LOAD: Permission.DEPLOY,
     Ask.UNLOAD: Permission.DEPLOY,
+    Ask.FEEDBACK: Permission.INFER,
+    Ask.GROUPS: Permission.AUDIT,
 }
 """What a caller needs for each thing that can be asked; None for what anybody may ask."""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from registry.routing import ALIASES
 from registry.signature import Datatype
-from serve.protocol.paths import POSTED, Ask
+from serve.protocol.feedback import GROUPS, LABELS, MESSAGES_MAX
+from serve.protocol.paths import AFTERWARDS, POSTED, Ask
 
 Schema = dict[str, Any]
 
@@ -77,6 +78,40 @@ _SCHEMAS: Mapping[str, Schema] = {
         {"model_name": _STRING, "model_version": _STRING, "outputs": _list(_ref("Output"))},
         {"id": _STRING, "parameters": _PARAMETERS},
     ),
+    "Label": {
+        **_object(
+            {},
+            {
+                "prediction_id": {
+                    "type": "string",
+                    "pattern": "^[0-9a-fA-F]{32}$",
+                    "description": "What the answer bore as `Weir-Prediction-Id`.",
+                },
+                "key": {**_STRING, "description": "Or the `id` that the caller gave its request."},
+                "row": {**_WHOLE, "description": "Which row of its request; 0 unless said."},
+                "label": {**_SCALAR, "description": "What was true, as the card declares it."},
+                "at": {
+                    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
+                    "description": "When it became known, as ISO 8601 or seconds since 1970; "
+                    "when it comes, unless said.",
+                },
+                "groups": {"type": "object", "additionalProperties": _STRING},
+                "values": {"type": "object", "additionalProperties": {"type": "number"}},
+            },
+        ),
+        "description": "The truth about one row, or its group attributes.",
+    },
+    "Receipt": _object(
+        {
+            "accepted": _WHOLE,
+            "joined": _WHOLE,
+            "waiting": _WHOLE,
+            "repeated": _WHOLE,
+            "corrected": _WHOLE,
+            "refused": _list(_object({"index": _WHOLE, "reason": _STRING})),
+            "refused_count": _WHOLE,
+        }
+    ),
     "Tensor": _object({"name": _STRING, "datatype": _DATATYPE, "shape": _SHAPE}),
     "Error": _object({"error": _STRING, "code": _STRING, "request_id": _STRING}),
 }
@@ -105,6 +140,8 @@ _ANSWERS: Mapping[Ask, Schema] = {
     ),
     Ask.LOAD: _object({"model_name": _STRING, "isLoaded": _FLAG}),
     Ask.UNLOAD: _object({"model_name": _STRING, "isUnloaded": _FLAG}),
+    Ask.FEEDBACK: _ref("Receipt"),
+    Ask.GROUPS: _ref("Receipt"),
     Ask.OPENAPI: _ANY,
 }
 _SUMMARIES: Mapping[Ask, str] = {
@@ -121,6 +158,8 @@ _SUMMARIES: Mapping[Ask, str] = {
     Ask.INDEX: "All registered versions",
     Ask.LOAD: "Have a model served",
     Ask.UNLOAD: "Have a model no longer served",
+    Ask.FEEDBACK: "Say what was true",
+    Ask.GROUPS: "Say who predictions were about, for audits",
     Ask.OPENAPI: "This document",
 }
 _PACKED: Schema = {
@@ -167,7 +206,8 @@ def document() -> Schema:
             "title": "Weir inference",
             "version": package_version("weir-gateway"),
             "description": "The Open Inference Protocol v2 with its binary tensor data, "
-            "classification, model configuration, model repository and statistics extensions.",
+            "classification, model configuration, model repository and statistics extensions, and "
+            "the way in for labels.",
         },
         "paths": paths,
         "components": {
@@ -220,8 +260,20 @@ def _body(ask: Ask) -> Schema:
             "application/octet-stream": {"schema": _PACKED},
         }
         return {"required": True, "content": content}
+    if ask in AFTERWARDS:
+        return _labels(GROUPS if ask is Ask.GROUPS else LABELS)
     schema = _INDEX_BODY if ask is Ask.INDEX else _REPOSITORY_BODY
     return {"required": False, "content": {"application/json": {"schema": schema}}}
+
+
+def _labels(key: str) -> Schema:
+    messages = {**_list(_ref("Label"), 1), "maxItems": MESSAGES_MAX}
+    lines = {"type": "string", "description": f"An object a line, {MESSAGES_MAX} at most."}
+    content: Schema = {
+        "application/json": {"schema": _object({key: messages})},
+        "application/x-ndjson": {"schema": lines},
+    }
+    return {"required": True, "content": content}
 
 
 def _answer(ask: Ask) -> Schema:

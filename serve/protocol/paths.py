@@ -1,4 +1,4 @@
-"""The paths of the Open Inference Protocol, and what each one asks for (v2 REST)."""
+"""The paths of the inference port (v2 REST, and our own), and what each one asks for."""
 
 from __future__ import annotations
 
@@ -32,10 +32,15 @@ class Ask(StrEnum):
     INDEX = "/v2/repository/index"
     LOAD = "/v2/repository/models/{model}/load"
     UNLOAD = "/v2/repository/models/{model}/unload"
+    FEEDBACK = "/v1/models/{model}/feedback"
+    GROUPS = "/v1/models/{model}/groups"
     OPENAPI = "/openapi.json"
 
 
-POSTED = frozenset({Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD})
+AFTERWARDS = frozenset({Ask.FEEDBACK, Ask.GROUPS})
+"""What is told after a prediction, and asks no model anything."""
+
+POSTED = frozenset({Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}) | AFTERWARDS
 
 
 class Endpoint(NamedTuple):
@@ -60,6 +65,7 @@ _OF_MODEL = {
     ("stats",): Ask.STATISTICS,
 }
 _IN_REPOSITORY = {"load": Ask.LOAD, "unload": Ask.UNLOAD}
+_AFTERWARDS = {"feedback": Ask.FEEDBACK, "groups": Ask.GROUPS}
 
 
 def endpoint(path: str) -> Endpoint:
@@ -85,6 +91,9 @@ def _endpoint(path: str) -> Endpoint:
         case ["v2", "repository", "models", model, verb]:
             if verb in _IN_REPOSITORY and model:
                 return Endpoint(_IN_REPOSITORY[verb], model)
+        case ["v1", "models", model, what]:
+            if what in _AFTERWARDS and model:
+                return Endpoint(_AFTERWARDS[what], model)
     raise _nothing()
 
 

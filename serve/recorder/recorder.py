@@ -92,13 +92,17 @@ class ArmRecorder:
         rows: int,
         tensors: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]],
         groups: Mapping[str, NDArray[np.object_]],
+        request_id: str | None = None,
     ) -> None:
         """Keep the rows of a prediction if its draw is below the dial's limit."""
         if draw < self._recorder.dial.limit:
             origin = self.origin
             inputs = kept(tensors[0], origin.inputs)
             outputs = kept(tensors[1], origin.outputs)
-            self._recorder.keep(draw, Sample(origin, prediction_id, rows, inputs, outputs, groups))
+            own = request_id if origin.labelled else None
+            self._recorder.keep(
+                draw, Sample(origin, prediction_id, rows, inputs, outputs, groups, own)
+            )
 
 
 def _total(histogram: Histogram) -> tuple[int, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.message import KEY_MAX
 from monitors.profile.reading import tensors_read
 from registry.card import Card
 from registry.records import Role
@@ -23,6 +24,7 @@ class Origin:
     """Which version, in which role, rows come from.
 
     `inputs` and `outputs` are the places of the tensors that a monitor reads, None for all.
+    `labelled` says that truth is to come, perhaps under the id that the caller gave its request.
     """
 
     model: str
@@ -31,6 +33,7 @@ class Origin:
     signature: Signature
     inputs: tuple[int, ...] | None = None
     outputs: tuple[int, ...] | None = None
+    labelled: bool = False
 
     @classmethod
     def watched(
@@ -45,11 +48,15 @@ class Origin:
             signature,
             _places(signature.inputs, inputs),
             _places(signature.outputs, outputs),
+            card.label is not None,
         )
 
 
 class Sample(NamedTuple):
-    """The tensors of one request and its answer that its origin keeps, as they passed."""
+    """The tensors of one request and its answer that its origin keeps, as they passed.
+
+    `request_id` is what the caller calls its request, where truth is to come for it.
+    """
 
     origin: Origin
     prediction_id: str
@@ -57,6 +64,7 @@ class Sample(NamedTuple):
     inputs: Sequence[NDArray[Any]]
     outputs: Sequence[NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]]
+    request_id: str | None = None
 
 
 def kept(tensors: Sequence[NDArray[Any]], places: tuple[int, ...] | None) -> Sequence[NDArray[Any]]:
@@ -113,6 +121,7 @@ def _block(origin: Origin, samples: list[Sample], source: str, rate: float) -> S
             for at, name in enumerate(_names(signature.outputs, origin.outputs))
         },
         groups={name: _group(name, samples) for name in names},
+        request_ids=_request_ids(samples, rows) if origin.labelled else None,
     )
 
 
@@ -136,6 +145,7 @@ def no_rows(origin: Origin, source: str, rate: float, now: float) -> SampleBlock
         inputs=inputs,
         outputs=outputs,
         made_at=now,
+        request_ids=np.zeros(0, dtype=object) if origin.labelled else None,
     )
 
 
@@ -153,6 +163,15 @@ def _places(specs: Sequence[TensorSpec], read: frozenset[str]) -> tuple[int, ...
 
 def _names(specs: Sequence[TensorSpec], places: tuple[int, ...] | None) -> list[str]:
     return [specs[place].name for place in (range(len(specs)) if places is None else places)]
+
+
+def _request_ids(samples: Sequence[Sample], rows: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Give the caller's own id for every row; one that is empty or too long to be a key is none."""
+    ids = np.empty(len(samples), dtype=object)
+    for place, sample in enumerate(samples):
+        own = sample.request_id
+        ids[place] = own if own and len(own) <= KEY_MAX else None
+    return ids.repeat(rows)
 
 
 def _group(name: str, samples: Sequence[Sample]) -> NDArray[np.object_]:

@@ -24,7 +24,10 @@ def _file(folder: Path, text: str) -> Path:
 def _names(values: dict[str, object], prefix: str = "") -> set[str]:
     found: set[str] = set()
     for name, value in values.items():
-        found |= _names(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+        if isinstance(value, dict) and value:
+            found |= _names(value, f"{prefix}{name}.")
+        else:
+            found.add(prefix + name)
     return found
 
 
@@ -89,6 +92,31 @@ def test_an_empty_file_or_section_keeps_the_defaults(tmp_path: Path, text: str) 
         pytest.param("alarms: {webhook: 'http://'}", "must be an address such as", id="no-host"),
         pytest.param(
             "alarms: {webhook: 'https://a/b'}", "needs alarms.webhook_secret_file", id="unsigned"
+        ),
+        pytest.param(
+            "monitors: {kpis: {m: {profit: {expression: decison}}}}",
+            "monitors.kpis.m.profit.expression: 'decison' (character 1): there is no 'decison'",
+            id="kpi-of-nothing",
+        ),
+        pytest.param(
+            "monitors: {kpis: {m: {profit: {expresion: score}}}}",
+            "Did you mean 'monitors.kpis.m.profit.expression'?",
+            id="kpi-misspelt",
+        ),
+        pytest.param(
+            "monitors: {kpis: {m: {Profit: {expression: score}}}}",
+            "monitors.kpis.m.Profit",
+            id="kpi-name",
+        ),
+        pytest.param(
+            "monitors: {kpis: {m: {p: {expression: score, minimum: 2, maximum: 1}}}}",
+            "monitors.kpis.m.p: minimum 2.0 is above maximum 1.0",
+            id="kpi-bounds",
+        ),
+        pytest.param(
+            "monitors: {kpis: {m: {p: {expression: score, minimum: .inf}}}}",
+            "monitors.kpis.m.p.minimum: input should be a finite number",
+            id="kpi-infinite",
         ),
         pytest.param("- a", "keys and values", id="list"),
         pytest.param("a: [", "is not YAML", id="not-yaml"),

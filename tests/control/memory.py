@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
+from monitors.labels.told import LabelsTold
 from monitors.signal import Signal, Verdict
 from monitors.why.answer import Why
 from registry.alarms import (
@@ -61,6 +62,7 @@ class MemoryControl:
     arms: tuple[ArmSignals, ...] = ()
     arm_bins: dict[str, tuple[ArmBins, ...]] = field(default_factory=dict)
     asked_minutes: int | None = None
+    labels_told: LabelsTold | None = None
     known_alarms: dict[str, Alarm] = field(default_factory=dict)
     known_why: Why = UNKNOWN
     is_ready: bool = True
@@ -209,6 +211,13 @@ class MemoryControl:
         self._known(model)
         self.asked_minutes = minutes
         return self.arm_bins.get(subject, ())
+
+    async def labels(self, model: str) -> LabelsTold:
+        """What a test has put there."""
+        self._known(model)
+        if self.labels_told is None:
+            raise NotFound(f"no labels are kept of {model!r}")
+        return self.labels_told
 
     async def alarms(self, model: str | None, states: Collection[AlarmState]) -> tuple[Alarm, ...]:
         """What a test has put there, and what became of it."""

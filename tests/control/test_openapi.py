@@ -59,6 +59,7 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "GET /v1/models",
         "GET /v1/models/{model}",
         "GET /v1/models/{model}/bins",
+        "GET /v1/models/{model}/labels",
         "GET /v1/models/{model}/route",
         "GET /v1/models/{model}/served-at",
         "GET /v1/models/{model}/signals",

@@ -13,7 +13,16 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Signal, Verdict
 from tests.monitors.samples import CARD, block, close, columns, part, profile
 
-SETTINGS = Monitors()
+SETTINGS = Monitors.model_validate(
+    {
+        "kpis": {
+            "m": {
+                "selected": {"expression": "where(groups.sex == 'f', decision, score)"},
+                "profit": {"expression": "where(label == 1, values.amount, -1) * decision"},
+            }
+        }
+    }
+)
 
 
 ALL = detectors(Monitors(detectors=("river_adwin:ADWIN",)))

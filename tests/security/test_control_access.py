@@ -38,6 +38,7 @@ NEEDS: dict[str, Permission | None] = {
     "GET /v1/models": Permission.READ,
     "GET /v1/models/{model}": Permission.READ,
     "GET /v1/models/{model}/bins": Permission.READ,
+    "GET /v1/models/{model}/labels": Permission.READ,
     "GET /v1/models/{model}/route": Permission.READ,
     "GET /v1/models/{model}/served-at": Permission.READ,
     "GET /v1/models/{model}/signals": Permission.READ,

@@ -20,10 +20,11 @@ from registry.records import FULL
 from serve.access.door import Door
 from serve.edge.grpc_calls import METHODS
 from serve.protocol import inference_pb2 as messages
-from serve.protocol.paths import POSTED, Ask
+from serve.protocol.paths import AFTERWARDS, POSTED, Ask
 from tests.serve.access.keys import bearer, key_of, token
 from tests.serve.edge.test_bodies import GOOD
 from tests.serve.edge.test_grpc import Asked, Client, row, trailing
+from tests.serve.observing import AWAITING, Observing
 from tests.serve.stage import GRPC, Stage, stage
 from tests.serve.versions import MODEL, table
 
@@ -40,6 +41,7 @@ STRANGERS: dict[str, bytes | None] = {
 EVERYBODY = frozenset(AccessRole)
 ASKING = frozenset({AccessRole.CLIENT, AccessRole.DEPLOYER, AccessRole.ADMIN})
 DEPLOYING = frozenset({AccessRole.DEPLOYER, AccessRole.ADMIN})
+AUDITING = frozenset({AccessRole.AUDITOR, AccessRole.ADMIN})
 OPEN = None
 """Without a key."""
 
@@ -58,6 +60,8 @@ HTTP: dict[Ask, frozenset[AccessRole] | None] = {
     Ask.INFER: ASKING,
     Ask.LOAD: DEPLOYING,
     Ask.UNLOAD: DEPLOYING,
+    Ask.FEEDBACK: ASKING,
+    Ask.GROUPS: AUDITING,
 }
 CALLS: dict[str, frozenset[AccessRole] | None] = {
     "ServerLive": OPEN,
@@ -80,6 +84,11 @@ SENT: dict[str, Any] = {
     "RepositoryModelLoad": messages.RepositoryModelLoadRequest(model_name=MODEL),
     "RepositoryModelUnload": messages.RepositoryModelUnloadRequest(model_name=MODEL),
 }
+BODIES = {
+    Ask.INFER: GOOD,
+    Ask.FEEDBACK: b'{"labels": [{}]}',
+    Ask.GROUPS: b'{"groups": [{}]}',
+}
 CALLERS = [*STRANGERS, *AccessRole]
 
 
@@ -95,7 +104,15 @@ def repository() -> Asked:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, repository: Asked) -> Iterator[Stage]:
+def observer() -> Observing:
+    """An observer that remembers what it was sent."""
+    return Observing()
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    tmp_path_factory: pytest.TempPathFactory, repository: Asked, observer: Observing
+) -> Iterator[Stage]:
     """A gateway that asks for keys."""
     door = Door(required=True)
     settings = Settings(
@@ -105,10 +122,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, repository: Asked) -> Iter
         repository=Repository(control=True),
     )
     with stage(
-        tmp_path_factory.mktemp("run"), settings=settings, door=door, repository=repository
+        tmp_path_factory.mktemp("run"),
+        settings=settings,
+        door=door,
+        repository=repository,
+        observer=observer,
     ) as opened:
         opened.start_host(1)
-        opened.apply(table(1, {1: FULL}))
+        opened.apply(table(1, {1: FULL}, card=AWAITING))
         door.keys(
             [
                 *(key_of(each, role) for role, each in KEYS.items()),
@@ -143,7 +164,7 @@ def test_everything_has_a_row() -> None:
 def ask(http: httpx.Client, what: Ask, authorization: bytes | None) -> httpx.Response:
     """Ask for something over HTTP."""
     headers = {} if authorization is None else {"authorization": authorization.decode()}
-    content = GOOD if what is Ask.INFER else b""
+    content = BODIES.get(what, b"")
     path = what.value.replace("{model}", MODEL)
     return http.request("POST" if what in POSTED else "GET", path, headers=headers, content=content)
 
@@ -151,10 +172,11 @@ def ask(http: httpx.Client, what: Ask, authorization: bytes | None) -> httpx.Res
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("what", Ask, ids=[each.name for each in Ask])
 def test_who_may_ask_over_http(
-    http: httpx.Client, repository: Asked, what: Ask, caller: str
+    http: httpx.Client, repository: Asked, observer: Observing, what: Ask, caller: str
 ) -> None:
     """The table decides; who is unknown gets 401, who is known and may not 403."""
     repository.asked.clear()
+    observer.sent.clear()
     allowed = HTTP[what]
 
     reply = ask(http, what, shown(caller))
@@ -168,6 +190,8 @@ def test_who_may_ask_over_http(
         assert (reply.status_code, reply.json()["code"]) == (403, "forbidden")
     changed = what in (Ask.LOAD, Ask.UNLOAD) and reply.status_code == 200
     assert [actor for _, _, actor in repository.asked] == [f"a-{caller}"] * changed
+    told = what in AFTERWARDS and reply.status_code == 200
+    assert len(observer.sent) == told
     assert KEYS[AccessRole.ADMIN].id not in reply.text
 
 

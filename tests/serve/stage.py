@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from configs.errors import Unavailable
 from configs.settings import Limits, Listen, Settings
 from monitors.blocks import Snapshot
+from monitors.labels.receipt import Receipt
 from registry.records import RouteTable
 from serve.access.door import Door
+from serve.edge.feedback import Feedback, Observer
 from serve.edge.grpc_listener import GrpcListener
 from serve.edge.http import Edge
 from serve.edge.listener import Listener
@@ -22,6 +24,7 @@ from serve.gateway import Gateway
 from serve.models.host import Host
 from serve.node.loop_thread import LoopThread
 from serve.node.sockets import listen
+from serve.protocol.feedback import Sent
 from serve.traces import Tracer
 from tests.serve.versions import Run, host
 
@@ -41,6 +44,14 @@ class NoRepository:
         raise Unavailable(f"{actor} cannot unload {model}")
 
 
+class NoObserver:
+    """An observer that is not there."""
+
+    async def feedback(self, sent: Sent) -> Receipt:
+        """Say that nobody takes it."""
+        raise Unavailable(f"nobody takes what is told of {sent.model}")
+
+
 def reception(
     gateway: Gateway,
     settings: Settings,
@@ -50,6 +61,12 @@ def reception(
     """The reception of a gateway, which by default lets everybody in."""
     door = door or Door(required=False)
     return Reception(gateway, settings, door, repository or NoRepository())
+
+
+def edge(heard: Reception, settings: Settings, observer: Observer | None = None) -> Edge:
+    """What answers over HTTP, by default without an observer behind it."""
+    limits = settings.limits
+    return Edge(heard, limits, Feedback(heard.gateway, limits, observer or NoObserver()))
 
 
 GRPC = Listen(grpc_port=0)
@@ -69,11 +86,13 @@ class Stage:
         settings: Settings,
         door: Door | None = None,
         repository: Repository | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.run_dir = run_dir
         self._settings = settings
         self._door = door
         self._repository = repository
+        self._observer = observer
         self._grpc: GrpcListener | None = None
         self._edge_loop = LoopThread("edge")
         self._host_loop = LoopThread("hosts")
@@ -163,7 +182,7 @@ class Stage:
     async def _open(self) -> None:
         self.gateway = Gateway(self._settings, self.run_dir, Tracer(None, 0.0))
         self.reception = reception(self.gateway, self._settings, self._door, self._repository)
-        self.edge = Edge(self.reception, self._settings.limits)
+        self.edge = edge(self.reception, self._settings, self._observer)
         self.listener = Listener(
             self.edge,
             self._settings.limits,
@@ -188,11 +207,12 @@ def stage(
     settings: Settings | None = None,
     door: Door | None = None,
     repository: Repository | None = None,
+    observer: Observer | None = None,
 ) -> Iterator[Stage]:
     """A stage on ports of its own while the block runs."""
     settings = settings or Settings(limits=limits or Limits(drain_s=1.0))
     (listening,) = listen("127.0.0.1", 0, "a test")
-    opened = Stage(run_dir, listening, settings, door, repository)
+    opened = Stage(run_dir, listening, settings, door, repository, observer)
     try:
         yield opened
     finally:

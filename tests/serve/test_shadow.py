@@ -17,7 +17,6 @@ from configs.settings import Shadow as ShadowSettings
 from monitors.telemetry.names import INFERENCE_DURATION, SHADOW_REQUESTS
 from registry.records import FULL, Role, ShadowArm
 from serve.edge.cycle import Cycle
-from serve.edge.http import Edge
 from serve.edge.infer import Inference
 from serve.gateway import Gateway
 from serve.models.batch import Batch
@@ -29,7 +28,7 @@ from serve.traces import Tracer
 from tests.serve.models.carriers import Answering, Holding, batcher
 from tests.serve.protocol.requests import body, x
 from tests.serve.recorder.sampling import recorder
-from tests.serve.stage import reception
+from tests.serve.stage import edge, reception
 from tests.serve.versions import MODEL, REGRESSOR, host, table
 from tests.serve.waiting import until
 
@@ -215,7 +214,7 @@ async def _infer(desk: Inference, told: list[str], values: list[float]) -> bytes
 async def test_the_primary_never_notices(tmp_path: Path, shadow: str) -> None:
     """Whatever the shadow does, each answer leaves first, and leaves whole."""
     gateway = Gateway(Settings(shadow=ShadowSettings(flush_s=0.001)), tmp_path, Tracer(None, 0.0))
-    desk = Edge(reception(gateway, Settings()), Settings().limits).desk
+    desk = edge(reception(gateway, Settings()), Settings()).desk
     primary = await host(tmp_path, 1)
     gateway.apply(table(1, {1: FULL}, shadow=ShadowArm(2, FULL)))
     await gateway.model_version(MODEL, 1).links.wait_connected()
@@ -242,7 +241,7 @@ async def test_the_primary_never_notices(tmp_path: Path, shadow: str) -> None:
 async def test_an_answered_request_is_forgotten_at_once(tmp_path: Path) -> None:
     """Nothing of it waits for the search for reference cycles: its tensors may be large."""
     gateway = Gateway(Settings(), tmp_path, Tracer(None, 0.0))
-    desk = Edge(reception(gateway, Settings()), Settings().limits).desk
+    desk = edge(reception(gateway, Settings()), Settings()).desk
     gateway.apply(table(1, {1: FULL}))
     version = gateway.model_version(MODEL, 1)
     version.links.was_connected = True

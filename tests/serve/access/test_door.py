@@ -73,9 +73,11 @@ def test_the_roles_are_these() -> None:
         "client": {"describe", "infer"},
         "deployer": {"describe", "infer", "read", "deploy"},
         "approver": {"describe", "read", "approve"},
-        "admin": {"describe", "infer", "read", "deploy", "approve", "administer"},
+        "auditor": {"describe", "audit"},
+        "admin": {"describe", "infer", "read", "deploy", "approve", "audit", "administer"},
     }
     assert roles_with(Permission.DEPLOY) == (AccessRole.DEPLOYER, AccessRole.ADMIN)
+    assert roles_with(Permission.AUDIT) == (AccessRole.AUDITOR, AccessRole.ADMIN)
 
 
 def test_any_valid_key_is_enough_where_no_permission_is_named() -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from configs.errors import WeirError
+from configs.errors import NotFound, WeirError
 from monitors.alarm import Standing
+from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarm_book import AlarmBook
 from registry.alarms import AlarmKey
@@ -93,6 +94,10 @@ class Monitors:
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """Nothing."""
         return b"", accept
+
+    async def labels(self, model: str) -> LabelsTold:
+        """None are awaited."""
+        raise NotFound(f"no labels are kept of {model!r}")
 
     async def alarms(self) -> tuple[Standing, ...]:
         """What stands."""

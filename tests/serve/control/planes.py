@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from configs.errors import NotFound, Refused
 from configs.settings import Hosts
 from monitors.alarm import Standing
+from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarms import AlarmKey
 from registry.records import RouteTable, Version
@@ -108,6 +109,10 @@ class NoWatchers:
         """None."""
         del model, subject, minutes
         return ()
+
+    async def labels(self, model: str) -> LabelsTold:
+        """None are awaited."""
+        raise NotFound(f"no labels are kept of {model!r}")
 
     async def alarms(self) -> tuple[Standing, ...]:
         """None stands."""

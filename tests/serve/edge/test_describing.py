@@ -11,18 +11,32 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from configs.settings import Limits, Repository, Settings
+from registry.card import Group, Label
 from registry.records import FULL, RouteTable
 from serve.protocol.openapi import document
 from serve.protocol.paths import POSTED, Ask, endpoint
 from tests.serve.edge.test_bodies import GOOD
 from tests.serve.edge.test_grpc import Asked
 from tests.serve.edge.test_http import INFER
+from tests.serve.observing import Observing
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import GROUPED, MODEL, table
 from tests.serve.waiting import wait_until
 
 LOAD = f"/v2/repository/models/{MODEL}/load"
 UNLOAD = f"/v2/repository/models/{MODEL}/unload"
+BODIES = {
+    "infer": GOOD,
+    "feedback": b'{"labels": [{"prediction_id": "0", "label": 1}]}',
+    "groups": b'{"groups": [{"key": "mine", "groups": {"age": "old"}}]}',
+}
+CARD = GROUPED.model_copy(
+    update={
+        "label": Label(type="number"),
+        "groups": (*GROUPED.groups, Group(name="age", source="audit")),
+    }
+)
+"""Extra inputs, labels and group attributes for audits."""
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +49,12 @@ def repository() -> Asked:
 def served(tmp_path_factory: pytest.TempPathFactory, repository: Asked) -> Iterator[Stage]:
     """Version 1 serves, version 2 can be pinned, version 3 is only registered."""
     settings = Settings(limits=Limits(drain_s=1.0), repository=Repository(control=True))
-    with stage(tmp_path_factory.mktemp("r"), settings=settings, repository=repository) as opened:
+    folder = tmp_path_factory.mktemp("r")
+    with stage(folder, settings=settings, repository=repository, observer=Observing()) as opened:
         opened.start_host(1)
         opened.start_host(2)
         opened.apply(table(1, {2: FULL}))
-        routed = table(2, {1: FULL}, previous=2, card=GROUPED).models
+        routed = table(2, {1: FULL}, previous=2, card=CARD).models
         opened.apply(RouteTable(2, routed, {MODEL: (1, 2, 3), "other": (1,)}))
         yield opened
 
@@ -122,7 +137,7 @@ def test_real_answers_fit_their_schemas(http: httpx.Client) -> None:
             continue
         for model, number in ((MODEL, "1"), ("nobody", "1"), (MODEL, "9")):
             real = path.replace("{model}", model).replace("{version}", number)
-            content = GOOD if path.endswith("/infer") else b""
+            content = BODIES.get(path.rpartition("/")[2], b"")
             reply = http.request("POST" if "post" in methods else "GET", real, content=content)
             fits(path, reply)
             known = "{model}" not in path or (model == MODEL and number == "1")
@@ -252,3 +267,25 @@ def test_a_path_without_an_end(http: httpx.Client) -> None:
     for count in (500, 2000):
         reply = http.get(f"/v2/models/{'m' * count}/ready")
         assert reply.status_code == 404
+
+
+def test_real_labels_fit_their_schema() -> None:
+    """What the gateway takes is what the document asks for, on either channel."""
+    whole = document()
+    for ask, key in ((Ask.FEEDBACK, "labels"), (Ask.GROUPS, "groups")):
+        content = whole["paths"][ask.value]["post"]["requestBody"]["content"]
+        assert set(content) == {"application/json", "application/x-ndjson"}
+        schema = {**content["application/json"]["schema"], "components": whole["components"]}
+        validator = Draft202012Validator(schema)
+        one = {
+            "prediction_id": "0" * 32,
+            "row": 3,
+            "label": "granted",
+            "at": "2026-11-28T14:00:00Z",
+            "groups": {"sex": "F"},
+            "values": {"profit": 12.5},
+        }
+        validator.validate({key: [one, {"key": "mine", "label": True}]})
+        assert not validator.is_valid({key: []})
+        assert not validator.is_valid({key: [{**one, "row": -1}]})
+        assert not validator.is_valid({key: [one], "more": 1})

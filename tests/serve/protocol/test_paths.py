@@ -36,6 +36,8 @@ from serve.protocol.paths import POSTED, Ask, Endpoint, endpoint
         ("/v2/repository/index", Endpoint(Ask.INDEX)),
         ("/v2/repository/models/credit/load", Endpoint(Ask.LOAD, "credit")),
         ("/v2/repository/models/credit/unload/", Endpoint(Ask.UNLOAD, "credit")),
+        ("/v1/models/credit/feedback", Endpoint(Ask.FEEDBACK, "credit")),
+        ("/v1/models/credit/groups/", Endpoint(Ask.GROUPS, "credit")),
     ],
 )
 def test_paths_of_the_protocol(path: str, wanted: Endpoint) -> None:
@@ -50,6 +52,8 @@ def test_paths_of_the_protocol(path: str, wanted: Endpoint) -> None:
         *("/v2/models/credit/explain", "/v2/models/credit/infer/more", "/v2/health"),
         *("/v2/repository/models/credit", "/v2/repository/models//load", "/v2/repository/models"),
         *("/v2/models/credit/versions", "/v2/models//versions/1/infer", "/V2"),
+        *("/v1/models/credit", "/v1/models//feedback", "/v1/models/credit/feedback/more"),
+        *("/v2/models/credit/feedback", "/v1/models/credit/infer"),
     ],
 )
 def test_unknown_paths(path: str) -> None:
@@ -66,10 +70,11 @@ def test_versions_are_numbers(number: str) -> None:
 
 
 def test_what_is_posted() -> None:
-    """Inference and the repository take POST, everything else GET."""
+    """Inference, the repository and what is told afterwards take POST, everything else GET."""
     posted = {ask for ask in Ask if Endpoint(ask).method == "POST"}
 
-    assert posted == POSTED == {Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}
+    afterwards = {Ask.FEEDBACK, Ask.GROUPS}
+    assert posted == POSTED == {Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD} | afterwards
     assert {Endpoint(ask).method for ask in Ask if ask not in posted} == {"GET"}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from registry.card import Card, Decision, Feature, Group, Policy, Score, Task
+from monitors.labels.message import KEY_MAX
+from registry.card import Card, Decision, Feature, Group, Label, Policy, Score, Task
 from registry.records import Role
 from registry.signature import Datatype, Signature, TensorSpec
-from serve.recorder.samples import Origin, Sample, blocks
+from serve.recorder.samples import Origin, Sample, blocks, no_rows
 from tests.serve.recorder.sampling import STABLE, recorder, sample
 from tests.serve.versions import MODEL, REGRESSOR
 
@@ -151,3 +152,45 @@ def test_only_what_a_monitor_reads_is_kept(
     for name, column in {**block.inputs, **block.outputs}.items():
         assert (column == values[name]).all()
     assert all(image is not tensor for sample in samples for tensor in sample.inputs)
+
+
+def test_callers_own_ids_stand_beside_their_rows() -> None:
+    """A row has that of its request; one that is empty or endless could be nobody's key."""
+    labelled = Origin(MODEL, 1, Role.STABLE, REGRESSOR, labelled=True)
+    ids = [
+        ("mine", 2),
+        (None, 1),
+        ("", 1),
+        ("x" * KEY_MAX, 1),
+        ("x" * (KEY_MAX + 1), 1),
+    ]
+    samples = [
+        sample(number, rows, origin=labelled)._replace(request_id=own)
+        for number, (own, rows) in enumerate(ids)
+    ]
+
+    (block,), _ = blocks(samples, "me", 1.0, 99.0)
+
+    assert block.request_ids is not None
+    assert block.request_ids.dtype == object
+    assert block.request_ids.tolist() == ["mine", "mine", None, None, "x" * KEY_MAX, None]
+    empty = no_rows(labelled, "me", 1.0, 99.0)
+    assert empty.request_ids is not None
+    assert len(empty.request_ids) == 0
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_callers_own_ids_are_kept_where_labels_may_come(awaits: bool) -> None:
+    """The card says so; any other version forgets them with the request."""
+    card = Card(task=Task.OTHER, label=Label() if awaits else None)
+    records = recorder()
+    arm = records.arm(Origin.watched(MODEL, 1, Role.STABLE, REGRESSOR, card))
+    row = np.zeros((1, 3), np.float32)
+
+    arm.sample(0, "0" * 32, 1, ((row,), (row[:, :1],)), {}, "mine")
+
+    samples, _ = records.take()
+    assert [each.request_id for each in samples] == ["mine" if awaits else None]
+    (block,), _ = blocks(samples, "me", 1.0, 99.0)
+    assert (block.request_ids is not None) is awaits
+    assert (no_rows(arm.origin, "me", 1.0, 99.0).request_ids is not None) is awaits

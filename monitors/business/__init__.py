@@ -1,0 +1,1 @@
+"""Business value: what predictions are worth to whoever asked for them."""
