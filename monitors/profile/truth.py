@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat, model_validator
 
 from monitors.profile.part import Count, Part
+from monitors.stats.knots import KNOTS
 
 STEPS = 64
 """A calibrator has no more steps, and a score no more bins of losses."""
@@ -60,6 +61,19 @@ class Moments(Part):
     rows: Count
 
 
+class Spread(Part):
+    """A loss of the rows that are counted, in parts of `limit`, beyond which it counts as that.
+
+    `on_knots` is how much of it lies on each of the knots of `monitors.stats.knots`.
+    """
+
+    limit: Annotated[FiniteFloat, Field(gt=0.0)]
+    on_knots: Annotated[
+        tuple[Annotated[FiniteFloat, Field(ge=0.0)], ...],
+        Field(min_length=len(KNOTS), max_length=len(KNOTS)),
+    ]
+
+
 class LossByScore(Part):
     """What the half that chooses lost, by bins of its score.
 
@@ -83,9 +97,9 @@ class Truth(Part):
     `rows` have one, of which `counted` are in the half that is counted. `calibrators` belong to the
     positive class of a binary task, or to every class in its order; `by_score` is what a regression
     has instead. Both are of the half that chooses. `losses` of the other half are by the names of
-    `monitors.performance.losses`, `figures` of it by those of `monitors.performance.measures`.
-    `outside` of its `inside_or_outside` rows have a feature or score that the first half never
-    reached, as `monitors.performance.support` has it.
+    `monitors.performance.losses`, and so is the `spread` of bounded ones, `figures` of it by those
+    of `monitors.performance.measures`. `outside` of its `inside_or_outside` rows have a feature or
+    score that the first half never reached, as `monitors.performance.support` has it.
     """
 
     rows: Count
@@ -93,6 +107,7 @@ class Truth(Part):
     calibrators: Annotated[tuple[Calibrator, ...], Field(max_length=CLASSES)] = ()
     by_score: LossByScore | None = None
     losses: Mapping[str, Moments] = {}
+    spread: Mapping[str, Spread] = {}
     figures: Mapping[str, FiniteFloat] = {}
     outside: Count = 0
     inside_or_outside: Count = 0

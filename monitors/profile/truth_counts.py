@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from configs.errors import Refused
-from monitors.performance.losses import ABSOLUTE, OUTCOME, SQUARED, realised
+from monitors.performance.losses import ABSOLUTE, BRIER, OUTCOME, SQUARED, WRONG, realised
 from monitors.performance.support import Support
 from monitors.privacy import ROWS_TOLD_MIN
 from monitors.profile.reading import Floats, as_floats
 from monitors.profile.reference import ReferenceProfile
 from monitors.profile.seen import Seen
-from monitors.profile.truth import CLASSES, STEPS, Calibrator, LossByScore, Moments, Truth
+from monitors.profile.truth import CLASSES, STEPS, Calibrator, LossByScore, Moments, Spread, Truth
+from monitors.stats.knots import on_knots
 from registry.card import Card, Task
 
 Mask = NDArray[np.bool_]
@@ -38,6 +39,7 @@ def truth_of(card: Card, rows: Seen, chooses: Mask, profile: ReferenceProfile) -
         calibrators=_calibrators(card, rows, labels, choosing, counted),
         by_score=_by_score(card, rows, labels, choosing),
         losses=_losses(card, rows, labels, counted),
+        spread=_spread(card, rows, labels, choosing, counted),
         figures=_figures(card, rows, labels, counted),
         outside=_outside(card, rows, chooses, profile),
         inside_or_outside=int((~chooses).sum()),
@@ -156,6 +158,29 @@ def _losses(card: Card, rows: Seen, labels: Floats, counted: Mask) -> dict[str, 
     lost = realised(card.task, rows.score, rows.score_columns, rows.classes, labels)
     found = {name: values[counted & np.isfinite(values)] for name, values in lost.items()}
     return {name: _moments(values) for name, values in found.items() if len(values)}
+
+
+def _spread(
+    card: Card, rows: Seen, labels: Floats, choosing: Mask, counted: Mask
+) -> dict[str, Spread]:
+    """Bounded losses of the rows that count, and an unbounded one up to what hardly any exceeds."""
+    lost = realised(card.task, rows.score, rows.score_columns, rows.classes, labels)
+    limits = {WRONG: 1.0, BRIER: 2.0 if card.task is Task.MULTICLASS else 1.0}
+    if ABSOLUTE in lost:
+        limits[ABSOLUTE] = _limit(lost[ABSOLUTE][choosing])
+    found = {}
+    for name, limit in limits.items():
+        if name not in lost or not np.isfinite(lost[name][counted]).any() or limit <= 0:
+            continue
+        shares = np.minimum(lost[name][counted] / limit, 1.0)
+        found[name] = Spread(limit=limit, on_knots=tuple(on_knots(shares).sum(axis=0).tolist()))
+    return found
+
+
+def _limit(values: Floats) -> float:
+    """What one in a hundred exceeds; 0 where there are none."""
+    known = values[np.isfinite(values)]
+    return float(np.quantile(known, 0.99, method="inverted_cdf")) if len(known) else 0.0
 
 
 def _moments(values: Floats) -> Moments:
