@@ -65,19 +65,19 @@ def rows(rng: np.random.Generator, count: int, true: float) -> tuple[np.ndarray,
 
 
 def test_no_alarm_while_chances_hold() -> None:
-    """150 streams of 2,000 rows, looked at every 50, a budget of 10 %."""
+    """100 streams of 2,000 rows, looked at every 100, a budget of 10 %."""
 
     def ever(seed: int) -> bool:
         rng = np.random.default_rng([41, seed])
         fold = Miscalibration(5, 0)
-        for _ in range(40):
-            outcomes, chances, margins, zones = rows(rng, 50, 0.02)
-            fold.update(outcomes, chances, margins, zones, none(50))
+        for _ in range(20):
+            outcomes, chances, margins, zones = rows(rng, 100, 0.02)
+            fold.update(outcomes, chances, margins, zones, none(100))
             if fold.log_wealth() >= np.log(10):
                 return True
         return False
 
-    assert_alarms_within(0.1, 150, ever)
+    assert_alarms_within(0.1, 100, ever)
 
 
 @pytest.mark.parametrize("off", [-0.3, 0.2])

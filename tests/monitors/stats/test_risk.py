@@ -88,10 +88,10 @@ def test_to_take_the_reference_for_the_truth_is_found_out() -> None:
 def ever(
     kind: type[RisingRisk], reference: np.ndarray, live: np.ndarray, log_threshold: float
 ) -> bool:
-    """Whether the evidence reached a threshold at some look, one look every 50 rows."""
+    """Whether the evidence reached a threshold at some look, one look every 100 rows."""
     risk = kind(on_knots(reference).sum(axis=0), 0)
-    for at in range(0, len(live), 50):
-        part = live[at : at + 50]
+    for at in range(0, len(live), 100):
+        part = live[at : at + 100]
         risk.update(part, none(len(part)))
         if risk.log_wealth() >= log_threshold:
             return True
@@ -100,14 +100,14 @@ def ever(
 
 @pytest.mark.parametrize("rows", [50, 1000])
 def test_no_alarm_while_the_risk_stays(rows: int) -> None:
-    """150 pairs of reference and live rows with one risk, a budget of 10 %."""
+    """100 pairs of reference and live rows with one risk, a budget of 10 %."""
 
     def run(seed: int) -> bool:
         rng = np.random.default_rng([31, seed])
         losses = (rng.random(rows + 1500) < 0.15).astype(float)
         return ever(RisingRisk, losses[:rows], losses[rows:], np.log(10))
 
-    assert_alarms_within(0.1, 150, run)
+    assert_alarms_within(0.1, 100, run)
 
 
 def test_the_broken_one_alarms_falsely() -> None:
@@ -119,7 +119,7 @@ def test_the_broken_one_alarms_falsely() -> None:
         return ever(KnowsTheReference, losses[:50], losses[50:], np.log(10))
 
     with pytest.raises(AssertionError):
-        assert_alarms_within(0.1, 60, run)
+        assert_alarms_within(0.1, 50, run)
 
 
 def test_a_harmless_shift_raises_nothing() -> None:
@@ -136,8 +136,8 @@ def test_a_harmless_shift_raises_nothing() -> None:
         live = (rng.random(2000) < 0.2).astype(float)
         return ever(RisingRisk, rng.beta(2, 8, 2000), live, np.log(10))
 
-    assert_alarms_within(0.1, 60, back)
-    assert_alarms_within(0.1, 60, others)
+    assert_alarms_within(0.1, 50, back)
+    assert_alarms_within(0.1, 50, others)
 
 
 @pytest.mark.parametrize(("rise", "within"), [(0.1, 500), (0.2, 180)])
