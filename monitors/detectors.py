@@ -13,6 +13,8 @@ from monitors.drift.prediction import PredictionDrift
 from monitors.drift.rows import RowDrift
 from monitors.fairness.selection_rate import SelectionRate
 from monitors.performance.calibration import CalibrationDrift
+from monitors.performance.corrected import CorrectedPerformance
+from monitors.performance.estimated import EstimatedPerformance
 from monitors.performance.loss import LossRise
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
@@ -58,6 +60,8 @@ DETECTORS = (
     Registered("quality", "repeated_rows", RepeatedRows),
     Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
+    Registered("performance", "estimated", EstimatedPerformance, of_features=False),
+    Registered("performance", "corrected", CorrectedPerformance, of_features=False),
     Registered("performance", "loss", LossRise, part=4.0, of_features=False),
     Registered("performance", "calibration", CalibrationDrift, of_features=False),
 )
