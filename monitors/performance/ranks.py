@@ -77,7 +77,9 @@ def area(negatives: Floats, positives: Floats) -> Estimate | None:
     above_negatives = (np.cumsum(negatives) - negatives / 2) / none
     below_positives = 1 - (np.cumsum(positives) - positives / 2) / some
     value = float(positives @ above_negatives / some)
-    square = _square(positives, above_negatives, value) + _square(negatives, below_positives, value)
+    square = _square(positives, above_negatives, value) + _square(
+        negatives, below_positives, value
+    )
     return _of_order(value, none, some, sqrt(square))
 
 
