@@ -1,0 +1,274 @@
+"""Brings labels and predictions together within one change, whichever of the two came first.
+
+Rows are looked up by whole sets, since a statement costs more than what it finds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from monitors.labels.codes import Value
+from monitors.labels.tally import (
+    AUDITS_NOW,
+    CORRECTIONS,
+    TOLD,
+    WAITING_NOW,
+    Later,
+    Outcome,
+    Tally,
+)
+
+ASKED = (
+    "CREATE TEMP TABLE IF NOT EXISTS asked "
+    "(place INTEGER PRIMARY KEY, name BLOB, row_number INTEGER, of_request INTEGER)"
+)
+"""The addresses of one change, in memory."""
+
+_FOUND = (
+    "SELECT a.place, p.n, p.arm, p.at, p.due, p.decision, p.told, p.label, p.labelled_at, p.facts "
+    "FROM asked a CROSS JOIN predictions p "
+)
+_BY_ID = _FOUND + "ON p.id = a.name AND p.row_number = a.row_number WHERE a.of_request = 0"
+_BY_REQUEST = _FOUND + "ON p.request = a.name AND p.row_number = a.row_number WHERE a.of_request"
+
+_NEW = (
+    "p.n, p.arm, p.at, p.due, p.decision, p.told, p.label, p.labelled_at, p.facts "
+    "FROM predictions p CROSS JOIN "
+)
+_WAITED = (
+    f"SELECT w.turn, w.label, w.labelled_at, w.facts, {_NEW} waiting w "
+    "ON w.address = p.id AND w.row_number = p.row_number WHERE p.n > :after UNION ALL "
+    f"SELECT w.turn, w.label, w.labelled_at, w.facts, {_NEW} waiting w "
+    "ON w.address = p.request AND w.row_number = p.row_number "
+    "WHERE p.n > :after AND p.request IS NOT NULL ORDER BY 1"
+)
+_SIBLINGS = (
+    f"SELECT 0, s.label, s.labelled_at, s.facts, {_NEW} predictions s "
+    "ON s.id = p.id AND s.row_number = p.row_number "
+    "WHERE p.n > :after AND s.n <> p.n AND s.label IS NOT NULL"
+)
+_WAITS = "SELECT label, labelled_at, facts, turn FROM waiting WHERE address = ? AND row_number = ?"
+_AUDIT = "SELECT facts FROM audits WHERE address = ? AND row_number = ?"
+_UPDATE = "UPDATE predictions SET label = ?, labelled_at = ?, facts = ?, told = ? WHERE n = ?"
+_ADD_AUDIT = (
+    "UPDATE predictions SET audit = COALESCE("
+    "(SELECT a.facts FROM audits a WHERE a.address = id AND a.row_number = predictions.row_number),"
+    "(SELECT a.facts FROM audits a WHERE a.address = request "
+    "AND a.row_number = predictions.row_number)) WHERE n = ?"
+)
+_TELL = (
+    "INSERT INTO judged (sequence, told_at, arm, id, row_number, at, score, decision, "
+    "score_columns, group_codes, labelled_at, label, facts, audit, sign, corrected) "
+    "SELECT ?, ?, arm, id, row_number, at, score, decision, score_columns, "
+    "group_codes, labelled_at, label, facts, audit, ?, ? FROM predictions WHERE n = ?"
+)
+
+
+class Address(NamedTuple):
+    """Which row is meant: of a prediction by its id, or of a request by the hash of its id."""
+
+    name: bytes
+    row_number: int
+    of_request: bool
+
+
+class Given(NamedTuple):
+    """A label as it was given: its value, when it was known, and what came with it."""
+
+    label: Value
+    at: float
+    facts: str | None
+
+    def same_as(self, other: Given | None) -> bool:
+        """Whether both say the same; when they were known does not matter."""
+        return other is not None and self.label == other.label and self.facts == other.facts
+
+
+@dataclass(slots=True)
+class _Known:
+    """A prediction that is held, with its label before this change and after it."""
+
+    n: int
+    arm: int
+    at: float
+    due: float
+    decision: float | None
+    told: bool
+    before: Given | None
+    given: Given | None
+    another_audit: bool = False
+
+    @property
+    def changed(self) -> bool:
+        return self.another_audit or (
+            self.given is not None and not self.given.same_as(self.before)
+        )
+
+
+class Joining:
+    """The joins of one change; what was told before is not touched until `settle`.
+
+    `held` are the counts of what the file holds. Whoever asks about addresses names all of them in
+    `find` first.
+    """
+
+    def __init__(self, db: sqlite3.Connection, tally: Tally, held: dict[str, int]) -> None:
+        self._db = db
+        self._tally = tally
+        self._held = held
+        self._known: dict[int, _Known] = {}
+        self._found: dict[Address, list[_Known]] = defaultdict(list)
+        self._audits: dict[Address, str] = {}
+
+    def find(self, addresses: Iterable[Address]) -> None:
+        """Look up the predictions at all addresses that this change is about."""
+        asked = list(dict.fromkeys(addresses))
+        self._db.execute("DELETE FROM asked")
+        self._db.executemany(
+            "INSERT INTO asked VALUES (?, ?, ?, ?)",
+            [(place, *address) for place, address in enumerate(asked)],
+        )
+        for query in (_BY_ID, _BY_REQUEST):
+            for place, *row in self._db.execute(query):
+                self._found[asked[place]].append(self._note(row))
+
+    def label(self, address: Address, given: Given) -> Outcome:
+        """Give a label to the predictions that it is about, or let it wait for them."""
+        found = self._found.get(address)
+        if found is None:
+            return self._wait(address, given)
+        outcome = Outcome.JOINED
+        for known in found:
+            if known.given is None:
+                continue
+            if not given.same_as(known.given):
+                outcome = Outcome.CORRECTED
+            elif outcome is Outcome.JOINED:
+                outcome = Outcome.REPEATED
+        for known in found:
+            self._give(known, given)
+        return outcome
+
+    def audit(self, address: Address, facts: str) -> Outcome:
+        """Take in group attributes that came by themselves."""
+        held = self._audit(address)
+        if held == facts:
+            return Outcome.REPEATED
+        self._audits[address] = facts
+        found = self._found.get(address, ())
+        for known in found:
+            known.another_audit = True
+        if held is not None:
+            return Outcome.CORRECTED
+        self._tally.counts[AUDITS_NOW] += 1
+        return Outcome.JOINED if found else Outcome.WAITING
+
+    def meet(self, after: int, siblings: bool) -> None:
+        """Give the predictions behind the number `after` the labels that were here before them.
+
+        `siblings` says that other versions may have answered the same requests.
+        """
+        if siblings:
+            for _, label, at, facts, *row in self._db.execute(_SIBLINGS, {"after": after}):
+                self._give(self._note(row), Given(label, at, facts))
+        if self._held[WAITING_NOW] <= 0:
+            return
+        # In the order in which they came, so that the last of those for one prediction holds.
+        turns = set()
+        for turn, label, at, facts, *row in self._db.execute(_WAITED, {"after": after}):
+            self._give(self._note(row), Given(label, at, facts))
+            turns.add(turn)
+        self._db.executemany("DELETE FROM waiting WHERE turn = ?", [(turn,) for turn in turns])
+        self._tally.counts[WAITING_NOW] -= len(turns)
+        self._tally.counts[Later.FOUND] += len(turns)
+
+    def settle(self) -> None:
+        """Write what has changed, and what the monitors are to be told of it."""
+        now = self._tally.now
+        # In the order of the file, so that each page is met once.
+        known = sorted((k for k in self._known.values() if k.changed), key=lambda k: k.n)
+        back = [each.n for each in known if each.told]
+        self._tell(back, -1, [0] * len(back))
+        self._tally.counts[CORRECTIONS] += len(back)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO audits (address, row_number, came_at, facts) "
+            "VALUES (?, ?, ?, ?)",
+            [(a.name, a.row_number, now, facts) for a, facts in self._audits.items()],
+        )
+        labelled = [each for each in known if each.given is not None]
+        ripe = [each for each in labelled if each.told or each.due <= now]
+        due = {each.n for each in ripe}
+        self._db.executemany(
+            _UPDATE,
+            [(*each.given, each.n in due, each.n) for each in labelled if each.given is not None],
+        )
+        self._tell([each.n for each in ripe], 1, [int(each.told) for each in ripe])
+
+    def tell_ripe(self, at_most: int) -> None:
+        """Tell of labelled predictions that have become old enough for it."""
+        ripe = self._db.execute(
+            "SELECT n FROM predictions WHERE label IS NOT NULL AND told = 0 AND due <= ? "
+            "ORDER BY due, n LIMIT ?",
+            (self._tally.now, at_most),
+        ).fetchall()
+        self._db.executemany("UPDATE predictions SET told = 1 WHERE n = ?", ripe)
+        self._tell([n for (n,) in ripe], 1, [0] * len(ripe))
+
+    def _tell(self, numbers: Sequence[int], sign: int, corrected: Sequence[int]) -> None:
+        """Write rows down as they are now, under the next numbers."""
+        if sign > 0 and self._held[AUDITS_NOW] + self._tally.counts[AUDITS_NOW] > 0:
+            self._db.executemany(_ADD_AUDIT, [(n,) for n in numbers])
+        first = self._held[TOLD] + self._tally.counts[TOLD] + 1
+        now = self._tally.now
+        self._db.executemany(
+            _TELL,
+            [
+                (first + place, now, sign, again, n)
+                for place, (n, again) in enumerate(zip(numbers, corrected, strict=True))
+            ],
+        )
+        self._tally.counts[TOLD] += len(numbers)
+
+    def _note(self, row: Sequence[Any]) -> _Known:
+        n, arm, at, due, decision, told, label, labelled_at, facts = row
+        known = self._known.get(n)
+        if known is None:
+            before = None if label is None else Given(label, labelled_at, facts)
+            known = self._known[n] = _Known(n, arm, at, due, decision, bool(told), before, before)
+        return known
+
+    def _give(self, known: _Known, given: Given) -> None:
+        if known.given is None:
+            self._tally.labelled(known.arm, known.at, known.decision)
+            known.given = given
+        elif not given.same_as(known.given):
+            known.given = given
+
+    def _wait(self, address: Address, given: Given) -> Outcome:
+        held = self._db.execute(_WAITS, address[:2]).fetchone()
+        if held is not None and given.same_as(Given(*held[:3])):
+            # It is the latest word again, should the prediction also be named in the other way.
+            self._db.execute(
+                "UPDATE waiting SET turn = (SELECT MAX(turn) + 1 FROM waiting) WHERE turn = ?",
+                (held[3],),
+            )
+            return Outcome.REPEATED
+        self._db.execute(
+            "INSERT OR REPLACE INTO waiting "
+            "(address, row_number, came_at, label, labelled_at, facts) VALUES (?, ?, ?, ?, ?, ?)",
+            (*address[:2], self._tally.now, *given),
+        )
+        if held is not None:
+            return Outcome.CORRECTED
+        self._tally.counts[WAITING_NOW] += 1
+        return Outcome.WAITING
+
+    def _audit(self, address: Address) -> str | None:
+        if address in self._audits:
+            return self._audits[address]
+        found = self._db.execute(_AUDIT, address[:2]).fetchone()
+        return found[0] if found else None
