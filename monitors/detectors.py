@@ -12,6 +12,7 @@ from monitors.drift.input import InputDrift
 from monitors.drift.prediction import PredictionDrift
 from monitors.drift.rows import RowDrift
 from monitors.fairness.selection_rate import SelectionRate
+from monitors.performance.realised import RealisedPerformance
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
 from monitors.quality.non_finite import NonFiniteValues
@@ -56,6 +57,7 @@ DETECTORS = (
     Registered("quality", "repeated_rows", RepeatedRows),
     Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
+    Registered("performance", "realised", RealisedPerformance, part=3.0, of_features=False),
 )
 """A new detector is one file, and one line here."""
 

@@ -303,8 +303,8 @@ def _performance_problems(card: Card, performance: Performance) -> list[str]:
             problems += [f"performance.{kind}: {problem}"] if problem else []
     groups = {group.name for group in card.groups}
     problems += [
-        f"performance.segments: there is no group {name!r}; a feature becomes one by a group of its "
-        "name with source: feature"
+        f"performance.segments: there is no group {name!r}; a feature becomes one by a group of "
+        "its name with source: feature"
         for name in performance.segments
         if name not in groups
     ]
