@@ -60,7 +60,7 @@ def complete_card(
     """The card with everything that follows from the model, and sentences that say what.
 
     `feature_names` are the columns of the reference in the order of the model's columns; names of
-    extra inputs and of its time are left out. Nothing that the card says is changed. Raises
+    extra inputs, of its time and label are left out. Nothing that the card says is changed. Raises
     `Refused` where filling in would be a guess, and names what to declare.
     """
     said: list[str] = []
@@ -149,7 +149,7 @@ def _features(
     if names is None:
         said.append("features: none, since nothing names the columns: no drift is watched")
         return ()
-    beside = (*card.extra_inputs, card.reference_time)
+    beside = (*card.extra_inputs, card.reference_time, card.truth_column)
     names = [name for name in names if name not in beside]
     if len(inputs) != 1 or len(inputs[0].shape) != 2:
         raise Refused(
@@ -184,6 +184,7 @@ def check_card(card: Card, signature: Signature) -> None:
         *_group_problems(card, signature),
         *(_strata_problems(card, card.strata) if card.strata else ()),
         *(_performance_problems(card, card.performance) if card.performance else ()),
+        *_label_problems(card),
     ]
     if problems:
         raise Refused(f"the card does not fit the model: {'; '.join(problems)}")
@@ -277,6 +278,18 @@ def _strata_problems(card: Card, strata: Strata) -> list[str]:
             f"{STRATA_OF_FEATURES_MAX:,}{remedy}"
         )
     return problems
+
+
+def _label_problems(card: Card) -> list[str]:
+    column = card.truth_column
+    beside = {*(feature.name for feature in card.features), *card.extra_inputs, card.reference_time}
+    if column is None or column not in beside:
+        return []
+    problem = (
+        f"label.column: {column!r} goes to the model, is a group or the time, "
+        "and the label must be a column of its own"
+    )
+    return [problem]
 
 
 def _segment_problems(card: Card, name: str) -> list[str]:
