@@ -173,11 +173,6 @@ class Performance(Part):
     maximum: Mapping[str, FiniteFloat] = {}
     segments: tuple[str, ...] = ()
 
-    @property
-    def named(self) -> frozenset[str]:
-        """The measures of which something is declared."""
-        return frozenset((*self.tolerance, *self.minimum, *self.maximum))
-
 
 class Lineage(Part):
     """Where the version comes from, and who answers for it."""

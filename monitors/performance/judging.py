@@ -66,13 +66,16 @@ def watches_of(card: Card, profile: ReferenceProfile | None) -> tuple[Watch, ...
 
 
 def segment_watches_of(card: Card) -> tuple[Watch, ...]:
-    """Those that are told of segments: what the card names, else the first of the task.
+    """Those that are told of segments, on which nothing is bet.
 
-    They are held against what the card says of all, never against the reference, of which nobody
-    knows how good it was in a segment; and nothing is bet on them.
+    They are held against what they must keep whatever the reference says, since nobody knows how
+    good that was in a segment: all that have such a limit; without any, those with a tolerance;
+    else the first of the task.
     """
     performance = card.performance or Performance()
-    named = performance.named or {measure.name for measure in MEASURES[card.task][:1]}
+    limited = performance.minimum.keys() | performance.maximum.keys()
+    first = {measure.name for measure in MEASURES[card.task][:1]}
+    named = limited or performance.tolerance.keys() or first
     alone = card.model_copy(
         update={"performance": performance.model_copy(update={"tolerance": {}})}
     )

@@ -29,7 +29,7 @@ def count_loss(rows: Rows, tally: Tally, table: str, loss: str) -> None:
     known = ~np.isnan(lost)
     tally.add_moments(table, lost[known], rows.signs[known])
     scores = rows.scores[:, None] if rows.score_columns is None else as_floats(rows.score_columns)
-    outside = ((scores < 0) | (scores > 1)).any(axis=1)
+    outside = np.asarray(((scores < 0) | (scores > 1)).any(axis=1), dtype=np.bool_)
     tally.add_share(f"{table} {_OUTSIDE}", outside, outside, rows.signs)
 
 

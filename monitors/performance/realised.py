@@ -101,8 +101,8 @@ class RealisedPerformance:
 
     def forget(self, minute: int) -> bool:
         """Drop what ended before a minute since 1970; says whether there was any."""
-        dropped = [each.forget(minute) for each in (self._tallies, *self._segments.values())]
-        return any(dropped)
+        dropped = [segments.forget(minute) for segments in self._segments.values()]
+        return self._tallies.forget(minute) or any(dropped)
 
     def state(self) -> State:
         """All counts, and what has been bet."""
