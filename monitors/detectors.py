@@ -14,6 +14,7 @@ from monitors.drift.rows import RowDrift
 from monitors.fairness.selection_rate import SelectionRate
 from monitors.performance.corrected import CorrectedPerformance
 from monitors.performance.estimated import EstimatedPerformance
+from monitors.performance.realised import RealisedPerformance
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
 from monitors.quality.non_finite import NonFiniteValues
@@ -58,6 +59,7 @@ DETECTORS = (
     Registered("quality", "repeated_rows", RepeatedRows),
     Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
+    Registered("performance", "realised", RealisedPerformance, part=3.0, of_features=False),
     Registered("performance", "estimated", EstimatedPerformance, of_features=False),
     Registered("performance", "corrected", CorrectedPerformance, of_features=False),
 )
