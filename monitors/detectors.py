@@ -16,6 +16,7 @@ from monitors.performance.calibration import CalibrationDrift
 from monitors.performance.corrected import CorrectedPerformance
 from monitors.performance.estimated import EstimatedPerformance
 from monitors.performance.loss import LossRise
+from monitors.performance.realised import RealisedPerformance
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
 from monitors.quality.non_finite import NonFiniteValues
@@ -60,6 +61,7 @@ DETECTORS = (
     Registered("quality", "repeated_rows", RepeatedRows),
     Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
+    Registered("performance", "realised", RealisedPerformance, part=3.0, of_features=False),
     Registered("performance", "estimated", EstimatedPerformance, of_features=False),
     Registered("performance", "corrected", CorrectedPerformance, of_features=False),
     Registered("performance", "loss", LossRise, part=4.0, of_features=False),

@@ -163,20 +163,15 @@ class Label(Part):
 class Performance(Part):
     """How good the version has to stay, by the names of the measures of its task.
 
-    `tolerance`: how much worse than in the reference a measure may be. `minimum` and `maximum`: what
-    it must keep whatever the reference says. `segments` names groups, for each of which measures are
-    told as well.
+    `tolerance`: how much worse than in the reference a measure may be. `minimum` and `maximum`:
+    what it must keep whatever the reference says. `segments` names groups, for each of which
+    measures are told as well.
     """
 
     tolerance: Mapping[str, Annotated[FiniteFloat, Field(gt=0.0)]] = {}
     minimum: Mapping[str, FiniteFloat] = {}
     maximum: Mapping[str, FiniteFloat] = {}
     segments: tuple[str, ...] = ()
-
-    @property
-    def named(self) -> frozenset[str]:
-        """The measures of which something is declared."""
-        return frozenset((*self.tolerance, *self.minimum, *self.maximum))
 
 
 class Lineage(Part):

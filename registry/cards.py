@@ -183,8 +183,8 @@ def check_card(card: Card, signature: Signature) -> None:
         *_feature_problems(card, signature),
         *_group_problems(card, signature),
         *(_strata_problems(card, card.strata) if card.strata else ()),
-        *_label_problems(card),
         *(_performance_problems(card, card.performance) if card.performance else ()),
+        *_label_problems(card),
     ]
     if problems:
         raise Refused(f"the card does not fit the model: {'; '.join(problems)}")
@@ -316,8 +316,8 @@ def _performance_problems(card: Card, performance: Performance) -> list[str]:
             problems += [f"performance.{kind}: {problem}"] if problem else []
     groups = {group.name for group in card.groups}
     problems += [
-        f"performance.segments: there is no group {name!r}; a feature becomes one by a group of its "
-        "name with source: feature"
+        f"performance.segments: there is no group {name!r}; a feature becomes one by a group of "
+        "its name with source: feature"
         for name in performance.segments
         if name not in groups
     ]

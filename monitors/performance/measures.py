@@ -1,4 +1,4 @@
-"""The measures of each task: what is counted of judged rows, and what figure comes of the counts."""
+"""The measures of each task: what is counted of judged rows, and what figure comes of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from monitors.performance.losses import BRIER, LOG, realised
 from monitors.performance.rows import Floats, Rows
 from monitors.performance.tally import Tally
 from registry.card import Task
-
 
 SCORES = "scores"
 """The table of scores by bin."""

@@ -42,10 +42,11 @@ class Cells:
         self.right = (self.decided == self.true).astype(np.float64)
         self.of_decided = self._by(self.decided)
         self.of_true = self._by(self.true)
-        self.hits = np.bincount(self.decided, self.counts * self.right, self.classes)
+        self.hits = self._by(self.decided, self.right)
 
-    def _by(self, places: Places) -> Floats:
-        return np.bincount(places, self.counts, self.classes)
+    def _by(self, places: Places, of_each: Floats | float = 1.0) -> Floats:
+        found = np.bincount(places, self.counts * of_each, self.classes)
+        return np.asarray(found, dtype=np.float64)
 
 
 Average = Callable[[Cells], tuple[Floats, Floats, Floats]]

@@ -9,6 +9,7 @@ import numpy as np
 from monitors.performance.figures import Estimate
 from monitors.performance.rows import Rows
 from monitors.performance.tally import Tally
+from monitors.profile.reading import as_floats
 from monitors.stats.exact_sums import ratio
 from registry.card import Task
 
@@ -27,9 +28,9 @@ def count_loss(rows: Rows, tally: Tally, table: str, loss: str) -> None:
     lost = rows.loss(loss)
     known = ~np.isnan(lost)
     tally.add_moments(table, lost[known], rows.signs[known])
-    scored = ~np.isnan(rows.scores) if rows.score_columns is None else np.ones_like(known)
-    outside = ~np.isnan(rows.labels) & scored & ~known
-    tally.add_share(f"{table} {_OUTSIDE}", ~np.isnan(rows.labels), outside, rows.signs)
+    scores = rows.scores[:, None] if rows.score_columns is None else as_floats(rows.score_columns)
+    outside = np.asarray(((scores < 0) | (scores > 1)).any(axis=1), dtype=np.bool_)
+    tally.add_share(f"{table} {_OUTSIDE}", outside, outside, rows.signs)
 
 
 def mean_loss(tally: Tally, table: str, most: float = inf) -> Estimate | None:

@@ -77,9 +77,7 @@ def area(negatives: Floats, positives: Floats) -> Estimate | None:
     above_negatives = (np.cumsum(negatives) - negatives / 2) / none
     below_positives = 1 - (np.cumsum(positives) - positives / 2) / some
     value = float(positives @ above_negatives / some)
-    square = _square(positives, above_negatives, value) + _square(
-        negatives, below_positives, value
-    )
+    square = _square(positives, above_negatives, value) + _square(negatives, below_positives, value)
     return _of_order(value, none, some, sqrt(square))
 
 
@@ -99,6 +97,8 @@ def average_precision(negatives: Floats, positives: Floats) -> Estimate | None:
     if not none or not some:
         return None
     counted = negatives + positives
+    there = counted > 0
+    negatives, positives, counted = negatives[there], positives[there], counted[there]
     reached = np.cumsum(counted[::-1])[::-1]
     precisions = np.cumsum(positives[::-1])[::-1] / reached
     weights = positives / some
@@ -115,7 +115,7 @@ def average_precision(negatives: Floats, positives: Floats) -> Estimate | None:
 def _of_order(value: float, none: float, some: float, error: float) -> Estimate:
     rows, scarce = int(none + some), int(min(none, some))
     deviation = max(error, 1 / scarce) * sqrt(rows)
-    return Estimate(value, rows, scarce, deviation, (0.0, 1.0))
+    return Estimate(min(value, 1.0), rows, scarce, deviation, (0.0, 1.0))
 
 
 def largest_error(negatives: Floats, positives: Floats) -> float:

@@ -78,7 +78,7 @@ class Tally:
             self._add(table, {place: times * number for place, number in numbers.items()})
 
     def less(self, other: Tally) -> Tally:
-        """This tally without the rows of another."""
+        """What is left without the rows of another."""
         left = Tally()
         left.merge(self)
         left.merge(other, -1)

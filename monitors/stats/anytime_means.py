@@ -77,7 +77,7 @@ class BoundedMean:
         self.rows += len(values)
 
     def merge(self, other: BoundedMean) -> None:
-        """Take in all rows of another stream: each was guessed from what came before it in its own."""
+        """Take in all rows of another stream, each guessed from what came before it in its own."""
         self.rows += other.rows
         self.total += other.total
         self.surprise += other.surprise

@@ -41,7 +41,12 @@ CARD = Card(
 LABELLED = CARD.model_copy(
     update={
         "label": Label(column="bought"),
-        "performance": Performance(tolerance={"accuracy": 0.2}),
+        "performance": Performance(
+            tolerance={"accuracy": 0.2},
+            minimum={"recall": 0.5},
+            maximum={"brier": 0.4},
+            segments=("sex",),
+        ),
     }
 )
 """The same version, which awaits labels, and has to be right nearly as often as it was."""
@@ -136,6 +141,7 @@ def judged(whole: SampleBlock, labels: NDArray[Any], sign: int = 1) -> JudgedBlo
         labelled_at=np.full(rows, whole.made_at),
         signs=np.full(rows, sign, dtype=np.int8),
         corrected=np.zeros(rows, dtype=np.bool_),
+        groups=whole.groups,
     )
 
 
