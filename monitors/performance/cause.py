@@ -15,6 +15,9 @@ from monitors.signal import Signal, Verdict
 GAP = "gap"
 """The subject of the signal that says what inputs do not explain of a rise of the loss."""
 
+_OF_NO_INPUT = ("repeated_rows", "refused_requests")
+"""Monitors of data quality whose subject is no input."""
+
 _NAMED = 3
 _PART = 1 / 3
 """A cause is named where it surely explains more than this part of a rise."""
@@ -121,7 +124,9 @@ def moved_inputs(signals: Iterable[Signal]) -> list[str]:
     alarms = [
         s
         for s in signals
-        if s.verdict is Verdict.ALARM and (s.name == "input_drift" or s.family == "quality")
+        if s.verdict is Verdict.ALARM
+        and (s.name == "input_drift" or s.family == "quality")
+        and s.name not in _OF_NO_INPUT
     ]
     alarms.sort(key=lambda s: -(s.log10_evidence or 0.0))
     return list(dict.fromkeys(s.subject for s in alarms if s.subject))

@@ -80,6 +80,7 @@ def test_moved_inputs_are_alarms_by_their_evidence() -> None:
         signal("quality", "outliers", "age", Verdict.ALARM, 4.0),
         signal("drift", "input_drift", "town", Verdict.OK, 9.0),
         signal("drift", "prediction_drift", "score", Verdict.ALARM, 9.0),
+        signal("quality", "repeated_rows", "rows", Verdict.ALARM, 9.0),
     ]
     assert moved_inputs(said) == ["debt", "age"]
 

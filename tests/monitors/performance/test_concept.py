@@ -305,3 +305,16 @@ def test_both_modes_find_it() -> None:
         panel.judge(example.judged(rows, (rng.random(200) < chance).astype(float)))
     said = {(s.name, s.subject): s for s in panel.signals()}
     assert said["loss", "brier"].verdict is Verdict.ALARM
+
+
+def test_the_example_prints_what_weir_signals_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of its stories, with its title, a table and the sentence."""
+    story = "the relationship moved"
+    monkeypatch.setattr(example, "STORIES", {story: example.STORIES[story]})
+    example.main()
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"== {story} ==\nversion 1, stable:")
+    assert "VERDICT" in printed
+    assert "retrain on rows that came since" in printed
