@@ -14,14 +14,14 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.profile.truth import CLASSES, Truth
 from monitors.signal import Signal, Verdict
 from monitors.stats.anytime_normal import at_every_look
-from monitors.verdicts import NO_REFERENCE, Monitor
+from monitors.verdicts import Monitor
 from registry.card import Card, Task
 
 MAIN = {Task.BINARY: "accuracy", Task.MULTICLASS: "accuracy", Task.REGRESSION: "mae"}
 """The subject that speaks where nothing can be estimated; other tasks have nothing to estimate."""
 
 NO_TRUTH = (
-    "the reference does not say what was true of its rows, so nobody knows what a score means: "
+    "no reference says what was true of its rows, so nobody knows what a score means: "
     "name that column as label.column and register the version with a reference that has it"
 )
 TOO_LITTLE_TRUTH = (
@@ -49,9 +49,9 @@ class Speaker:
             return
         self.expectation = expectation_of(card, self.truth)
         if self.expectation is None:
-            why = NO_REFERENCE if profile is None else TOO_LITTLE_TRUTH
-            if profile is not None and profile.truth is None:
-                why = NO_TRUTH
+            # A reference that is learned from live rows would not tell either.
+            told = profile is not None and profile.truth is not None
+            why = TOO_LITTLE_TRUTH if told else NO_TRUTH
             self.silent = (self.monitor.silent(MAIN[card.task], why),)
 
     def read(self, outputs: Tensors) -> Rows:

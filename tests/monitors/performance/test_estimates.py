@@ -58,12 +58,12 @@ def test_a_row_counts_as_a_share_of_each_class() -> None:
 
 
 def test_errors_are_the_spread_over_samples_of_rows() -> None:
-    """2,000 samples of 400 rows: their figures differ as much as each says of itself."""
+    """1,000 samples of 400 rows: their figures differ as much as each says of itself."""
     rng = np.random.default_rng(1)
     steps = np.linspace(0.05, 0.95, 19).round(6)
     values: dict[str, list[float]] = {}
     errors: dict[str, list[float]] = {}
-    for _ in range(2000):
+    for _ in range(1000):
         scores = rng.choice(steps, 400, p=np.linspace(1, 3, 19) / 38)
         figures = estimates(
             steps.tolist(), Rows(scores, None, (scores > 0.42).astype(np.float64))
@@ -72,7 +72,7 @@ def test_errors_are_the_spread_over_samples_of_rows() -> None:
             values.setdefault(name, []).append(each.value)
             errors.setdefault(name, []).append(each.error)
     for name, drawn in values.items():
-        assert np.mean(errors[name]) == pytest.approx(np.std(drawn), rel=0.06), name
+        assert np.mean(errors[name]) == pytest.approx(np.std(drawn), rel=0.08), name
 
 
 def test_errors_grow_with_what_the_reference_does_not_know() -> None:
@@ -168,12 +168,12 @@ def test_a_score_that_is_no_chance_has_no_brier() -> None:
 def test_an_estimate_from_a_reference_covers_the_truth_while_scores_mean_the_same() -> None:
     """Inputs move, the relationship does not: 95 % intervals hold in nine of ten trials or so."""
     held: dict[str, list[bool]] = {}
-    for seed in range(60):
+    for seed in range(50):
         rng = np.random.default_rng((4, seed))
         known = truth(BINARY, *binary(rng, 4000))
         expectation = expectation_of(BINARY, known)
         assert expectation is not None
-        scores, labels = binary(rng, 200_000)
+        scores, labels = binary(rng, 80_000)
         # Rows with high scores come twice as often as before.
         chosen = rng.random(len(scores)) < 0.5 + 0.5 * scores
         scores, labels = scores[chosen], labels[chosen]

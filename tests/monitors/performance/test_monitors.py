@@ -158,12 +158,13 @@ def test_missing_values_are_not_outside(reference: ReferenceProfile) -> None:
         (LABELLED, {"accuracy"}),
     ],
 )
+@pytest.mark.parametrize("with_reference", [True, False])
 @pytest.mark.parametrize("kind", [EstimatedPerformance, CorrectedPerformance])
 def test_without_truth_in_the_reference_nothing_is_estimated(
-    card: Card, subjects: set[str], kind: type[Either]
+    card: Card, subjects: set[str], kind: type[Either], with_reference: bool
 ) -> None:
     """Who awaits no labels hears nothing; who does hears what is lacking, which is not rows."""
-    bare = profile(np.random.default_rng(0))
+    bare = profile(np.random.default_rng(0)) if with_reference else None
     detector = kind(card, bare, Monitors())
     detector.update(block(columns(np.random.default_rng(1), 500)))
     signals = said(detector)
