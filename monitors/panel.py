@@ -18,6 +18,7 @@ from monitors.budget import Budget, arming_share
 from monitors.detectors import Registered, detectors
 from monitors.explain import Bins, DatesChanges, Explains
 from monitors.labels.judged import JudgedBlock
+from monitors.performance.cause import with_cause
 from monitors.privacy import blame
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import (
@@ -97,7 +98,8 @@ class Panel:
         """Every monitor's signals, in the order of registration."""
         for station in self._stations:
             self._guarded(station, station.read)
-        return self._weighed([signal for station in self._stations for signal in station.last])
+        said = self._weighed([signal for station in self._stations for signal in station.last])
+        return with_cause(said)
 
     def rearm(self, key: Key) -> None:
         """Forget the evidence about one subject and begin anew, on a smaller part of the budget.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 HOURS_OF_WEEK = 168
 STRATA_OF_FEATURES_MAX = 20_000
@@ -159,6 +160,20 @@ class Label(Part):
         return self
 
 
+class Performance(Part):
+    """How good the version has to stay, by the names of the measures of its task.
+
+    `tolerance`: how much worse than in the reference a measure may be. `minimum` and `maximum`:
+    what it must keep whatever the reference says. `segments` names groups, for each of which
+    measures are told as well.
+    """
+
+    tolerance: Mapping[str, Annotated[FiniteFloat, Field(gt=0.0)]] = {}
+    minimum: Mapping[str, FiniteFloat] = {}
+    maximum: Mapping[str, FiniteFloat] = {}
+    segments: tuple[str, ...] = ()
+
+
 class Lineage(Part):
     """Where the version comes from, and who answers for it."""
 
@@ -180,6 +195,7 @@ class Card(Part):
     groups: tuple[Group, ...] = ()
     strata: Strata | None = None
     label: Label | None = None
+    performance: Performance | None = None
     change: Literal["same-behaviour", "improvement"] = "improvement"
     lineage: Lineage = Lineage()
 

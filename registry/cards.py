@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from configs.errors import Refused
-from configs.explain import explain
+from configs.explain import did_you_mean, explain
 from registry.card import (
     STRATA_OF_FEATURES_MAX,
     Card,
     Decision,
     Feature,
     FeatureType,
+    Performance,
     Policy,
     Score,
     Strata,
     Task,
 )
+from registry.measures import Better, Measure, measures_of
 from registry.signature import Datatype, Signature, TensorSpec
 
 _FLOATS = (Datatype.FP16, Datatype.FP32, Datatype.FP64)
@@ -58,7 +60,7 @@ def complete_card(
     """The card with everything that follows from the model, and sentences that say what.
 
     `feature_names` are the columns of the reference in the order of the model's columns; names of
-    extra inputs and of its time are left out. Nothing that the card says is changed. Raises
+    extra inputs, of its time and label are left out. Nothing that the card says is changed. Raises
     `Refused` where filling in would be a guess, and names what to declare.
     """
     said: list[str] = []
@@ -147,7 +149,7 @@ def _features(
     if names is None:
         said.append("features: none, since nothing names the columns: no drift is watched")
         return ()
-    beside = (*card.extra_inputs, card.reference_time)
+    beside = (*card.extra_inputs, card.reference_time, card.truth_column)
     names = [name for name in names if name not in beside]
     if len(inputs) != 1 or len(inputs[0].shape) != 2:
         raise Refused(
@@ -181,6 +183,8 @@ def check_card(card: Card, signature: Signature) -> None:
         *_feature_problems(card, signature),
         *_group_problems(card, signature),
         *(_strata_problems(card, card.strata) if card.strata else ()),
+        *(_performance_problems(card, card.performance) if card.performance else ()),
+        *_label_problems(card),
     ]
     if problems:
         raise Refused(f"the card does not fit the model: {'; '.join(problems)}")
@@ -276,6 +280,18 @@ def _strata_problems(card: Card, strata: Strata) -> list[str]:
     return problems
 
 
+def _label_problems(card: Card) -> list[str]:
+    column = card.truth_column
+    beside = {*(feature.name for feature in card.features), *card.extra_inputs, card.reference_time}
+    if column is None or column not in beside:
+        return []
+    problem = (
+        f"label.column: {column!r} goes to the model, is a group or the time, "
+        "and the label must be a column of its own"
+    )
+    return [problem]
+
+
 def _segment_problems(card: Card, name: str) -> list[str]:
     feature = next((each for each in card.features if each.name == name), None)
     if feature is None:
@@ -285,6 +301,42 @@ def _segment_problems(card: Card, name: str) -> list[str]:
     if feature.type is not FeatureType.CATEGORICAL:
         return [f"strata.feature: {name!r} is numeric; only a categorical feature names segments"]
     return []
+
+
+def _performance_problems(card: Card, performance: Performance) -> list[str]:
+    problems = [] if card.label else ["performance: the card declares no label to judge by"]
+    known = measures_of(card.task)
+    for kind, against in (
+        ("tolerance", None),
+        ("minimum", Better.LOWER),
+        ("maximum", Better.HIGHER),
+    ):
+        for name in getattr(performance, kind):
+            problem = _measure_problem(card.task, known, name, against)
+            problems += [f"performance.{kind}: {problem}"] if problem else []
+    groups = {group.name for group in card.groups}
+    problems += [
+        f"performance.segments: there is no group {name!r}; a feature becomes one by a group of "
+        "its name with source: feature"
+        for name in performance.segments
+        if name not in groups
+    ]
+    return problems
+
+
+def _measure_problem(
+    task: Task, known: Mapping[str, Measure], name: str, against: Better | None
+) -> str:
+    """What is wrong with a limit of a measure, of which no better value may lie beyond it."""
+    measure = known.get(name)
+    if measure is None:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        return f"task {task} has no measure {name!r}, {has}.{did_you_mean(name, known)}"
+    if not measure.judged:
+        return f"{name} is shown without an interval, so there can be no verdict on it"
+    if measure.better is against:
+        return f"{name} is better the {measure.better} it is"
+    return ""
 
 
 def _column_problems(name: str, column: int | None, spec: TensorSpec) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from monitors.profile.reference import (
 from monitors.profile.seen import Seen, seen
 from monitors.profile.strata_counts import check_segments, count_by_stratum
 from monitors.profile.times import minutes_of
+from monitors.profile.truth_column import decision_numbers, label_numbers
+from monitors.profile.truth_counts import truth_of
 from monitors.profile.whole_rows import whole_rows
 from monitors.stats.uniforms import mixed
 from registry.card import Card, Feature, FeatureType, Policy
@@ -48,14 +51,15 @@ _PRIVATE = (Policy.BUCKET, Policy.HASH)
 def columns_needed(card: Card) -> tuple[str, ...]:
     """The columns that a reference must have: every feature, and every group sent as an input.
 
-    And when its rows were, if the card's strata name a column for it. `Refused` when the card names
-    no feature and no such group.
+    And when its rows were and what was true of them, if the card names columns for that. `Refused`
+    when the card names no feature and no such group.
     """
     names = (*(feature.name for feature in card.features), *card.extra_inputs)
     if not names:
         message = "the card names no features: there is nothing to make a reference profile of"
         raise Refused(message)
-    return names if card.reference_time is None else (*names, card.reference_time)
+    beside = (card.reference_time, card.truth_column)
+    return (*names, *(name for name in beside if name is not None))
 
 
 def build_profile(
@@ -65,7 +69,7 @@ def build_profile(
 
     `score` runs the model on a batch of input tensors. `Refused` when columns are missing, of
     unequal length or without rows, when the model cannot be run on them, and when the card's strata
-    cannot be had of them.
+    or labels cannot be had of them.
     """
     rows = _rows(card, columns)
     cast = {f.name: cast_column(f, signature, columns[f.name]) for f in card.features}
@@ -77,7 +81,11 @@ def build_profile(
     }
     time = card.reference_time
     minutes = None if time is None else minutes_of(time, columns[time])
-    profile = describe(card, seen(card, cast, outputs, groups, rows, minutes))
+    found = seen(card, cast, outputs, groups, rows, minutes)
+    if card.label is not None and card.label.column is not None:
+        labels = label_numbers(card, card.label, columns[card.label.column])
+        found = replace(found, labels=labels, classes=decision_numbers(card, outputs))
+    profile = describe(card, found)
     check_segments(profile.strata, profile.features)
     return profile
 
@@ -117,7 +125,8 @@ def describe(card: Card, rows: Seen, source: Source = "reference") -> ReferenceP
         ),
     )
     strata = count_by_stratum(card, rows, chooses, profile)
-    return profile.model_copy(update={"strata": strata})
+    truth = truth_of(card, rows, chooses, profile)
+    return profile.model_copy(update={"strata": strata, "truth": truth})
 
 
 def _rows(card: Card, columns: Columns) -> int:

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from configs.errors import Refused
+from monitors.profile.part import Count, Part
+from monitors.profile.truth import Truth
 from registry.card import HOURS_OF_WEEK, Hours
 
 BINS = 20
@@ -24,15 +26,7 @@ SCORE_COLUMNS = 64
 
 Source = Literal["reference", "learned"]
 
-_ADDED_LATER = ("strata", "score_vector", "decision")
-
-Count = Annotated[int, Field(ge=0, le=2**53)]
-
-
-class Part(BaseModel):
-    """A part of a profile: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_ADDED_LATER = ("strata", "score_vector", "decision", "truth")
 
 
 class Pairs(Part):
@@ -247,7 +241,7 @@ class ReferenceProfile(Part):
 
     `source` says whether these are rows that came with the version, or its own first live rows.
     A score is in `score`, or in `score_vector` if it has several columns of which the card names
-    none. Profiles of old have no `decision`.
+    none. Profiles of old have no `decision`. `truth` is there where the rows came with theirs.
     """
 
     format: Literal[1] = 1
@@ -262,6 +256,7 @@ class ReferenceProfile(Part):
     strata: StrataProfile | None = None
     score_vector: ScoreVector | None = None
     decision: CategoricalProfile | None = None
+    truth: Truth | None = None
 
     @model_validator(mode="after")
     def _strata_have_the_bins(self) -> ReferenceProfile:

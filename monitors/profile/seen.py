@@ -32,8 +32,9 @@ class Seen:
     `hash`. Categories and `groups` are objects, None where they are missing. A score of several
     columns of which the card names none is in `score_columns`, shape (rows, columns), any other in
     `score`. `decided` is the decision as a number, `decision` as the model gave it. `minutes` says
-    when the rows were, in minutes since 1970 and -1 where that is not known. What the card does not
-    name, or nobody asks for, is None.
+    when the rows were, in minutes since 1970 and -1 where that is not known. `labels` are what was
+    true, NaN where that is not known, and `classes` the decision in the same terms. What the card
+    does not name, or nobody asks for, is None.
     """
 
     rows: int
@@ -44,6 +45,8 @@ class Seen:
     decision: NDArray[Any] | None
     groups: Mapping[str, NDArray[np.object_]]
     minutes: NDArray[np.int64] | None = None
+    labels: Floats | None = None
+    classes: Floats | None = None
 
 
 def seen(

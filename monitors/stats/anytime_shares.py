@@ -30,3 +30,18 @@ def anytime_share(hits: float, rows: float, alpha: float = 0.05) -> tuple[float,
     lower = 0.0 if hits <= 0 or excess(_TINY) <= 0 else brentq(excess, _TINY, middle)
     upper = 1.0 if misses <= 0 or excess(1 - _TINY) <= 0 else brentq(excess, middle, 1 - _TINY)
     return float(lower), float(upper)
+
+
+def log_won_below(hits: float, rows: float, least: float) -> float:
+    """The natural logarithm of the evidence that the true share is below `least`, within (0, 1).
+
+    What the mixture of all bets has won against the share that it refutes worst of all from
+    `least` on. Its e-value exceeds 1/a ever with chance at most a if each row is a hit with one
+    such chance, given the rows before it. 0 without rows.
+    """
+    if rows <= 0:
+        return 0.0
+    misses = rows - hits
+    worst = max(least, hits / rows)
+    won = betaln(hits + 0.5, misses + 0.5) - betaln(0.5, 0.5)
+    return float(won - xlogy(hits, worst) - xlog1py(misses, -worst))

@@ -55,7 +55,7 @@ def signals(
 
     Insufficient data says how many rows it lacks, or that more rows alone will not change that.
     """
-    show = _show_json if as_json else partial(_show, every=every, with_distances=distances)
+    show = _show_json if as_json else partial(show_signals, every=every, with_distances=distances)
     if not follow:
         show(client.signals(name))
         return
@@ -84,7 +84,8 @@ def _show_json(view: SignalsView) -> None:
     print_json(view)
 
 
-def _show(view: SignalsView, every: bool, with_distances: bool) -> None:
+def show_signals(view: SignalsView, every: bool = False, with_distances: bool = False) -> None:
+    """Print what the monitors see of every version, alarms first."""
     if not view.arms:
         click.echo(f"{view.model}: no traffic has been seen yet, so nothing can be said.")
     for arm in view.arms:

@@ -81,7 +81,10 @@ def _texts(card: Card, signature: Signature) -> set[str]:
     """The columns that come as texts in a request, and must be no others in the reference."""
     inputs = {spec.name for spec in signature.inputs if spec.datatype is Datatype.BYTES}
     features = {feature.name for feature in card.features if feature.input in inputs}
-    return features.union(card.extra_inputs)
+    features.update(card.extra_inputs)
+    if card.truth_column is not None and card.label and card.label.type == "string":
+        features.add(card.truth_column)
+    return features
 
 
 def _columns_of_score(card: Card, signature: Signature) -> int:
@@ -95,12 +98,12 @@ def _check_order(reference: Path, card: Card) -> None:
     """`Refused` unless the columns of a matrix without names are plainly the model's own."""
     inputs = {feature.input for feature in card.features}
     columns = [feature.column for feature in card.features]
-    beside = card.extra_inputs or card.reference_time
+    beside = card.extra_inputs or card.reference_time or card.truth_column
     if beside or len(inputs) != 1 or columns != list(range(len(columns))):
         raise Refused(
             f"{reference.name} does not name its columns, and it would be a guess which is which: "
             "give a file that names them, or a card whose features are the columns 0, 1, 2 and so "
-            "on of one input, in this order, without groups or a time beside them"
+            "on of one input, in this order, without groups, a label or a time beside them"
         )
 
 

@@ -17,6 +17,9 @@ from serve.control.prepare import Files, Prepared, prepare
 from tests.registry import models
 
 ROWS = 3000
+_FEATURES = "".join(
+    ("features:\n", *(f"  - {{name: {n}, input: x, column: {at}}}\n" for at, n in enumerate("bac")))
+)
 
 
 def write_reference(path: Path) -> Path:
@@ -192,6 +195,51 @@ def test_a_reference_says_when_its_rows_were(tmp_path: Path) -> None:
         prepared(tmp_path, tmp_path / "matrix.npy", strata + features)
     with pytest.raises(Refused, match="'at'"):
         prepared(tmp_path, write_reference(tmp_path / "untimed.parquet"), strata)
+
+
+def test_the_truth_of_the_rows_goes_to_no_model(tmp_path: Path) -> None:
+    """It is no feature; of a matrix without names nothing is guessed, nor where it is missing."""
+    label = "label: {type: number, column: y}\n"
+    columns = {name: np.arange(700.0) % (3 + n) for n, name in enumerate("bac")}
+    # The model adds the three and one, and so is one too low.
+    columns["y"] = columns["b"] + columns["a"] + columns["c"] + 2
+    path = tmp_path / "judged.parquet"
+    pa.parquet.write_table(pa.table(columns), path)
+    found = prepared(tmp_path, path, label)
+    assert [feature.name for feature in found.card.features] == ["b", "a", "c"]
+    assert found.profile is not None
+    assert found.profile.truth is not None
+    assert found.profile.truth.rows == 700
+    assert found.profile.truth.losses["absolute"].mean == pytest.approx(1)
+
+    np.save(tmp_path / "matrix.npy", np.zeros((700, 4)))
+    features = "features: [{name: a, input: x, column: 0}]\n"
+    with pytest.raises(Refused, match="a label or a time beside them"):
+        prepared(tmp_path, tmp_path / "matrix.npy", label + features)
+    with pytest.raises(Refused, match="'y'"):
+        prepared(tmp_path, write_reference(tmp_path / "unjudged.parquet"), label)
+    with pytest.raises(Refused, match=r"label\.column: 'a' goes to the model"):
+        prepared(tmp_path, path, "label: {type: number, column: a}\n" + _FEATURES)
+
+
+def test_names_of_classes_in_a_csv_file_stay_texts(tmp_path: Path) -> None:
+    """`007` is a class, and not the number 7."""
+    model, card = tmp_path / "model.onnx", tmp_path / "card.yaml"
+    model.write_bytes(models.scorer(3).SerializeToString())
+    card.write_text(
+        "task: multiclass\ndecision: {argmax: true}\n"
+        "label: {type: string, classes: ['007', '8', '9'], column: y}\n",
+        encoding="utf-8",
+    )
+    rows = [f"{n},{n % 5},{n % 3},{('007', '8', '')[n % 3]}" for n in range(60)]
+    reference = tmp_path / "rows.csv"
+    reference.write_text("\n".join(["b,a,c,y", *rows]) + "\n", encoding="utf-8")
+    found = prepare(Files(model, reference, card), Verify(), lambda _, __: None)
+    assert found.profile is not None
+    assert found.profile.truth is not None
+    assert found.profile.truth.rows == 40
+    hits = [sum(each.hits) + sum(each.counted_hits) for each in found.profile.truth.calibrators]
+    assert hits == [20, 20, 0]
 
 
 def test_of_a_wide_score_fewer_rows_are_kept(

@@ -10,10 +10,21 @@ import pytest
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.judged import JudgedBlock
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal
-from registry.card import Card, Decision, Feature, FeatureType, Group, Score, Task
+from registry.card import (
+    Card,
+    Decision,
+    Feature,
+    FeatureType,
+    Group,
+    Label,
+    Performance,
+    Score,
+    Task,
+)
 from registry.signature import Datatype, Signature, TensorSpec
 
 CARD = Card(
@@ -27,6 +38,19 @@ CARD = Card(
     ),
     groups=(Group(name="sex"),),
 )
+LABELLED = CARD.model_copy(
+    update={
+        "label": Label(column="bought"),
+        "performance": Performance(
+            tolerance={"accuracy": 0.2},
+            minimum={"recall": 0.5},
+            maximum={"brier": 0.4},
+            segments=("sex",),
+        ),
+    }
+)
+"""The same version, which awaits labels, and has to be right nearly as often as it was."""
+
 SIGNATURE = Signature(
     inputs=(
         TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),
@@ -44,18 +68,22 @@ def model(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def columns(rng: np.random.Generator, rows: int, shift: float = 0.0) -> dict[str, NDArray[Any]]:
-    """Reference columns: `age` is shifted."""
+    """Reference columns: `age` is shifted. `bought` is the truth, as often as the model says."""
+    age = rng.standard_normal(rows) + shift
+    # Of another source, so that what the other columns hold does not depend on it.
+    bought = np.random.default_rng(rows).random(rows) < 1 / (1 + np.exp(-age))
     return {
-        "age": rng.standard_normal(rows) + shift,
+        "age": age,
         "debt": rng.standard_exponential(rows),
         "town": rng.choice(np.array(["a", "b", "c"], dtype=np.object_), rows, p=[0.6, 0.3, 0.1]),
         "sex": rng.choice(np.array(["f", "m", None], dtype=np.object_), rows),
+        "bought": bought,
     }
 
 
-def profile(rng: np.random.Generator, rows: int = 2000) -> ReferenceProfile:
+def profile(rng: np.random.Generator, rows: int = 2000, card: Card = CARD) -> ReferenceProfile:
     """The profile of clean reference rows."""
-    return build_profile(CARD, SIGNATURE, columns(rng, rows), model)
+    return build_profile(card, SIGNATURE, columns(rng, rows), model)
 
 
 def block(values: dict[str, NDArray[Any]], first: int = 0, role: str = "stable") -> SampleBlock:
@@ -94,6 +122,26 @@ def part(whole: SampleBlock, start: int, stop: int) -> SampleBlock:
         outputs={name: tensor[cut] for name, tensor in whole.outputs.items()},
         groups={name: values[cut] for name, values in whole.groups.items()},
         answered=len(whole.prediction_ids[cut]),
+    )
+
+
+def judged(whole: SampleBlock, labels: NDArray[Any], sign: int = 1) -> JudgedBlock:
+    """The rows of a block with their truth, NaN where it has not come; taken back with -1."""
+    rows = whole.rows
+    scores = whole.outputs["p"][:, 1].astype(np.float64)
+    return JudgedBlock(
+        model=whole.model,
+        version=whole.version,
+        role=whole.role,
+        keys=whole.keys(),
+        scores=scores,
+        decisions=np.where(np.isnan(scores), np.nan, (scores >= 0.5).astype(np.float64)),
+        labels=labels.astype(np.float64),
+        predicted_at=np.full(rows, whole.made_at),
+        labelled_at=np.full(rows, whole.made_at),
+        signs=np.full(rows, sign, dtype=np.int8),
+        corrected=np.zeros(rows, dtype=np.bool_),
+        groups=whole.groups,
     )
 
 

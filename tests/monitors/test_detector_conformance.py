@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from configs.settings import Monitors
 from monitors.detectors import Registered, detectors
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Detector, Signal, Verdict
-from tests.monitors.samples import CARD, block, close, columns, part, profile
+from monitors.signal import Detector, Judges, Signal, Verdict
+from tests.monitors.samples import LABELLED, block, close, columns, judged, part, profile
 
 SETTINGS = Monitors.model_validate(
     {
@@ -33,7 +33,7 @@ ALL = detectors(Monitors(detectors=("river_adwin:ADWIN",)))
 def make(request: pytest.FixtureRequest) -> Callable[[ReferenceProfile | None], Detector]:
     """Makes the detector for the sample card."""
     registered: Registered = request.param
-    return lambda reference: registered.make(CARD, reference, SETTINGS)
+    return lambda reference: registered.make(LABELLED, reference, SETTINGS)
 
 
 Maker = Callable[[ReferenceProfile | None], Detector]
@@ -42,18 +42,26 @@ Maker = Callable[[ReferenceProfile | None], Detector]
 @pytest.fixture(scope="module")
 def reference() -> ReferenceProfile:
     """The profile of 2,000 clean rows."""
-    return profile(np.random.default_rng(0))
+    return profile(np.random.default_rng(0), card=LABELLED)
+
+
+def take(detector: Detector, rows: dict[str, NDArray[Any]], start: int, stop: int) -> None:
+    """Some of the rows, and what was true of them for those who want to know."""
+    some = part(block(rows), start, stop)
+    detector.update(some)
+    if isinstance(detector, Judges):
+        detector.judge(judged(some, rows["bought"][start:stop]))
 
 
 def after(
     detector: Detector, rows: dict[str, NDArray[Any]], sizes: list[int]
 ) -> tuple[Signal, ...]:
-    """The signals after the rows came in blocks of the given sizes, again and again."""
+    """The signals after the rows came in blocks of the given sizes, again and again, with truth."""
     whole = block(rows)
     at = turn = 0
     while at < whole.rows:
         size = sizes[turn % len(sizes)]
-        detector.update(part(whole, at, at + size))
+        take(detector, rows, at, at + size)
         at, turn = at + size, turn + 1
     return detector.signals()
 
@@ -119,13 +127,13 @@ def test_odd_values_never_raise(
 
 def test_it_goes_on_from_its_state(make: Maker, reference: ReferenceProfile) -> None:
     """Stopped after any number of rows and begun anew from its state, it says the same."""
-    rows = block(columns(np.random.default_rng(8), 400, shift=0.7))
+    rows = columns(np.random.default_rng(8), 400, shift=0.7)
     whole, first, second = make(reference), make(reference), make(reference)
     for detector, start, stop in ((whole, 0, 233), (whole, 233, 400), (first, 0, 233)):
-        detector.update(part(rows, start, stop))
+        take(detector, rows, start, stop)
     second.restore({name: held.copy() for name, held in first.state().items()})
     assert close(second.signals(), first.signals())
-    second.update(part(rows, 233, 400))
+    take(second, rows, 233, 400)
     assert close(second.signals(), whole.signals())
 
 
@@ -171,7 +179,7 @@ def test_a_block_without_rows_changes_nothing(make: Maker, reference: ReferenceP
 @pytest.mark.parametrize("rows", [1, 2, 30])
 def test_a_small_reference_is_said_to_be_one(make: Maker, rows: int) -> None:
     """A tiny reference raises nothing and alarms nobody."""
-    tiny = profile(np.random.default_rng(6), rows)
+    tiny = profile(np.random.default_rng(6), rows, LABELLED)
     signals = after(make(tiny), columns(np.random.default_rng(7), 200, shift=3.0), [200])
     assert Verdict.ALARM not in {signal.verdict for signal in signals}
 

@@ -1,0 +1,1 @@
+"""Performance: whether a model is still right, with its truth and before it comes."""
