@@ -10,10 +10,24 @@ import pytest
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.judged import JudgedBlock
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal
-from registry.card import Card, Decision, Feature, FeatureType, Group, Score, Task
+from monitors.stats.uniforms import mixed, unit_interval
+from registry.card import (
+    Band,
+    Card,
+    Decision,
+    Fairness,
+    Feature,
+    FeatureType,
+    GapBand,
+    Group,
+    Label,
+    Score,
+    Task,
+)
 from registry.signature import Datatype, Signature, TensorSpec
 
 CARD = Card(
@@ -27,6 +41,33 @@ CARD = Card(
     ),
     groups=(Group(name="sex"),),
 )
+FAIR_CARD = CARD.model_copy(
+    update={
+        "label": Label(type="boolean"),
+        "groups": (
+            *CARD.groups,
+            Group(
+                name="area",
+                proxy={
+                    "a": {"x": 0.95, "y": 0.05},
+                    "b": {"x": 0.1, "y": 0.9},
+                    "c": {"x": 0.05, "y": 0.95},
+                },
+            ),
+        ),
+        "fairness": Fairness(
+            selection_rate=Band(max_gap=0.4, min_ratio=0.4),
+            equal_opportunity=Band(max_gap=0.25),
+            false_positive_rate=Band(max_gap=0.25),
+            false_negative_rate=Band(max_gap=0.25),
+            equalised_odds=GapBand(max_gap=0.25),
+            predictive_parity=Band(max_gap=0.25, min_ratio=0.5),
+            calibration=GapBand(max_gap=0.2),
+        ),
+    }
+)
+"""The same with a truth, everything that fairness is measured by, and a proxy of a group."""
+
 SIGNATURE = Signature(
     inputs=(
         TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),
@@ -74,8 +115,29 @@ def block(values: dict[str, NDArray[Any]], first: int = 0, role: str = "stable")
         row_numbers=np.zeros(rows, dtype=np.int64),
         inputs=inputs,
         outputs=model(inputs),
-        groups={"sex": values["sex"]},
+        groups={"sex": values["sex"], "area": values["town"]},
         answered=rows,
+    )
+
+
+def judged(whole: SampleBlock) -> JudgedBlock:
+    """The rows of a block with their truth, which is as the score says."""
+    scores = whole.outputs["p"][:, 1].astype(np.float64)
+    labels = unit_interval(mixed(whole.keys())) < scores
+    then = np.full(whole.rows, whole.made_at)
+    return JudgedBlock(
+        model=whole.model,
+        version=whole.version,
+        role=whole.role,
+        keys=whole.keys(),
+        scores=scores,
+        decisions=np.where(np.isnan(scores), np.nan, scores >= 0.5),
+        labels=labels.astype(np.float64),
+        predicted_at=then,
+        labelled_at=then,
+        signs=np.ones(whole.rows, dtype=np.int8),
+        corrected=np.zeros(whole.rows, dtype=np.bool_),
+        groups=whole.groups,
     )
 
 
