@@ -1,5 +1,6 @@
 """Evidence about two shares is fair while they are as allowed, and intervals hold at every look."""
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -45,9 +46,8 @@ def log_likelihood(first: tuple[int, int], second: tuple[int, int], p: float, q:
     return float(found)
 
 
-def best(low: float, high: float, of: object) -> float:
+def best(low: float, high: float, of: Callable[[float], float]) -> float:
     """The largest value between two points, found by another's search, ends included."""
-    assert callable(of)
     found = minimize_scalar(lambda x: -of(x), bounds=(low, high), options={"xatol": 1e-12})
     return max(-float(found.fun), of(low), of(high))
 
@@ -117,9 +117,8 @@ def worth(
 def _own_likelihood(counts: np.ndarray) -> np.ndarray:
     hits, rows = counts[:, 0], counts[:, 1]
     share = hits / np.maximum(rows, 1)
-    return np.asarray(
-        stats.binom.logpmf(hits, rows, share) - stats.binom.logpmf(hits, rows, 0.5)
-    ) - (rows * np.log(2))
+    of_orders = stats.binom.logpmf(hits, rows, 0.5) + rows * np.log(2)
+    return np.asarray(stats.binom.logpmf(hits, rows, share) - of_orders)
 
 
 def check_means(allowed: Allowed, stop: float, broken: bool = False) -> None:
@@ -176,7 +175,7 @@ def test_an_interval_holds_what_has_not_been_won_against(
         """What the best pair at this gap leaves of 20."""
         line = (max(0.0, gap), min(1.0, 1 + gap))
         most = best(*line, lambda p: log_likelihood(first, second, p, p - gap))
-        return float(won) - most - np.log(20)
+        return float(won - most - np.log(20))
 
     for bound, inward in ((lower, 1e-4), (upper, -1e-4)):
         if abs(bound) < 1 - 1e-6:
