@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from configs.errors import ConfigError
@@ -12,7 +13,9 @@ from monitors.business.kpi import BusinessValue
 from monitors.drift.input import InputDrift
 from monitors.drift.prediction import PredictionDrift
 from monitors.drift.rows import RowDrift
-from monitors.fairness.selection_rate import SelectionRate
+from monitors.fairness.detector import GroupFairness
+from monitors.fairness.measures import MEASURES, SELECTION_RATE
+from monitors.fairness.proxies import SelectionBounds
 from monitors.performance.calibration import CalibrationDrift
 from monitors.performance.corrected import CorrectedPerformance
 from monitors.performance.estimated import EstimatedPerformance
@@ -39,7 +42,8 @@ class Registered:
 
     `part` is relative to those of the other detectors that watch something of the version; the
     subjects of one detector share its part. A detector without e-values has no use for one.
-    `of_features` says that the subjects are features, so that the importance of these counts.
+    `of_features` says that the subjects are features, so that the importance of these counts;
+    `of_reference` that they are compared with the reference.
     """
 
     family: str
@@ -47,6 +51,7 @@ class Registered:
     make: Make
     part: float = 1.0
     of_features: bool = True
+    of_reference: bool = True
 
 
 DETECTORS = (
@@ -61,7 +66,20 @@ DETECTORS = (
     Registered("quality", "stuck", StuckFeatures),
     Registered("quality", "repeated_rows", RepeatedRows),
     Registered("quality", "refused_requests", RefusedRequests),
-    Registered("fairness", "selection_rate", SelectionRate),
+    *(
+        Registered(
+            "fairness",
+            each.name,
+            partial(GroupFairness, each),
+            part=2.0 if each is SELECTION_RATE else 1.0,
+            of_features=False,
+            of_reference=False,
+        )
+        for each in MEASURES
+    ),
+    Registered(
+        "fairness", "selection_bounds", SelectionBounds, of_features=False, of_reference=False
+    ),
     Registered("business", "kpi", BusinessValue, of_features=False),
     Registered("performance", "realised", RealisedPerformance, part=3.0, of_features=False),
     Registered("performance", "estimated", EstimatedPerformance, of_features=False),

@@ -46,9 +46,9 @@ class Panel:
 
     All subjects with an e-value, of every family, share one budget of false alarms: each detector
     has its part, which its subjects share, features by the importance that the card gives them. An
-    alarm stands in all later readings until it is armed anew. Selection rates have no e-value and
-    stand outside the budget: see `monitors.fairness.selection_rate`. `armings` says how often each
-    subject has been armed anew before.
+    alarm stands in all later readings until it is armed anew. One that lacks evidence among all is
+    `ok`, or insufficient data if the detector says how many rows more would be enough. `armings`
+    says how often each subject has been armed anew before.
 
     `Refused` when the card's features name inputs that the signature lacks.
     """
@@ -76,6 +76,7 @@ class Panel:
         ]
         # Shared out once: a detector that fails later does not make the others' parts larger.
         self._parts = _parts(self._stations, {each.name: each.importance for each in card.features})
+        self._apart = {each.name for each in detectors(settings) if not each.of_reference}
 
     def update(self, block: SampleBlock) -> None:
         """Take in one block; pinned requests chose their version, and are not traffic to judge."""
@@ -222,7 +223,7 @@ class Panel:
         return tuple(self._with_origin(signal) for signal in final)
 
     def _with_origin(self, signal: Signal) -> Signal:
-        if not self._origin or signal.log10_evidence is None:
+        if not self._origin or signal.log10_evidence is None or signal.name in self._apart:
             return signal
         return replace(signal, message=f"{signal.message}; the reference was {self._origin}")
 
@@ -234,12 +235,14 @@ class Panel:
             return signal
         if signal.verdict is Verdict.ALARM and together:
             self._raised.add(signal.key)
-        elif signal.key in self._raised:
+            return replace(signal, rows_needed=None)
+        if signal.key in self._raised:
             stands = f"{signal.message}; raised earlier, stands until it is armed anew"
-            return replace(signal, verdict=Verdict.ALARM, message=stands)
-        elif signal.verdict is Verdict.ALARM:
+            return replace(signal, verdict=Verdict.ALARM, message=stands, rows_needed=None)
+        if signal.verdict is Verdict.ALARM:
             alone = f"{signal.message}; not yet enough evidence among all that is watched"
-            return replace(signal, verdict=Verdict.OK, message=alone)
+            wanting = Verdict.OK if signal.rows_needed is None else Verdict.INSUFFICIENT_DATA
+            return replace(signal, verdict=wanting, message=alone)
         return signal
 
 

@@ -9,6 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+FAIRNESS_OF_LABELS = (
+    "equal_opportunity",
+    "false_positive_rate",
+    "false_negative_rate",
+    "equalised_odds",
+    "predictive_parity",
+    "calibration",
+)
+"""Measures of fairness that compare decisions or scores with what was true."""
+
 HOURS_OF_WEEK = 168
 STRATA_OF_FEATURES_MAX = 20_000
 """Strata times watched features: what is remembered of them takes some megabytes."""
@@ -97,12 +107,72 @@ class Group(Part):
     An extra input is removed before the model runs; `feature` names one of the features; `label`
     comes with the truth; `audit` comes by itself, on a channel of its own, and is never kept beside
     features. `max_gap` is the allowed difference in selection rate between any group and all
-    others.
+    others, unless `fairness.selection_rate` says it for all attributes. With `proxy` the attribute
+    is not the group itself but something that hints at it: for each of its values, the chance of
+    each group among the rows that have it.
     """
 
     name: str
     source: Literal["extra_input", "feature", "label", "audit"] = "extra_input"
     max_gap: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    proxy: Annotated[
+        dict[str, dict[str, Annotated[float, Field(ge=0.0, le=1.0)]]], Field(max_length=1000)
+    ] = {}
+
+    @model_validator(mode="after")
+    def _chances_sum_to_one(self) -> Group:
+        for value, chances in self.proxy.items():
+            if abs(sum(chances.values()) - 1) > 1e-6:
+                message = f"the chances of the groups among rows with {value!r} must sum to one"
+                raise ValueError(message)
+        return self
+
+
+class Band(Part):
+    """How far a group may be from all others: by a difference, by a ratio, or by both.
+
+    `min_ratio` is the smaller of two shares over the larger; the rule of four fifths is 0.8.
+    """
+
+    max_gap: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    min_ratio: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+
+    @model_validator(mode="after")
+    def _something_is_said(self) -> Band:
+        if self.max_gap is None and self.min_ratio is None:
+            message = "say max_gap, min_ratio or both"
+            raise ValueError(message)
+        return self
+
+
+class GapBand(Part):
+    """How far a group may be from where it should be, as a difference."""
+
+    max_gap: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class Fairness(Part):
+    """Which measures of fairness are judged, by which bands, for which groups.
+
+    `attributes` names those of the card's groups that are compared; all, if it names none. To a
+    `depth` of 2 or 3, groups of two or three attributes at once are compared too. All measures but
+    `selection_rate` need labels.
+    """
+
+    attributes: tuple[str, ...] = ()
+    depth: Literal[1, 2, 3] = 1
+    selection_rate: Band | None = None
+    equal_opportunity: Band | None = None
+    false_positive_rate: Band | None = None
+    false_negative_rate: Band | None = None
+    equalised_odds: GapBand | None = None
+    predictive_parity: Band | None = None
+    calibration: GapBand | None = None
+
+    @property
+    def of_labels(self) -> tuple[str, ...]:
+        """The measures that are asked for and need labels."""
+        return tuple(name for name in FAIRNESS_OF_LABELS if getattr(self, name) is not None)
 
 
 class Strata(Part):
@@ -193,6 +263,7 @@ class Card(Part):
     decision: Decision | None = None
     features: tuple[Feature, ...] = ()
     groups: tuple[Group, ...] = ()
+    fairness: Fairness | None = None
     strata: Strata | None = None
     label: Label | None = None
     performance: Performance | None = None

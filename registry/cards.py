@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import comb
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,7 @@ from registry.card import (
     STRATA_OF_FEATURES_MAX,
     Card,
     Decision,
+    Fairness,
     Feature,
     FeatureType,
     Performance,
@@ -28,6 +30,11 @@ from registry.signature import Datatype, Signature, TensorSpec
 _FLOATS = (Datatype.FP16, Datatype.FP32, Datatype.FP64)
 _WHOLE = (Datatype.BOOL, Datatype.INT8, Datatype.INT16, Datatype.INT32, Datatype.INT64)
 _SCORED = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION, Task.RANKING)
+
+_COMES = {"label": "with the label", "audit": "by itself"}
+
+INTERSECTIONS_MAX = 16
+"""Attributes, pairs and triples of them that are compared: each has up to 34 groups."""
 
 Completed = tuple[Card, tuple[str, ...]]
 """A card and the sentences that say what was filled in."""
@@ -182,6 +189,7 @@ def check_card(card: Card, signature: Signature) -> None:
         *_decision_problems(card, signature),
         *_feature_problems(card, signature),
         *_group_problems(card, signature),
+        *(_fairness_problems(card, card.fairness) if card.fairness else ()),
         *(_strata_problems(card, card.strata) if card.strata else ()),
         *(_performance_problems(card, card.performance) if card.performance else ()),
         *_label_problems(card),
@@ -259,7 +267,46 @@ def _group_problems(card: Card, signature: Signature) -> list[str]:
         for name in card.extra_inputs
         if _find(signature.inputs, name)
     ]
-    return unknown + clashes
+    late = [
+        f"group {group.name!r}: an attribute that comes {_COMES[group.source]} cannot be a proxy"
+        for group in card.groups
+        if group.proxy and group.source in _COMES
+    ]
+    return unknown + clashes + late
+
+
+def _fairness_problems(card: Card, fairness: Fairness) -> list[str]:
+    known = [group.name for group in card.groups if not group.proxy]
+    problems = [
+        f"fairness.attributes: there is no group {name!r}"
+        for name in fairness.attributes
+        if name not in {group.name for group in card.groups}
+    ]
+    if not card.groups:
+        problems.append("fairness: groups must be declared, or there is nobody to compare")
+    compared = sum(name in (fairness.attributes or known) for name in known)
+    at_once = sum(comb(compared, size) for size in range(1, fairness.depth + 1))
+    if at_once > INTERSECTIONS_MAX:
+        problems.append(
+            f"fairness.depth: {compared} attributes to depth {fairness.depth} are {at_once} "
+            f"comparisons, more than {INTERSECTIONS_MAX}; name fewer in fairness.attributes"
+        )
+    return problems + _measure_problems(card, fairness)
+
+
+def _measure_problems(card: Card, fairness: Fairness) -> list[str]:
+    """What the measures that are asked for lack."""
+    problems: list[str] = []
+    for name in fairness.of_labels:
+        if card.label is None:
+            problems.append(f"fairness.{name} needs labels: declare label")
+        elif card.label.type == "number":
+            problems.append(f"fairness.{name} needs labels that are classes, not numbers")
+        if name != "calibration" and card.decision is None:
+            problems.append(f"fairness.{name} needs a decision: declare decision")
+    if fairness.calibration and card.task is not Task.BINARY:
+        problems.append("fairness.calibration needs task binary: its score is a chance")
+    return problems
 
 
 def _strata_problems(card: Card, strata: Strata) -> list[str]:

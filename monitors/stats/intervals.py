@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import exp, inf, log, sqrt
 
 from scipy.special import ndtri
 
@@ -42,3 +42,21 @@ def newcombe(
     lower = p1 - p2 - sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
     upper = p1 - p2 + sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
     return lower, upper
+
+
+def log_ratio(
+    first: tuple[float, float], second: tuple[float, float], z: float = Z95
+) -> tuple[float, float]:
+    """The log interval of a ratio of two proportions, each given as (hits, rows).
+
+    Half a hit and half a row more (Haldane) keep it finite (Katz, Baptista, Azen, Pike, Biometrics
+    1978; Walter, Biometrika 1975); (0, inf) when one of them has no rows.
+    """
+    if first[1] == 0 or second[1] == 0:
+        return 0.0, inf
+    middle, variance = 0.0, 0.0
+    for sign, (hits, rows) in ((1, first), (-1, second)):
+        middle += sign * log((hits + 0.5) / (rows + 0.5))
+        variance += 1 / (hits + 0.5) - 1 / (rows + 0.5)
+    half = z * sqrt(variance)
+    return exp(middle - half), exp(middle + half)

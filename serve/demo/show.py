@@ -101,7 +101,8 @@ def side_by_side(first: ArmSignalsView, second: ArmSignalsView) -> Table:
     )
     theirs = {(signal.name, signal.subject): signal for signal in second.signals}
     for signal in first.signals:
-        if signal.name in {"prediction_drift", "selection_rate"}:
+        # A group that nobody is of has no rows.
+        if signal.name in {"prediction_drift", "selection_rate"} and signal.rows:
             other = theirs.get((signal.name, signal.subject))
             table.add_row(
                 signal.name.replace("_", " "),

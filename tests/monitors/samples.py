@@ -14,11 +14,15 @@ from monitors.labels.judged import JudgedBlock
 from monitors.profile.build import build_profile
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal
+from monitors.stats.uniforms import mixed, unit_interval
 from registry.card import (
+    Band,
     Card,
     Decision,
+    Fairness,
     Feature,
     FeatureType,
+    GapBand,
     Group,
     Label,
     Performance,
@@ -50,6 +54,33 @@ LABELLED = CARD.model_copy(
     }
 )
 """The same version, which awaits labels, and has to be right nearly as often as it was."""
+
+FAIR_CARD = CARD.model_copy(
+    update={
+        "label": Label(type="boolean"),
+        "groups": (
+            *CARD.groups,
+            Group(
+                name="area",
+                proxy={
+                    "a": {"x": 0.95, "y": 0.05},
+                    "b": {"x": 0.1, "y": 0.9},
+                    "c": {"x": 0.05, "y": 0.95},
+                },
+            ),
+        ),
+        "fairness": Fairness(
+            selection_rate=Band(max_gap=0.4, min_ratio=0.4),
+            equal_opportunity=Band(max_gap=0.25),
+            false_positive_rate=Band(max_gap=0.25),
+            false_negative_rate=Band(max_gap=0.25),
+            equalised_odds=GapBand(max_gap=0.25),
+            predictive_parity=Band(max_gap=0.25, min_ratio=0.5),
+            calibration=GapBand(max_gap=0.2),
+        ),
+    }
+)
+"""The same with a truth, everything that fairness is measured by, and a proxy of a group."""
 
 SIGNATURE = Signature(
     inputs=(
@@ -102,7 +133,7 @@ def block(values: dict[str, NDArray[Any]], first: int = 0, role: str = "stable")
         row_numbers=np.zeros(rows, dtype=np.int64),
         inputs=inputs,
         outputs=model(inputs),
-        groups={"sex": values["sex"]},
+        groups={"sex": values["sex"], "area": values["town"]},
         answered=rows,
     )
 
@@ -125,10 +156,15 @@ def part(whole: SampleBlock, start: int, stop: int) -> SampleBlock:
     )
 
 
-def judged(whole: SampleBlock, labels: NDArray[Any], sign: int = 1) -> JudgedBlock:
-    """The rows of a block with their truth, NaN where it has not come; taken back with -1."""
+def judged(whole: SampleBlock, labels: NDArray[Any] | None = None, sign: int = 1) -> JudgedBlock:
+    """The rows of a block with their truth, NaN where it has not come; taken back with -1.
+
+    Without labels the truth is drawn as the score says.
+    """
     rows = whole.rows
     scores = whole.outputs["p"][:, 1].astype(np.float64)
+    if labels is None:
+        labels = unit_interval(mixed(whole.keys())) < scores
     return JudgedBlock(
         model=whole.model,
         version=whole.version,

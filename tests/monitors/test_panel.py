@@ -159,7 +159,7 @@ def test_a_later_arming_needs_more_evidence() -> None:
 def test_what_is_not_watched_cannot_be_armed() -> None:
     """A misspelt subject, or one without evidence, is not found."""
     panel = Panel(CARD, SIGNATURE, profile(np.random.default_rng(0)), SETTINGS)
-    for key in (("drift", "input_drift", "aeg"), ("fairness", "selection_rate", "sex=f")):
+    for key in (("drift", "input_drift", "aeg"), ("fairness", "selection_rate", "sex=unknown")):
         with pytest.raises(NotFound, match=key[2]):
             panel.rearm(key)
 

@@ -8,11 +8,15 @@ import pytest
 
 from configs.errors import Refused
 from registry.card import (
+    Band,
     Card,
     Decision,
+    Fairness,
     Feature,
     FeatureType,
+    GapBand,
     Group,
+    Label,
     Policy,
     Score,
     Strata,
@@ -36,10 +40,11 @@ LABEL = _spec("label", (-1,), INT64)
 TWO_CLASSES = _signature(LABEL, _spec("probabilities", (-1, 2)))
 FOUR_CLASSES = _signature(LABEL, _spec("probabilities", (-1, 4)))
 ONE_NUMBER = _signature(_spec("y", (-1, 1)))
+LABELLED = Decision(output="label")
 BINARY = Card(
     task=Task.BINARY,
     score=Score(output="probabilities", column=1),
-    decision=Decision(output="label"),
+    decision=LABELLED,
 )
 
 
@@ -66,6 +71,18 @@ def test_a_card_is_read_from_yaml(tmp_path: Path) -> None:
             "task: other\nfeatures: [{name: a, input: x}, {name: a, input: z}]",
             "feature named twice: a",
         ),
+        (
+            "task: other\nfairness: {demographic_parity: {max_gap: 0.1}}",
+            "fairness.demographic_parity does not exist",
+        ),
+        ("task: other\nfairness: {selection_rat: {}}", "Did you mean 'fairness.selection_rate'?"),
+        ("task: other\nfairness: {selection_rate: {}}", "say max_gap, min_ratio or both"),
+        (
+            "task: other\nfairness: {calibration: {min_ratio: 0.8}}",
+            "fairness.calibration.min_ratio",
+        ),
+        ("task: other\nfairness: {depth: 4}", "fairness.depth"),
+        ("task: other\ngroups: [{name: a, proxy: {z: {x: 0.5}}}]", "must sum to one"),
         ("task: other\nstrata: {}", "strata: strata takes exactly one of"),
         ("task: other\nstrata: {feature: a, hour_of_week: true}", "strata takes exactly one of"),
         ("task: other\nstrata: {feature: a, hours: 6}", "hours and time go with hour_of_week"),
@@ -237,6 +254,19 @@ def _with(**changes: object) -> Card:
     return BINARY.model_copy(update=changes)
 
 
+def _fair(
+    *,
+    groups: int = 1,
+    label: object = None,
+    task: Task = Task.BINARY,
+    decision: object = LABELLED,
+    **of: object,
+) -> Card:
+    fairness = Fairness.model_validate(of)
+    names = tuple(Group(name=f"group{number}") for number in range(groups))
+    return _with(groups=names, fairness=fairness, label=label, task=task, decision=decision)
+
+
 @pytest.mark.parametrize(
     ("card", "said"),
     [
@@ -264,6 +294,26 @@ def _with(**changes: object) -> Card:
         ),
         (_with(groups=(Group(name="x"),)), "group 'x': the model has an input"),
         (_with(groups=(Group(name="a", source="feature"),)), "group 'a': there is no feature"),
+        (
+            _with(groups=(Group(name="a", source="audit", proxy={"z": {"x": 1.0}}),)),
+            "group 'a': an attribute that comes by itself cannot be a proxy",
+        ),
+        (_fair(attributes=("sx",)), "fairness.attributes: there is no group 'sx'"),
+        (_with(fairness=Fairness()), "fairness: groups must be declared"),
+        (_fair(depth=3, groups=6), "6 attributes to depth 3 are 41 comparisons, more than 16"),
+        (_fair(equal_opportunity=Band(max_gap=0.1)), "fairness.equal_opportunity needs labels"),
+        (
+            _fair(predictive_parity=Band(max_gap=0.1), label=Label(type="number")),
+            "fairness.predictive_parity needs labels that are classes",
+        ),
+        (
+            _fair(equalised_odds=GapBand(max_gap=0.1), label=Label(), decision=None),
+            "fairness.equalised_odds needs a decision",
+        ),
+        (
+            _fair(calibration=GapBand(max_gap=0.1), label=Label(), task=Task.MULTICLASS),
+            "fairness.calibration needs task binary",
+        ),
     ],
 )
 def test_a_card_that_does_not_fit_the_model_is_refused(card: Card, said: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from monitors.stats.intervals import newcombe, wilson
+from monitors.stats.intervals import log_ratio, newcombe, wilson
 
 
 def test_wilson_agrees_with_known_values() -> None:
@@ -24,3 +24,19 @@ def test_no_rows_say_nothing() -> None:
     """Without rows an interval is everything that is possible."""
     assert wilson(0, 0) == (0.0, 1.0)
     assert newcombe((0, 0), (3, 4)) == (-1.0, 1.0)
+
+
+def test_the_log_ratio_agrees_with_a_calculation_by_hand() -> None:
+    """56/70 to 48/80: with half a row more 0.80142 to 0.60248, and a standard error of 0.10822.
+
+    Of so many rows that half of one does not matter, it is scipy's.
+    """
+    assert log_ratio((56, 70), (48, 80)) == pytest.approx((1.07597, 1.64448), abs=2e-4)
+    many = stats.contingency.relative_risk(300_000, 1_000_000, 500_000, 1_200_000)
+    interval = many.confidence_interval(0.95)
+    expected = (interval.low, interval.high)
+    assert log_ratio((300_000, 1_000_000), (500_000, 1_200_000)) == pytest.approx(
+        expected, rel=1e-5
+    )
+    assert log_ratio((0, 10), (0, 10))[0] > 0
+    assert log_ratio((3, 9), (0, 0)) == (0.0, float("inf"))
