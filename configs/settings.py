@@ -187,6 +187,13 @@ class Telemetry(Section):
     trace_share: Share = 0.01
 
 
+class Explanations(Section):
+    """How many models each gateway process keeps ready to be explained, and how long."""
+
+    processes: Annotated[int, Field(ge=0, le=64)] = 2
+    keep_s: Annotated[float, Field(ge=1.0, le=86400.0)] = 300.0
+
+
 class AlarmMode(StrEnum):
     """What is promised about false alarms: none, most likely, ever; or not too often."""
 
@@ -262,6 +269,7 @@ class Settings(Section):
     telemetry: Telemetry = Telemetry()
     monitors: Monitors = Monitors()
     alarms: Alarms = Alarms()
+    explanations: Explanations = Explanations()
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Settings:

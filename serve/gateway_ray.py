@@ -162,6 +162,7 @@ class GatewayReplica:
                 ),
                 self._grpc.drain(limits.deadline_s),
             )
+        await reception.explanations.close()
         await self._gateway.close()
         if self._inside is not None:
             await self._inside.close(limits.drain_s)

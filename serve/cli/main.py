@@ -38,6 +38,9 @@ COMMANDS: Mapping[str, Entry] = {
         "serve.cli.signals:signals", "Say what the monitors see of every version, alarms first."
     ),
     "bins": Entry("serve.cli.bins:bins", "Say where a feature, a score or the decision has moved."),
+    "explain": Entry(
+        "serve.cli.explain:explain", "Say what each feature adds to the score of a request's rows."
+    ),
     "alarms": Entry(
         "serve.cli.alarms:alarms",
         "List alarms, explain them, and acknowledge, silence or close them.",

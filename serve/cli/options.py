@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable
+from contextlib import closing
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import click
 T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8002"
+DEFAULT_INFERENCE_URL = "http://127.0.0.1:8000"
 
 
 def user_name() -> str:
@@ -32,6 +34,14 @@ _URL = click.option(
     show_default=True,
     show_envvar=True,
     help="The control API of the gateway.",
+)
+_INFERENCE_URL = click.option(
+    "--url",
+    envvar="WEIR_INFERENCE_URL",
+    default=DEFAULT_INFERENCE_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The inference port of the gateway.",
 )
 _KEY = click.option(
     "--key",
@@ -66,3 +76,16 @@ def gateway(command: Callable[..., T]) -> Callable[..., T]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def inference_port(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command a `connection` to the inference port, which is closed when it ends."""
+
+    @wraps(command)
+    def connected(*args: Any, url: str, key: str | None, ca: Path | None, **values: Any) -> T:
+        from serve.control.connection import Connection, shown  # noqa: PLC0415 - as above
+
+        with closing(Connection(url, shown(key), ca)) as connection:
+            return command(*args, connection=connection, **values)
+
+    return _INFERENCE_URL(_KEY(_CA(connected)))

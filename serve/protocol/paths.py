@@ -26,6 +26,7 @@ class Ask(StrEnum):
     MODEL = "/v2/models/{model}"
     MODEL_READY = "/v2/models/{model}/ready"
     INFER = "/v2/models/{model}/infer"
+    EXPLAIN = "/v2/models/{model}/explain"
     CONFIG = "/v2/models/{model}/config"
     STATISTICS = "/v2/models/{model}/stats"
     ALL_STATISTICS = "/v2/models/stats"
@@ -35,7 +36,7 @@ class Ask(StrEnum):
     OPENAPI = "/openapi.json"
 
 
-POSTED = frozenset({Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD})
+POSTED = frozenset({Ask.INFER, Ask.EXPLAIN, Ask.INDEX, Ask.LOAD, Ask.UNLOAD})
 
 
 class Endpoint(NamedTuple):
@@ -56,6 +57,7 @@ _OF_MODEL = {
     (): Ask.MODEL,
     ("ready",): Ask.MODEL_READY,
     ("infer",): Ask.INFER,
+    ("explain",): Ask.EXPLAIN,
     ("config",): Ask.CONFIG,
     ("stats",): Ask.STATISTICS,
 }

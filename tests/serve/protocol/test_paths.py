@@ -22,6 +22,8 @@ from serve.protocol.paths import POSTED, Ask, Endpoint, endpoint
         ("/v2/models/credit", Endpoint(Ask.MODEL, "credit")),
         ("/v2/models/credit/ready", Endpoint(Ask.MODEL_READY, "credit")),
         ("/v2/models/credit/infer", Endpoint(Ask.INFER, "credit")),
+        ("/v2/models/credit/explain", Endpoint(Ask.EXPLAIN, "credit")),
+        ("/v2/models/credit/versions/7/explain", Endpoint(Ask.EXPLAIN, "credit", 7)),
         ("/v2/models/credit/versions/7", Endpoint(Ask.MODEL, "credit", 7)),
         ("/v2/models/credit/versions/7/ready", Endpoint(Ask.MODEL_READY, "credit", 7)),
         ("/v2/models/credit/versions/7/infer", Endpoint(Ask.INFER, "credit", 7)),
@@ -47,7 +49,7 @@ def test_paths_of_the_protocol(path: str, wanted: Endpoint) -> None:
     "path",
     [
         *("", "/", "/v1", "/v2/models//infer", "/v2/repository", "//v2"),
-        *("/v2/models/credit/explain", "/v2/models/credit/infer/more", "/v2/health"),
+        *("/v2/models/credit/predict", "/v2/models/credit/infer/more", "/v2/health"),
         *("/v2/repository/models/credit", "/v2/repository/models//load", "/v2/repository/models"),
         *("/v2/models/credit/versions", "/v2/models//versions/1/infer", "/V2"),
     ],
@@ -66,10 +68,10 @@ def test_versions_are_numbers(number: str) -> None:
 
 
 def test_what_is_posted() -> None:
-    """Inference and the repository take POST, everything else GET."""
+    """Inference, explanations and the repository take POST, everything else GET."""
     posted = {ask for ask in Ask if Endpoint(ask).method == "POST"}
 
-    assert posted == POSTED == {Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}
+    assert posted == POSTED == {Ask.INFER, Ask.EXPLAIN, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}
     assert {Endpoint(ask).method for ask in Ask if ask not in posted} == {"GET"}
 
 
