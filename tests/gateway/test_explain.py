@@ -35,7 +35,7 @@ def test_a_score_is_shared_out_among_its_features(
     parts = {each["feature"]: each["value"] for each in row["contributions"]}
     assert tuple(parts) == FEATURES
     assert row["prediction"] == pytest.approx(score)
-    assert row["base_value"] + sum(parts.values()) == pytest.approx(score, abs=1e-9)
+    assert row["base_value"] + sum(parts.values()) == pytest.approx(row["prediction"], abs=1e-9)
     assert row["base_value"] == pytest.approx(0.5, abs=4 * row["base_error"])
     assert parts["income"] > 0.1
     assert parts["debt"] < 0.0
