@@ -243,3 +243,16 @@ class StartError(WeirError):
     """The gateway cannot start here, and why."""
 
     code = "start"
+
+
+def of_code(code: str, message: str) -> WeirError:
+    """The error of a code; `InternalError` for a code that is not known, as of a newer gateway."""
+    return _kinds(WeirError).get(code, InternalError)(message)
+
+
+def _kinds(base: type[WeirError]) -> dict[str, type[WeirError]]:
+    """Every class of error under its code; of several with one code, the one nearest the root."""
+    kinds: dict[str, type[WeirError]] = {}
+    for kind in base.__subclasses__():
+        kinds = {**_kinds(kind), kind.code: kind} | kinds
+    return kinds

@@ -219,6 +219,13 @@ class Kpi(Section):
         return self
 
 
+class Explanations(Section):
+    """How many models each gateway process keeps ready to be explained, and how long."""
+
+    processes: Annotated[int, Field(ge=0, le=64)] = 2
+    keep_s: Annotated[float, Field(ge=1.0, le=86400.0)] = 300.0
+
+
 class AlarmMode(StrEnum):
     """What is promised about false alarms: none, most likely, ever; or not too often."""
 
@@ -329,6 +336,7 @@ class Settings(Section):
     training_log: Training = Training()
     labels: Labels = Labels()
     alarms: Alarms = Alarms()
+    explanations: Explanations = Explanations()
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Settings:

@@ -138,6 +138,13 @@ class Gateway:
             return model.versions[model.routed.route.stable]
         return model.versions[pinned(name, tuple(model.versions), _number(model, pin)).version]
 
+    def version_for(self, name: str, pin: Pin, unit: bytes | None) -> ServedVersion:
+        """Give the version that answers a unit; as `model_version` for a pin, or without a unit."""
+        if pin is not None or unit is None:
+            return self.model_version(name, pin)
+        model = self._model(name)
+        return model.versions[model.router.choose(unit, 0).version]
+
     def models(self) -> tuple[str, ...]:
         """Give the names of the models that are served, in alphabetical order."""
         return tuple(sorted(self._models))

@@ -169,6 +169,7 @@ class GatewayReplica:
                 ),
                 self._grpc.drain(limits.deadline_s),
             )
+        await reception.explanations.close()
         await self._gateway.close()
         self._observer.close()
         if self._inside is not None:

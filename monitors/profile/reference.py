@@ -26,7 +26,7 @@ SCORE_COLUMNS = 64
 
 Source = Literal["reference", "learned"]
 
-_ADDED_LATER = ("strata", "score_vector", "decision", "truth")
+_ADDED_LATER = ("strata", "score_vector", "decision", "truth", "importance")
 
 
 class Pairs(Part):
@@ -236,12 +236,21 @@ class StrataProfile(Part):
         return self
 
 
+class Importance(Part):
+    """The mean size of what a feature adds to the score of a row, with its standard error."""
+
+    value: FiniteFloat
+    error: FiniteFloat
+
+
 class ReferenceProfile(Part):
     """Everything that monitors compare with. `counted` of the `rows` are counted.
 
     `source` says whether these are rows that came with the version, or its own first live rows.
     A score is in `score`, or in `score_vector` if it has several columns of which the card names
     none. Profiles of old have no `decision`. `truth` is there where the rows came with theirs.
+    `importance` is by feature, for those that can be drawn, where the model is quick enough to be
+    asked.
     """
 
     format: Literal[1] = 1
@@ -257,6 +266,7 @@ class ReferenceProfile(Part):
     score_vector: ScoreVector | None = None
     decision: CategoricalProfile | None = None
     truth: Truth | None = None
+    importance: Mapping[str, Importance] | None = None
 
     @model_validator(mode="after")
     def _strata_have_the_bins(self) -> ReferenceProfile:

@@ -12,17 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors.profile.bins import CategoryBins, bin_points, numeric_bins
-from monitors.profile.categories import TEXT_MAX
+from monitors.profile.bins import CategoryBins
 from monitors.profile.reading import Floats, as_floats
-from monitors.profile.reference import (
-    BINS,
-    CategoricalProfile,
-    FeatureProfile,
-    NumericProfile,
-)
+from monitors.profile.reference import CategoricalProfile, FeatureProfile, NumericProfile
+from monitors.profile.values import Quantiles, as_type, spelled
 from monitors.stats.uniforms import row_uniforms, stream_keys
-from registry.card import Feature, Policy
+from registry.card import Feature
 
 
 def as_reference(
@@ -34,13 +29,15 @@ def as_reference(
     """
     chances = row_uniforms(ranks, stream_keys([f"as reference/{feature.name}", feature.name]))
     if isinstance(profile, NumericProfile):
-        lumpy = len(profile.edges) <= BINS and feature.policy is Policy.KEEP
-        return _numeric(profile, lumpy, values, chances)
+        return _numeric(feature, profile, values, chances)
     return _categorical(profile, values, chances)
 
 
 def _numeric(
-    profile: NumericProfile, lumpy: bool, values: NDArray[Any], chances: NDArray[np.float64]
+    feature: Feature,
+    profile: NumericProfile,
+    values: NDArray[Any],
+    chances: NDArray[np.float64],
 ) -> NDArray[Any]:
     """Live ranks become quantiles of the reference; missing values get their share of it."""
     if not sum(profile.counts):
@@ -53,11 +50,9 @@ def _numeric(
     known = np.flatnonzero(~absent & ~to_be)
     in_order = known[np.lexsort((chances[1, known], live[known]))]
     levels[in_order] = (np.arange(len(known)) + 0.5) / max(len(known), 1)
-    found = _Quantiles(profile, lumpy).moved(live, levels)
-    if all(edge == round(edge) for edge in profile.edges):
-        found = np.rint(found)
+    found = Quantiles(feature, profile).moved(live, levels)
     found[to_be] = np.where(absent[to_be], live[to_be], np.nan)
-    return _cast(found, values)
+    return as_type(found, values)
 
 
 def _absent(absent: NDArray[np.bool_], wanted: float, chances: Floats) -> NDArray[np.bool_]:
@@ -66,44 +61,6 @@ def _absent(absent: NDArray[np.bool_], wanted: float, chances: Floats) -> NDArra
     if wanted >= share:
         return absent | (chances < (wanted - share) / max(1 - share, 1e-300))
     return absent & (chances < wanted / share)
-
-
-class _Quantiles:
-    """The quantile function of a reference: straight lines between its edges, steps if lumpy."""
-
-    def __init__(self, profile: NumericProfile, lumpy: bool) -> None:
-        self._edges = np.array(profile.edges, dtype=np.float64)
-        counts = np.array(profile.counts, dtype=np.float64)
-        ends = np.cumsum(counts)
-        self._ends = ends / ends[-1]
-        self._shares = counts / ends[-1]
-        self._low, self._high = _spans(self._edges, lumpy)
-
-    def moved(self, live: Floats, levels: Floats) -> Floats:
-        """The reference's values at levels; a live value that is in that bin already stays."""
-        bins = np.minimum(np.searchsorted(self._ends, levels), len(self._ends) - 1)
-        share = self._shares[bins]
-        within = (levels - self._ends[bins] + share) / np.where(share > 0, share, 1.0)
-        low, high = self._low[bins], self._high[bins]
-        found = low + np.clip(within, 0, 1) * (high - low)
-        stays = numeric_bins(self._edges[None], live[None])[0] == bins
-        return np.where(stays, live, found)
-
-
-def _spans(edges: NDArray[np.float64], lumpy: bool) -> tuple[Floats, Floats]:
-    """Where the values of each bin lie, from and to; single values where they repeat.
-
-    As in `bin_points`, the first and the last bin reach no farther out than the next one is wide.
-    """
-    low = np.concatenate([edges[:1], edges[:1], edges[:-1], edges[-1:]])
-    high = np.concatenate([edges[:1], edges[:1], edges[1:], edges[-1:]])
-    if lumpy:
-        return high, high
-    if len(edges) > BINS:
-        points = bin_points(edges.tolist())
-        low[2] = max(low[2], 2 * points[2] - high[2])
-        high[-2] = min(high[-2], 2 * points[-2] - low[-2])
-    return low, high
 
 
 def _categorical(
@@ -144,37 +101,5 @@ def _spellings(
     """
     live = {int(code): values[row] for row, code in reversed(list(enumerate(codes.tolist())))}
     names = () if profile.hashed else profile.categories
-    made = {code: _spelled(name, values) for code, name in enumerate(names)}
+    made = {code: spelled(name, values) for code, name in enumerate(names)}
     return [live.get(code, made.get(code)) for code in range(len(profile.categories) + 3)]
-
-
-def _spelled(name: str, values: NDArray[Any]) -> object:
-    if len(name) >= TEXT_MAX:  # It may have been cut.
-        return None
-    try:
-        match values.dtype.kind:
-            case "b":
-                return name == "true"
-            case "i" | "u" | "f":
-                return values.dtype.type(name)
-            case _:
-                as_bytes = len(values) and isinstance(values[0], bytes)
-                return name.encode() if as_bytes else name
-    except (ValueError, OverflowError):
-        return None
-
-
-def _cast(found: Floats, values: NDArray[Any]) -> NDArray[Any]:
-    """Numbers as the type of the values; those that it cannot hold stay as they are."""
-    if values.dtype.kind == "f":
-        return found.astype(values.dtype)
-    cast = values.copy()
-    there = np.isfinite(found)
-    if values.dtype == np.object_:
-        cast[there] = [f"{number:g}" for number in found[there].tolist()]
-    elif values.dtype.kind == "b":
-        cast[there] = found[there] != 0
-    else:
-        bounds = np.iinfo(values.dtype)
-        cast[there] = np.clip(np.rint(found[there]), bounds.min, bounds.max).astype(values.dtype)
-    return cast

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from configs.errors import WeirError
+from monitors.contributions.background import Background
+from monitors.contributions.explained import Explainer
+from monitors.contributions.importance import ROWS, importance, moved
 from monitors.profile.reading import Tensors, watched
+from monitors.profile.reference import ReferenceProfile
 from monitors.why.answer import Attribution, Slices, Why
 from monitors.why.attribution import FEATURES_MAX, ROWS_MIN, attribution
 from monitors.why.case import Case
@@ -16,6 +20,7 @@ from registry.records import Version
 from registry.signature import DTYPES
 
 _ALL_THE_SAME = 0.99
+_MATTER_MAX = 5
 
 
 def explain(case: Case, opened: Opened) -> Why:
@@ -37,6 +42,7 @@ def _attributed(case: Case, opened: Opened, notes: list[str]) -> Attribution | N
         with opened(case.version) as model:
             whole = _with_all_inputs(case.version, model)
             found = attribution(card, case.reference, case.since, features, whole)
+            notes.extend(_importance(case, case.reference, whole))
     except WeirError as error:
         notes.append(f"what it did to the score is not known: {error.message}")
         return None
@@ -48,6 +54,30 @@ def _attributed(case: Case, opened: Opened, notes: list[str]) -> Attribution | N
             "answered with, so its parts are of another model than the one that answered"
         )
     return found
+
+
+def _importance(case: Case, reference: ReferenceProfile, model: Model) -> list[str]:
+    """What matters more or less to the score than it did when the version was registered."""
+    before, version = reference.importance, case.version
+    if not before or case.since is None or _zeros(case):  # Of rows with zeros it is another.
+        return []
+    try:
+        background = Background(version.card, version.signature, reference)
+        # The model was quick enough when it was registered, and its opener bounds all of the runs.
+        explainer = Explainer(version.card, background, model, _no_clock)
+        now = importance(explainer, case.since.smallest(ROWS).inputs, _no_clock) or {}
+    except WeirError:  # There is the attribution.
+        return []
+    return [
+        f"{name} matters {'more' if now[name].value > before[name].value else 'less'} than when "
+        f"the version was registered: it adds or takes {now[name].value:.3g} of the score on "
+        f"average, and {before[name].value:.3g} then"
+        for name in moved(before, now)[:_MATTER_MAX]
+    ]
+
+
+def _no_clock() -> float:
+    return 0.0
 
 
 def _why_not(case: Case, features: tuple[Feature, ...]) -> str:

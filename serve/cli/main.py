@@ -45,6 +45,9 @@ COMMANDS: Mapping[str, Entry] = {
         "serve.cli.labels:labels",
         "Say which predictions have their labels, and how late those come.",
     ),
+    "explain": Entry(
+        "serve.cli.explain:explain", "Say what each feature adds to the score of a request's rows."
+    ),
     "alarms": Entry(
         "serve.cli.alarms:alarms",
         "List alarms, explain them, and acknowledge, silence or close them.",

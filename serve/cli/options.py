@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable
+from contextlib import closing
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,3 +92,16 @@ def inference(command: Callable[..., T]) -> Callable[..., T]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def inference_port(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command a `connection` to the inference port, which is closed when it ends."""
+
+    @wraps(command)
+    def connected(*args: Any, url: str, key: str | None, ca: Path | None, **values: Any) -> T:
+        from serve.control.connection import Connection, shown  # noqa: PLC0415 - as above
+
+        with closing(Connection(url, shown(key), ca)) as connection:
+            return command(*args, connection=connection, **values)
+
+    return _INFERENCE_URL(_KEY(_CA(connected)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
-from configs.errors import BadInput, DeadlineExceeded, InternalError, Unavailable, WeirError
+from configs.errors import BadInput, DeadlineExceeded, Unavailable, WeirError, of_code
 from serve.control.schemas import ErrorView
 
 # Checking a model and warming a version up both take their time.
@@ -118,12 +118,4 @@ def _named(response: httpx.Response) -> WeirError:
         view = ErrorView.model_validate_json(response.content)
     except ValidationError:
         return stranger(response)
-    return _kinds(WeirError).get(view.code, InternalError)(view.error)
-
-
-def _kinds(base: type[WeirError]) -> dict[str, type[WeirError]]:
-    """Every class of error under its code; of several with one code, the one nearest the root."""
-    kinds: dict[str, type[WeirError]] = {}
-    for kind in base.__subclasses__():
-        kinds = {**_kinds(kind), kind.code: kind} | kinds
-    return kinds
+    return of_code(view.code, view.error)

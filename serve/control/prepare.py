@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import Refused
 from configs.settings import Verify
-from monitors.profile.build import Model, build_profile, columns_needed
-from monitors.profile.reference import ReferenceProfile
+from monitors.contributions.background import Background
+from monitors.contributions.explained import Explainer
+from monitors.contributions.importance import ROWS, importance
+from monitors.profile.assemble import assemble_inputs, cast_column
+from monitors.profile.build import Columns, Model, build_profile, columns_needed
+from monitors.profile.reference import Importance, ReferenceProfile
 from monitors.profile.tables import open_table, rows_kept, sample
 from registry.card import Card
 from registry.cards import check_card, complete_card, read_card
@@ -72,9 +78,30 @@ def prepare(files: Files, limits: Verify, progress: Progress) -> Prepared:
         texts=_texts(card, signature),
         times=() if card.reference_time is None else (card.reference_time,),
     )
-    score = _counted(_model(files.model, signature), len(rows.columns[needed[0]]), progress)
+    model = _model(files.model, signature)
+    score = _counted(model, len(rows.columns[needed[0]]), progress)
     profile = build_profile(card, signature, rows.columns, score)
-    return Prepared(signature, card, inferred, profile, rows.rows_read)
+    progress("finding out which features matter", None)
+    matters = _importance(card, signature, profile, rows.columns, model)
+    whole = profile.model_copy(update={"importance": matters})
+    return Prepared(signature, card, inferred, whole, rows.rows_read)
+
+
+def _importance(
+    card: Card, signature: Signature, profile: ReferenceProfile, columns: Columns, model: Model
+) -> dict[str, Importance] | None:
+    """How much features matter over rows of the reference; None where that cannot be said."""
+    count = len(columns[card.features[0].name]) if card.features else 0
+    if card.score is None or not signature.batched or count < 2:
+        return None
+    places = np.linspace(0, count - 1, min(count, ROWS)).astype(np.int64)
+    cast = {f.name: cast_column(f, signature, columns[f.name][places]) for f in card.features}
+    try:
+        background = Background(card, signature, profile)
+        explainer = Explainer(card, background, lambda rows: model(dict(rows)), time.monotonic)
+        return importance(explainer, assemble_inputs(card, signature, cast), time.monotonic)
+    except Refused:  # No feature can be drawn, or the model gives no number for some rows.
+        return None
 
 
 def _texts(card: Card, signature: Signature) -> set[str]:

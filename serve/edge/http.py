@@ -15,6 +15,7 @@ from serve.edge.bodies import Bodies
 from serve.edge.caller import Caller
 from serve.edge.errors import JSON, Headers, render
 from serve.edge.feedback import Feedback
+from serve.edge.head import Head
 from serve.edge.infer import Inference
 from serve.edge.reception import Reception
 from serve.edge.visit import Visit
@@ -67,10 +68,26 @@ class Edge:
             asked = visit.endpoint = endpoint(scope["path"])
             if asked.method != scope["method"]:
                 raise MethodNotAllowed(f"{asked.ask.value} takes {asked.method}", asked.method)
+            if asked.ask is Ask.EXPLAIN:
+                return await self._explain(visit, receive, Head(asked, scope["headers"]))
             heard = _Headers(scope["headers"])
             return await self._describe(visit, receive, heard)
         except Exception as raised:  # noqa: BLE001 - the process boundary; counted by its code
             return render(*self._reception.failed(visit, raised))
+
+    async def _explain(self, visit: Visit, receive: Receive, head: Head) -> Reply:
+        self._reception.admit(head.endpoint, head.caller)
+        if head.fault is not None:
+            raise head.fault
+        body = await self.bodies.read(receive, head.length, head.encoding)
+        asked, wish = http_request.read_to_explain(body, head.json_bytes)
+        version, said = await self._reception.explain(visit, head.caller, asked, wish)
+        headers = [
+            JSON,
+            (b"content-length", b"%d" % len(said)),
+            (b"weir-version", version.encode()),
+        ]
+        return 200, headers, said
 
     async def _describe(self, visit: Visit, receive: Receive, heard: _Headers) -> Reply:
         asked = _known(visit)

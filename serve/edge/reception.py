@@ -18,6 +18,7 @@ from configs.errors import (
     WeirError,
 )
 from configs.settings import Settings
+from monitors.contributions.wish import Wish
 from serve.access.door import Door
 from serve.access.permissions import Permission
 from serve.access.principal import ANONYMOUS, Principal
@@ -25,7 +26,9 @@ from serve.edge.caller import Caller
 from serve.edge.tell import tell
 from serve.edge.visit import Visit
 from serve.exchange import Exchange
+from serve.explanations import Explanations
 from serve.gateway import Gateway
+from serve.protocol import http_answer
 from serve.protocol.asked import Asked
 from serve.protocol.describe import Said
 from serve.protocol.paths import Ask, Endpoint
@@ -44,6 +47,7 @@ PERMISSIONS: Mapping[Ask, Permission | None] = {
     Ask.ALL_STATISTICS: Permission.DESCRIBE,
     Ask.INDEX: Permission.DESCRIBE,
     Ask.INFER: Permission.INFER,
+    Ask.EXPLAIN: Permission.INFER,
     Ask.LOAD: Permission.DEPLOY,
     Ask.UNLOAD: Permission.DEPLOY,
     Ask.FEEDBACK: Permission.INFER,
@@ -82,6 +86,9 @@ class Reception:
         self._door = door
         self._repository = repository
         self._clock = asyncio.get_running_loop().time
+        self.explanations = Explanations(
+            settings.data / "artifacts", settings.verify, settings.explanations
+        )
 
     @property
     def asks_for_keys(self) -> bool:
@@ -119,6 +126,23 @@ class Reception:
         visit.exchange = exchange
         return exchange
 
+    async def explain(
+        self, visit: Visit, caller: Caller, asked: Asked, wish: Wish
+    ) -> tuple[str, bytes]:
+        """Explain the rows of an admitted request; gives the version, and a JSON object."""
+        endpoint = visit.endpoint
+        if endpoint is None:
+            raise InternalError("a request was begun before it was understood")
+        visit.waits(caller.timeout_s())
+        visit.waits(asked.timeout_s)
+        served = self.gateway.version_for(endpoint.model, endpoint.version, caller.unit)
+        inputs = served.contract.fit(asked).inputs
+        version = served.version
+        said = await self.explanations.explain(version, inputs, wish, visit.deadline)
+        return str(version.number), http_answer.explained(
+            version.model, str(version.number), asked.id, said
+        )
+
     def failed(self, visit: Visit, raised: Exception) -> tuple[WeirError, str]:
         """Give the error that the client is told, and the id under which it is known here."""
         error = raised if isinstance(raised, WeirError) else InternalError("internal error")
@@ -127,8 +151,9 @@ class Reception:
         if error is not raised:
             _log.error("request %s failed for a reason of ours", request_id, exc_info=raised)
         visit.code = error.code
-        if isinstance(error, BadTensor) and visit.endpoint is not None:
-            self.gateway.count_refused(visit.endpoint.model, error.breach)
+        asked = visit.endpoint
+        if isinstance(error, BadTensor) and asked is not None and asked.ask is Ask.INFER:
+            self.gateway.count_refused(asked.model, error.breach)
         if exchange is not None:
             exchange.failed(error)
         return error, request_id

@@ -52,6 +52,14 @@ def write(
     return b"".join((head, *blobs)), len(head)
 
 
+def explained(model: str, version: str, request_id: str | None, said: bytes) -> bytes:
+    """Give the body of an explanation, of which `said` is what was found, a JSON object."""
+    parts = [_beginning(model, version)]
+    if request_id is not None:
+        parts += (b',"id":', orjson.dumps(request_id))
+    return b"".join((*parts, b",", said[1:]))
+
+
 def _data(values: NDArray[Any]) -> bytes:
     if values.dtype.kind == "O":
         return orjson.dumps(values.ravel().tolist())

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from configs.errors import BadInput, BadTensor
+from monitors.contributions.wish import Wish
 from serve.protocol import parameters
 from serve.protocol.asked import Asked, Given, GivenTensor, WantedOutput
 from serve.protocol.tensors import check_name, shape_of
@@ -33,10 +34,16 @@ def read(body: bytes | memoryview, json_bytes: int | None = None) -> Asked:
         return _asked(_object(body), _NO_BYTES)
     if json_bytes == 0:
         return Asked((GivenTensor("", None, (), memoryview(body)),), binary=True, raw=True)
-    if json_bytes > len(body):
-        raise BadInput(f"the body has {len(body)} bytes, fewer than the {json_bytes} of its JSON")
-    whole = memoryview(body)
-    return _asked(_object(whole[:json_bytes]), whole[json_bytes:])
+    request, packed = _parts(body, json_bytes)
+    return _asked(request, packed)
+
+
+def read_to_explain(body: bytes | memoryview, json_bytes: int | None) -> tuple[Asked, Wish]:
+    """Give the rows in a body that are to be explained, and how; bodies are those of `read`."""
+    if json_bytes == 0:
+        return read(body, json_bytes), Wish()
+    request, packed = (_object(body), _NO_BYTES) if json_bytes is None else _parts(body, json_bytes)
+    return _asked(request, packed), parameters.of_explanation(request.get("parameters"))
 
 
 def read_about_models(body: bytes | memoryview) -> Mapping[str, Any]:
@@ -47,6 +54,14 @@ def read_about_models(body: bytes | memoryview) -> Mapping[str, Any]:
     if not isinstance(asked.get("parameters", {}), dict):
         raise BadInput("'parameters' must be an object")
     return asked
+
+
+def _parts(body: bytes | memoryview, json_bytes: int) -> tuple[dict[str, Any], memoryview]:
+    """Give the JSON of a body, and the packed bytes behind it."""
+    if json_bytes > len(body):
+        raise BadInput(f"the body has {len(body)} bytes, fewer than the {json_bytes} of its JSON")
+    whole = memoryview(body)
+    return _object(whole[:json_bytes]), whole[json_bytes:]
 
 
 def _asked(request: Mapping[str, Any], packed: memoryview) -> Asked:

@@ -7,6 +7,14 @@ from functools import cache
 from importlib.metadata import version as package_version
 from typing import Any
 
+from monitors.contributions.wish import (
+    BUDGET_MAX_S,
+    BUDGET_S,
+    SAMPLES,
+    SAMPLES_MAX,
+    SAMPLES_MIN,
+    SEED_MAX,
+)
 from registry.routing import ALIASES
 from registry.signature import Datatype
 from serve.protocol.feedback import GROUPS, LABELS, MESSAGES_MAX
@@ -14,10 +22,14 @@ from serve.protocol.paths import AFTERWARDS, POSTED, Ask
 
 Schema = dict[str, Any]
 
-_OF_VERSION = frozenset({Ask.MODEL, Ask.MODEL_READY, Ask.INFER, Ask.CONFIG, Ask.STATISTICS})
+_OF_VERSION = frozenset(
+    {Ask.MODEL, Ask.MODEL_READY, Ask.INFER, Ask.EXPLAIN, Ask.CONFIG, Ask.STATISTICS}
+)
 """What can be asked of one version too."""
 _OPEN = frozenset({Ask.SERVER, Ask.LIVE, Ask.READY, Ask.OPENAPI})
+_ABOUT_ROWS = frozenset({Ask.INFER, Ask.EXPLAIN})
 _STRING: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "number"}
 _WHOLE: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
 _ANY: Schema = {"type": "object"}
@@ -69,6 +81,68 @@ _SCHEMAS: Mapping[str, Schema] = {
             "parameters": _ref("Parameters"),
             "outputs": _list(_ref("WantedOutput")),
         },
+    ),
+    "ExplainParameters": {
+        **_PARAMETERS,
+        "properties": {
+            "samples": {
+                **_WHOLE,
+                "minimum": SAMPLES_MIN,
+                "maximum": SAMPLES_MAX,
+                "default": SAMPLES,
+                "description": "Pairs of walks from rows of the reference to each row.",
+            },
+            "seed": {
+                **_WHOLE,
+                "maximum": SEED_MAX,
+                "default": 0,
+                "description": "The same seed draws the same rows and orders.",
+            },
+            "column": {
+                **_WHOLE,
+                "description": "Of a score of several columns, the one that is explained; else "
+                "the largest of the row.",
+            },
+            "budget_ms": {
+                **_NUMBER,
+                "minimum": 0,
+                "maximum": BUDGET_MAX_S * 1000,
+                "default": BUDGET_S * 1000,
+                "description": "How long the model may run for each row; fewer samples then.",
+            },
+            "timeout": {**_WHOLE, "description": "Microseconds that the client waits; 0 for none."},
+        },
+    },
+    "ExplainRequest": _object(
+        {"inputs": _list(_ref("Input"), 1)},
+        {
+            "id": _STRING,
+            "model_name": _STRING,
+            "parameters": _ref("ExplainParameters"),
+            "outputs": _list(_ref("WantedOutput")),
+        },
+    ),
+    "Contribution": _object({"feature": _STRING, "value": _NUMBER, "standard_error": _NUMBER}),
+    "RowExplained": _object(
+        {
+            "prediction": _NUMBER,
+            "base_value": _NUMBER,
+            "base_error": _NUMBER,
+            "contributions": _list(_ref("Contribution")),
+            "samples": _WHOLE,
+            "model_runs": _WHOLE,
+        },
+        {"column": _WHOLE},
+    ),
+    "ExplainResponse": _object(
+        {
+            "model_name": _STRING,
+            "model_version": _STRING,
+            "explanations": _list(_ref("RowExplained")),
+            "held": _list(_object({"feature": _STRING, "reason": _STRING})),
+            "seed": _WHOLE,
+        },
+        {"id": _STRING},
     ),
     "Output": _object(
         {"name": _STRING, "shape": _SHAPE, "datatype": _DATATYPE},
@@ -132,6 +206,7 @@ _ANSWERS: Mapping[Ask, Schema] = {
     ),
     Ask.MODEL_READY: _object({"name": _STRING, "ready": _FLAG}),
     Ask.INFER: _ref("InferResponse"),
+    Ask.EXPLAIN: _ref("ExplainResponse"),
     Ask.CONFIG: _ANY,
     Ask.STATISTICS: _object({"model_stats": _list(_ANY)}),
     Ask.ALL_STATISTICS: _object({"model_stats": _list(_ANY)}),
@@ -152,6 +227,7 @@ _SUMMARIES: Mapping[Ask, str] = {
     Ask.MODEL: "What a model takes and gives",
     Ask.MODEL_READY: "Whether a model is ready",
     Ask.INFER: "Ask a model",
+    Ask.EXPLAIN: "What each feature adds to the score",
     Ask.CONFIG: "A model's configuration, in Triton's terms",
     Ask.STATISTICS: "What a model has done",
     Ask.ALL_STATISTICS: "What all models have done",
@@ -207,7 +283,7 @@ def document() -> Schema:
             "version": package_version("weir-gateway"),
             "description": "The Open Inference Protocol v2 with its binary tensor data, "
             "classification, model configuration, model repository and statistics extensions, and "
-            "the way in for labels.",
+            "explanations and the way in for labels, which are ours.",
         },
         "paths": paths,
         "components": {
@@ -226,7 +302,7 @@ def _operation(ask: Ask, path: str) -> Schema:
     operation: Schema = {
         "operationId": ask.name.lower() + ("_of_version" if versioned else ""),
         "summary": _SUMMARIES[ask],
-        "parameters": [*_path_parameters(path), *(_HEADERS if ask is Ask.INFER else ())],
+        "parameters": [*_path_parameters(path), *(_HEADERS if ask in _ABOUT_ROWS else ())],
         "responses": {"200": _answer(ask), "default": _error()},
         "security": [] if ask in _OPEN else [{"key": []}, {}],
     }
@@ -254,9 +330,10 @@ def _path_parameters(path: str) -> list[Schema]:
 
 
 def _body(ask: Ask) -> Schema:
-    if ask is Ask.INFER:
+    if ask in _ABOUT_ROWS:
+        request = "InferRequest" if ask is Ask.INFER else "ExplainRequest"
         content: Schema = {
-            "application/json": {"schema": _ref("InferRequest")},
+            "application/json": {"schema": _ref(request)},
             "application/octet-stream": {"schema": _PACKED},
         }
         return {"required": True, "content": content}

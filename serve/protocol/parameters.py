@@ -10,6 +10,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from configs.errors import BadInput, BadTensor, NotSupported
+from monitors.contributions.wish import (
+    BUDGET_MAX_S,
+    BUDGET_S,
+    SAMPLES,
+    SAMPLES_MAX,
+    SAMPLES_MIN,
+    SEED_MAX,
+    Wish,
+)
 from serve.protocol.asked import WantedOutput
 
 _MICROSECOND = 1e-6
@@ -39,6 +48,24 @@ def of_request(parameters: object) -> Wishes:
     return Wishes(
         timeout * _MICROSECOND if timeout else None,
         _flag(given, "binary_data_output", "the request") or False,
+    )
+
+
+def of_explanation(parameters: object) -> Wish:
+    """Read how rows are to be explained; `budget_ms` counts in milliseconds a row."""
+    if parameters is None:
+        return Wish()
+    given = _checked(parameters, "the request")
+    column = given.get("column")
+    budget_ms = given.get("budget_ms", BUDGET_S * 1000)
+    if type(budget_ms) not in (int, float) or not 0 <= budget_ms <= BUDGET_MAX_S * 1000:
+        most = f"{BUDGET_MAX_S * 1000:.0f}"
+        raise BadInput(f"'budget_ms' must be a number of milliseconds from 0 to {most}")
+    return Wish(
+        _whole(given.get("samples", SAMPLES), "samples", SAMPLES_MIN, SAMPLES_MAX),
+        _whole(given.get("seed", 0), "seed", 0, SEED_MAX),
+        None if column is None else _whole(column, "column", 0, SEED_MAX),
+        budget_ms / 1000,
     )
 
 
@@ -74,6 +101,12 @@ def _checked(parameters: object, where: str) -> Mapping[str, Any]:
     if "shared_memory_region" in parameters:
         raise NotSupported("shared memory is not supported: send the tensor with the request")
     return parameters
+
+
+def _whole(value: object, name: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise BadInput(f"{name!r} must be a whole number from {least} to {most}")
+    return value
 
 
 def _flag(given: Mapping[str, Any], name: str, where: str) -> bool | None:

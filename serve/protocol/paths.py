@@ -26,6 +26,7 @@ class Ask(StrEnum):
     MODEL = "/v2/models/{model}"
     MODEL_READY = "/v2/models/{model}/ready"
     INFER = "/v2/models/{model}/infer"
+    EXPLAIN = "/v2/models/{model}/explain"
     CONFIG = "/v2/models/{model}/config"
     STATISTICS = "/v2/models/{model}/stats"
     ALL_STATISTICS = "/v2/models/stats"
@@ -40,7 +41,7 @@ class Ask(StrEnum):
 AFTERWARDS = frozenset({Ask.FEEDBACK, Ask.GROUPS})
 """What is told after a prediction, and asks no model anything."""
 
-POSTED = frozenset({Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}) | AFTERWARDS
+POSTED = frozenset({Ask.INFER, Ask.EXPLAIN, Ask.INDEX, Ask.LOAD, Ask.UNLOAD}) | AFTERWARDS
 
 
 class Endpoint(NamedTuple):
@@ -61,6 +62,7 @@ _OF_MODEL = {
     (): Ask.MODEL,
     ("ready",): Ask.MODEL_READY,
     ("infer",): Ask.INFER,
+    ("explain",): Ask.EXPLAIN,
     ("config",): Ask.CONFIG,
     ("stats",): Ask.STATISTICS,
 }

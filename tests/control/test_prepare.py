@@ -260,3 +260,15 @@ def test_of_a_wide_score_fewer_rows_are_kept(
     assert made.profile.score_vector is not None
     assert made.profile.score_vector.width == 10
     assert made.profile.decision is not None
+
+
+def test_a_profile_says_which_features_matter(tmp_path: Path) -> None:
+    """Of a sum of three standard normal columns: each as much, about 0.8."""
+    reference = write_reference(tmp_path / "reference.parquet")
+    found = prepared(tmp_path, reference).profile
+    assert found is not None
+    assert found.importance is not None
+    assert set(found.importance) == {"a", "b", "c"}
+    for each in found.importance.values():
+        assert each.value == pytest.approx(np.sqrt(2 / np.pi), abs=5 * each.error)
+        assert 0.05 < each.error < 0.2

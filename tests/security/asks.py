@@ -51,7 +51,7 @@ def _every_path(planted: Planted) -> None:
     for what in Ask:
         method = "POST" if what in POSTED else "GET"
         path = what.value.replace("{model}", "numbers")
-        content: object = _GOOD if what is Ask.INFER else b""
+        content: object = _GOOD if what in (Ask.INFER, Ask.EXPLAIN) else b""
         planted.ask(path, content, method=method)
         planted.ask(path, content, method=method, key=_stranger(planted))
         planted.ask(path, content, method=method, key=word("a malformed key"))

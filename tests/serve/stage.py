@@ -172,6 +172,7 @@ class Stage:
         self.drain(0.05)
         for leaving in self._hosts:
             self.drain_host(leaving)
+        self.on_edge(self.reception.explanations.close())
         self.on_edge(self.gateway.close())
         self._listening.close()
         if self._grpc is not None:

@@ -133,3 +133,26 @@ async def test_prediction_ids_and_draws_belong_together(gateway: Gateway, first:
 
     assert [int(name[24:], 16) for name in ids] == draws
     assert len(set(ids)) == 50
+
+
+async def test_who_is_told_of_is_who_answers(gateway: Gateway, tmp_path: Path) -> None:
+    """For a unit its own version, for a pin the pinned one, and without either the stable one."""
+    hosts = [await host(tmp_path, number) for number in (1, 2)]
+    gateway.apply(table(1, {1: 5000, 2: 5000}))
+    await gateway.wait_connected(5.0)
+    told = set()
+    for unit in (b"%d" % number for number in range(50)):
+        answers = gateway.begin(MODEL, None, unit, untraced).version
+        found = gateway.version_for(MODEL, None, unit).version.number
+        assert str(found) == answers
+        told.add(found)
+    assert told == {1, 2}
+    assert gateway.version_for(MODEL, None, None).version.number == 1
+    assert gateway.version_for(MODEL, 2, b"1").version.number == 2
+    assert gateway.version_for(MODEL, "stable", b"1").version.number == 1
+    with pytest.raises(VersionNotFound):
+        gateway.version_for(MODEL, 9, b"1")
+    with pytest.raises(ModelNotFound):
+        gateway.version_for("nobody", None, b"1")
+    for each in hosts:
+        await each.drain(0.1)

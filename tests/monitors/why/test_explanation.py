@@ -18,6 +18,7 @@ from monitors.blocks import SampleBlock
 from monitors.kept import Place
 from monitors.observer import Observer
 from monitors.profile.build import build_profile
+from monitors.profile.reference import Importance
 from monitors.signal import Key
 from monitors.why.answer import Why
 from monitors.why.explanation import explain
@@ -259,3 +260,26 @@ def test_a_category_and_the_score_are_dated_too() -> None:
         assert case.changed_at == pytest.approx(CHANGED, abs=1), key
     for key in (("drift", "input_drift", "nothing"), ("drift", "row_drift", "rows")):
         assert not watching.case(PLACE, key).estimated
+
+
+def test_a_feature_that_comes_to_matter_more_is_told_of() -> None:
+    """Where the version was registered with how much its features matter."""
+    values = columns(np.random.default_rng(1), 2000)
+    plain = build_profile(CARD, SIGNATURE, values, model)
+
+    def noted(age: float) -> tuple[str, ...]:
+        matters = {
+            "age": Importance(value=age, error=0.01),
+            "debt": Importance(value=0.0, error=0.0),
+        }
+        known = plain.model_copy(update={"importance": matters})
+        case = drifted(observer()).case(PLACE, AGE)
+        return explain(replace(case, reference=known), opened).notes
+
+    (note,) = noted(0.1)
+    assert note.startswith("age matters more than when the version was registered")
+    assert note.endswith("and 0.1 then")
+    # Rows that are two off from a normal feature: 0.34 of a probability on average.
+    assert noted(0.33) == ()
+    (note,) = noted(0.8)
+    assert note.startswith("age matters less")

@@ -27,6 +27,7 @@ LOAD = f"/v2/repository/models/{MODEL}/load"
 UNLOAD = f"/v2/repository/models/{MODEL}/unload"
 BODIES = {
     "infer": GOOD,
+    "explain": GOOD,
     "feedback": b'{"labels": [{"prediction_id": "0", "label": 1}]}',
     "groups": b'{"groups": [{"key": "mine", "groups": {"age": "old"}}]}',
 }
@@ -140,6 +141,9 @@ def test_real_answers_fit_their_schemas(http: httpx.Client) -> None:
             content = BODIES.get(path.rpartition("/")[2], b"")
             reply = http.request("POST" if "post" in methods else "GET", real, content=content)
             fits(path, reply)
+            if path.endswith("/explain"):  # These versions have no reference.
+                assert reply.status_code in (404, 422)
+                continue
             known = "{model}" not in path or (model == MODEL and number == "1")
             assert (reply.status_code == 200) == (
                 known or (model == MODEL and real.count("/9") == 0)

@@ -22,6 +22,8 @@ from serve.protocol.paths import POSTED, Ask, Endpoint, endpoint
         ("/v2/models/credit", Endpoint(Ask.MODEL, "credit")),
         ("/v2/models/credit/ready", Endpoint(Ask.MODEL_READY, "credit")),
         ("/v2/models/credit/infer", Endpoint(Ask.INFER, "credit")),
+        ("/v2/models/credit/explain", Endpoint(Ask.EXPLAIN, "credit")),
+        ("/v2/models/credit/versions/7/explain", Endpoint(Ask.EXPLAIN, "credit", 7)),
         ("/v2/models/credit/versions/7", Endpoint(Ask.MODEL, "credit", 7)),
         ("/v2/models/credit/versions/7/ready", Endpoint(Ask.MODEL_READY, "credit", 7)),
         ("/v2/models/credit/versions/7/infer", Endpoint(Ask.INFER, "credit", 7)),
@@ -49,7 +51,7 @@ def test_paths_of_the_protocol(path: str, wanted: Endpoint) -> None:
     "path",
     [
         *("", "/", "/v1", "/v2/models//infer", "/v2/repository", "//v2"),
-        *("/v2/models/credit/explain", "/v2/models/credit/infer/more", "/v2/health"),
+        *("/v2/models/credit/predict", "/v2/models/credit/infer/more", "/v2/health"),
         *("/v2/repository/models/credit", "/v2/repository/models//load", "/v2/repository/models"),
         *("/v2/models/credit/versions", "/v2/models//versions/1/infer", "/V2"),
         *("/v1/models/credit", "/v1/models//feedback", "/v1/models/credit/feedback/more"),
@@ -70,11 +72,12 @@ def test_versions_are_numbers(number: str) -> None:
 
 
 def test_what_is_posted() -> None:
-    """Inference, the repository and what is told afterwards take POST, everything else GET."""
+    """What asks a model, the repository and what is told afterwards take POST, all else GET."""
     posted = {ask for ask in Ask if Endpoint(ask).method == "POST"}
 
     afterwards = {Ask.FEEDBACK, Ask.GROUPS}
-    assert posted == POSTED == {Ask.INFER, Ask.INDEX, Ask.LOAD, Ask.UNLOAD} | afterwards
+    asked = {Ask.INFER, Ask.EXPLAIN}
+    assert posted == POSTED == {*asked, Ask.INDEX, Ask.LOAD, Ask.UNLOAD} | afterwards
     assert {Endpoint(ask).method for ask in Ask if ask not in posted} == {"GET"}
 
 

@@ -1,0 +1,1 @@
+"""What each feature of a row adds to its score, beside rows that are drawn from the reference."""
