@@ -115,11 +115,11 @@ def exact_newcombe(cell: Cell) -> float:
         hits = np.arange(low, high + 1)
         sides.append((hits, rows, stats.binom.pmf(hits, rows, rate)))
     (hits, rows, chances), (others, all_others, their_chances) = sides
-    share, low, high = _wilson(hits[:, None], rows)
-    theirs, their_low, their_high = _wilson(others[None, :], all_others)
+    share, below, above = _wilson(hits[:, None], rows)
+    theirs, their_below, their_above = _wilson(others[None, :], all_others)
     gap, truth = share - theirs, cell.first - cell.second
-    lower = gap - np.sqrt((share - low) ** 2 + (their_high - theirs) ** 2)
-    upper = gap + np.sqrt((high - share) ** 2 + (theirs - their_low) ** 2)
+    lower = gap - np.sqrt((share - below) ** 2 + (their_above - theirs) ** 2)
+    upper = gap + np.sqrt((above - share) ** 2 + (theirs - their_below) ** 2)
     return float(chances @ ((lower <= truth) & (truth <= upper)) @ their_chances)
 
 
