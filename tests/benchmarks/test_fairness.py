@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.fairness import PAGE, TABLES, Cell, Found, cells, measure
+from benchmarks.fairness import (
+    PAGE,
+    TABLES,
+    Cell,
+    Found,
+    cells,
+    exact_newcombe,
+    measure,
+    proved,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +50,17 @@ def test_the_page_has_a_place_for_every_table() -> None:
     for name in TABLES:
         for end in ("begin", "end"):
             assert f"<!-- written by benchmarks/fairness, {name}: {end} -->" in text
+
+
+@pytest.mark.parametrize("cell", [Cell(30, 1, 0.3, 0.1), Cell(50, 4, 0.6, 0.6)])
+def test_the_exact_coverage_is_what_a_simulation_comes_to(cell: Cell) -> None:
+    """2,000 audits, by the interval itself; and no cell is below what is promised."""
+    exact = exact_newcombe(cell)
+    assert exact == pytest.approx(measure(cell, 3, 2000).newcombe, abs=0.02)
+    assert exact >= 0.94
+
+
+def test_a_reference_helps_to_prove_a_gap() -> None:
+    """At 200 rows of each group and a gap of 0.3: more often than without."""
+    cell = Cell(200, 1, 0.3 + 0.3, 0.3)
+    assert proved(cell, 500, 400) > measure(cell, 0, 400).alarms + 0.1

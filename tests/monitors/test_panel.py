@@ -359,3 +359,37 @@ def test_a_detector_that_fails_while_read_is_an_error(monkeypatch: Any) -> None:
     panel = Panel(CARD, SIGNATURE, None, SETTINGS)
     (signal,) = panel.signals()
     assert signal == replace(signal, verdict=Verdict.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("log10_e", "needed", "verdict"),
+    [
+        (3.0, 7, Verdict.ALARM),
+        (2.05, 7, Verdict.INSUFFICIENT_DATA),
+        (2.05, None, Verdict.OK),
+    ],
+)
+def test_an_alarm_that_lacks_evidence_is_what_its_detector_can_tell(
+    monkeypatch: Any, log10_e: float, needed: int | None, verdict: Verdict
+) -> None:
+    """Not ok, if it says how many rows more would be enough; with enough evidence none are."""
+
+    class Sure(Broken):
+        def signals(self) -> tuple[Signal, ...]:
+            """Be sure."""
+            return (
+                Signal(
+                    "drift",
+                    "broken",
+                    "it",
+                    Verdict.ALARM,
+                    10,
+                    log10_evidence=log10_e,
+                    rows_needed=needed,
+                ),
+            )
+
+    monkeypatch.setattr(panels, "detectors", lambda _: (Registered("drift", "broken", Sure),))
+    (signal,) = Panel(CARD, SIGNATURE, None, SETTINGS).signals()
+    assert signal.verdict is verdict
+    assert signal.rows_needed == (None if verdict is Verdict.ALARM else needed)
