@@ -70,7 +70,7 @@ def test_a_kpi_alarms_and_features_are_kept_with_their_labels(tmp_path: Path) ->
         answer = httpx.post(
             f"{gateway.http}/v1/models/{MODEL}/feedback", json={"labels": labels}, trust_env=False
         )
-        assert answer.json()["joined"] == 200, answer.text
+        assert answer.json()["accepted"] == 200, answer.text
         found = wait_for_signals(
             gateway, MODEL, lambda signals: signals["kpi", "earned"]["rows"] == 200
         )
