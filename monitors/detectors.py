@@ -12,6 +12,8 @@ from monitors.drift.input import InputDrift
 from monitors.drift.prediction import PredictionDrift
 from monitors.drift.rows import RowDrift
 from monitors.fairness.selection_rate import SelectionRate
+from monitors.performance.corrected import CorrectedPerformance
+from monitors.performance.estimated import EstimatedPerformance
 from monitors.performance.realised import RealisedPerformance
 from monitors.profile.reference import ReferenceProfile
 from monitors.quality.missing import MissingValues
@@ -58,6 +60,8 @@ DETECTORS = (
     Registered("quality", "refused_requests", RefusedRequests),
     Registered("fairness", "selection_rate", SelectionRate),
     Registered("performance", "realised", RealisedPerformance, part=3.0, of_features=False),
+    Registered("performance", "estimated", EstimatedPerformance, of_features=False),
+    Registered("performance", "corrected", CorrectedPerformance, of_features=False),
 )
 """A new detector is one file, and one line here."""
 

@@ -42,8 +42,8 @@ def chances_of(
     else:
         return None
     with np.errstate(invalid="ignore"):
-        chances = ((columns >= -_ROUNDING) & (columns <= 1 + _ROUNDING)).all(axis=1)
-    return np.where(chances[:, None], np.clip(columns, 0, 1), np.nan)
+        inside = (columns >= -_ROUNDING) & (columns <= 1 + _ROUNDING)
+    return np.where(inside.all(axis=1, keepdims=True), np.clip(columns, 0, 1), np.nan)
 
 
 def by_class(chances: Floats, decisions: Floats | None, task: Task) -> dict[str, Floats]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from configs.errors import Refused
+from monitors.performance import measures
 from monitors.performance.losses import ABSOLUTE, OUTCOME, SQUARED, realised
 from monitors.performance.support import Support
 from monitors.privacy import ROWS_TOLD_MIN
@@ -168,7 +171,15 @@ def _moments(values: Floats) -> Moments:
 
 
 def _figures(card: Card, rows: Seen, labels: Floats, counted: Mask) -> dict[str, float]:
-    return {}
+    if not counted.any():
+        return {}
+
+    def some(values: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if values is None else values[counted]
+
+    scores, columns, classes = map(some, (rows.score, rows.score_columns, rows.classes))
+    found = measures.of(card.task, scores, columns, classes, labels[counted])
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def _outside(card: Card, rows: Seen, chooses: Mask, profile: ReferenceProfile) -> int:

@@ -81,8 +81,10 @@ def _texts(card: Card, signature: Signature) -> set[str]:
     """The columns that come as texts in a request, and must be no others in the reference."""
     inputs = {spec.name for spec in signature.inputs if spec.datatype is Datatype.BYTES}
     features = {feature.name for feature in card.features if feature.input in inputs}
-    labels = {card.label.column} if card.label and card.label.type == "string" else set()
-    return features.union(card.extra_inputs, labels - {None})
+    features.update(card.extra_inputs)
+    if card.truth_column is not None and card.label and card.label.type == "string":
+        features.add(card.truth_column)
+    return features
 
 
 def _columns_of_score(card: Card, signature: Signature) -> int:

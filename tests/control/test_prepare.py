@@ -202,7 +202,7 @@ def test_the_truth_of_the_rows_goes_to_no_model(tmp_path: Path) -> None:
     label = "label: {type: number, column: y}\n"
     columns = {name: np.arange(700.0) % (3 + n) for n, name in enumerate("bac")}
     # The model adds the three and one, and so is one too low.
-    columns["y"] = sum(columns.values()) + 2.0
+    columns["y"] = columns["b"] + columns["a"] + columns["c"] + 2
     path = tmp_path / "judged.parquet"
     pa.parquet.write_table(pa.table(columns), path)
     found = prepared(tmp_path, path, label)

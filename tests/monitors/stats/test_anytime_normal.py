@@ -48,7 +48,7 @@ def test_it_holds_at_all_looks_and_one_for_a_single_look_does_not() -> None:
     at = np.arange(1, 4001)
     means = (rng.random((400, 4000)) < 0.3).cumsum(axis=1) / at
     distance = np.abs(means - 0.3) / np.sqrt(0.3 * 0.7 / at)
-    wide = np.array([at_every_look(rows) for rows in at])
+    wide = np.array([at_every_look(rows) for rows in at.tolist()])
 
     def left(width: np.ndarray | float) -> float:
         return float((distance > width)[:, 100:].any(axis=1).mean())

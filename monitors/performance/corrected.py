@@ -1,0 +1,111 @@
+"""Corrected performance: estimates of all rows, set right by those whose label has come."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from configs.settings import Monitors
+from monitors.blocks import SampleBlock
+from monitors.labels.judged import JudgedBlock
+from monitors.performance.corrections import Corrections, Coverage
+from monitors.performance.estimates import means_of
+from monitors.performance.recent import Recent
+from monitors.performance.rectified import Corrected
+from monitors.performance.speaking import Speaker, Voice
+from monitors.profile.reference import ReferenceProfile
+from monitors.signal import Signal, State
+from registry.card import Card
+
+DAYS = 7.0
+
+_ASSUMES = "this takes labels to come by chance, given the score and how long ago it was"
+_NOT_OF_THESE = "no row with a label has what this takes: a score that is a chance, or a decision"
+
+
+class CorrectedPerformance:
+    """**Detector** of performance that is estimated on all rows and corrected on labelled ones.
+
+    One signal for each mean, over the rows of the last one or two periods. A period is a week, and
+    as much longer as labels take. Right whatever scores mean now, as long as labels come by chance;
+    where they hardly come for one decision, it is insufficient data.
+    """
+
+    def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
+        self._speaker = speaker = Speaker("corrected", card, profile, settings)
+        self._voices: tuple[Voice, ...] = ()
+        self._recent: Recent[Corrections] | None = None
+        expectation = speaker.expectation
+        if expectation is not None and card.label is not None:
+            self._voices = speaker.about(means_of(expectation))
+            self._recent = Recent(
+                lambda: Corrections(card.task, expectation, speaker.truth),
+                DAYS + card.label.expected_delay_days,
+            )
+
+    def update(self, block: SampleBlock) -> None:
+        """Take in the outputs of one block."""
+        if self._recent is None or not block.rows:
+            return
+        sums = self._recent.of(self._recent.period_of(block.made_at))
+        if sums is not None:
+            sums.update(self._speaker.read(block.outputs))
+
+    def judge(self, block: JudgedBlock) -> None:
+        """Take in the judged rows of one block, with the period in which they were predicted."""
+        if self._recent is None or not block.rows:
+            return
+        periods = self._recent.periods_of(block.predicted_at)
+        for period in np.unique(periods).tolist():
+            sums = self._recent.of(period)
+            if sums is not None:
+                sums.judge(block, periods == period)
+
+    def signals(self) -> tuple[Signal, ...]:
+        """What has been corrected, each as a signal."""
+        if self._recent is None:
+            return self._speaker.silent
+        whole = self._recent.whole()
+        figures, labels, bare = whole.figures(), whole.labels, whole.uncovered()
+        doubt = None if bare is None else _in_words(bare)
+        told: list[Signal] = []
+        for voice in self._voices:
+            waiting, found = voice.waits(labels, "rows with a label"), figures.get(voice.name)
+            if waiting is not None:
+                told.append(waiting)
+            elif found is None:
+                told.append(voice.has_nothing(labels, _NOT_OF_THESE))
+            else:
+                told.append(voice.says(found.mean, doubt, _gained(found)))
+        return tuple(told)
+
+    def rearm(self, subject: str) -> None:
+        """Nothing is forgotten: corrections rest on counts, and not on evidence."""
+
+    def forget(self, minute: int) -> bool:
+        """Drop the periods that ended before a minute; says whether there were any."""
+        return self._recent is not None and self._recent.forget(minute)
+
+    def state(self) -> State:
+        """The sums of the last two periods."""
+        return {} if self._recent is None else self._recent.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        if self._recent is not None:
+            self._recent.restore(state)
+
+
+def _gained(found: Corrected) -> str:
+    """How much narrower than labels alone it is, and on what word."""
+    if not found.weight or not found.alone.error:
+        return f"labels alone: what was expected does not help here; {_ASSUMES}"
+    narrower = 1 - found.mean.error / found.alone.error
+    return f"{narrower:.0%} narrower than labels alone; {_ASSUMES}"
+
+
+def _in_words(bare: Coverage) -> str:
+    return (
+        f"hardly any labels come for decision {bare.decision}: {bare.labelled:,} of its "
+        f"{bare.rows:,} rows have one, fewer than a tenth of what others have, so nothing can be "
+        "said of all rows"
+    )
