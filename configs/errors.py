@@ -14,7 +14,8 @@
   x PreconditionFailed    412  somebody else changed it first
   x TooLarge              413
   x UnsupportedEncoding   415
-  x Refused               422  a model, card or profile that cannot be accepted
+  x Refused               422  a model, card, profile or label that cannot be accepted
+    + InTheFuture               a label from a time that has not come
   x OverQuota             429  the caller has used up its rate: try again
   x ClientGone            499  the client left before it got its answer
   x InternalError         500
@@ -161,10 +162,16 @@ class UnsupportedEncoding(WeirError):
 
 
 class Refused(WeirError):
-    """A model, card or profile that cannot be accepted, and why."""
+    """A model, card, profile or label that cannot be accepted, and why."""
 
     status = 422
     code = "refused"
+
+
+class InTheFuture(Refused):
+    """A label says of itself that it is from a time that has not come."""
+
+    code = "in_the_future"
 
 
 class OverQuota(WeirError):

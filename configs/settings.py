@@ -218,6 +218,17 @@ class Monitors(Section):
     detectors: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
 
 
+class Labels(Section):
+    """How long predictions wait for their labels, and how many of them.
+
+    A prediction waits for `time_to_live_days`, and at least until a day after its label is expected
+    to count. Of each model, the oldest beyond `rows_max` are dropped.
+    """
+
+    time_to_live_days: Annotated[float, Field(ge=1.0, le=3650.0)] = 30.0
+    rows_max: Annotated[int, Field(ge=1000, le=10**9)] = 10_000_000
+
+
 class Alarms(Section):
     """Who is told of alarms, and in which form; nobody, while there is no webhook."""
 
@@ -261,6 +272,7 @@ class Settings(Section):
     shadow: Shadow = Shadow()
     telemetry: Telemetry = Telemetry()
     monitors: Monitors = Monitors()
+    labels: Labels = Labels()
     alarms: Alarms = Alarms()
 
     @model_validator(mode="after")

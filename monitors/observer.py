@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from configs.errors import NotFound
+from configs.errors import NotFound, NotSupported, Unavailable, WeirError
 from configs.settings import Monitors
 from monitors.alarm import Standing
 from monitors.blocks import Folded, SampleBlock, Series, Snapshot
 from monitors.explain import Bins
 from monitors.kept import Kept, KeptNowhere, Place
+from monitors.labels.book import LabelBook
+from monitors.labels.message import Awaited
+from monitors.labels.receipt import Receipt
+from monitors.labels.told import LabelsTold
 from monitors.merging import FOLD_ROWS, alike, joined
 from monitors.signal import Key, Signal, State, Verdict
 from monitors.telemetry import names
 from monitors.telemetry.signals import Telling
 from monitors.watched import Watched
 from monitors.why.case import Case, open_case
+from registry.card import Card
 from registry.records import Role, Version
 
 _PANEL = "panel"
 _WHY = "why"
+_LABELS = "labels"
 _DAY_S = 24 * 3600.0
 _FORGET_EVERY_S = 3600.0
 
 _TELL_AGAIN_S = 5.0
 """Less than the exporter waits until it takes a source that says nothing for gone."""
+
+_COVERAGE_EVERY_S = 10.0
 
 _log = logging.getLogger("weir.monitors")
 
@@ -40,6 +49,9 @@ class Observer:
     Rows of pinned requests are left out: whoever pins a version is not the traffic it was made for.
     What was `kept` by an earlier start is gone on from, at the first thing that is asked. What is
     older than its time to live is dropped, in memory and where it is kept.
+
+    Predictions that await labels are kept in the `book`, if there is one, and judged when their
+    labels have come and count. Pinned ones are not: nobody is judged by them.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class Observer:
         clock: Callable[[], float],
         processor_time: Callable[[], float],
         kept: Kept | None = None,
+        book: LabelBook | None = None,
     ) -> None:
         self._settings = settings
         self._describe = describe
@@ -57,6 +70,11 @@ class Observer:
         self._clock = clock
         self._processor_time = processor_time
         self._kept = kept or KeptNowhere()
+        self._book = book
+        self._cards: dict[tuple[str, int], Card | None] = {}
+        self._judged_before: dict[Place, int] = {}
+        self._label_gauges: Mapping[Series, float] = {}
+        self._label_gauges_at = float("-inf")
         self._recalled = False
         self._forgets_at = float("-inf")
         self._failures_before = 0
@@ -66,6 +84,8 @@ class Observer:
         self._watched: dict[Place, Watched] = {}
         # What has not happened yet is counted as zero: a rate has to begin somewhere.
         self._counters: dict[Series, int] = {(names.MONITOR_FAILURES.name, (_WHY,)): 0}
+        if book is not None:
+            self._counters[names.MONITOR_FAILURES.name, (_LABELS,)] = 0
         self._sequence = 0
         self._telling = Telling(_TELL_AGAIN_S)
 
@@ -116,6 +136,7 @@ class Observer:
         """Ask every panel to which rows came for its signals; count those that went into alarm."""
         self._recall()
         self._forget_old()
+        self._judge()
         for watched in self._watched.values():
             watched.reservoir.forget(int(self._clock() // 60))
             if watched.looked:
@@ -123,6 +144,29 @@ class Observer:
             self._fold_waiting(watched)
             watched.look()
             self._note_alarms(watched)
+
+    def feedback(self, model: str, messages: Sequence[Mapping[str, Any]]) -> Receipt:
+        """Take in labels, or groups for audits; what is acknowledged here is on disk.
+
+        `NotSupported` where labels are not kept. `Unavailable` until a version that awaits labels
+        has been seen, and while the disk cannot be written.
+        """
+        cards = self._cards_of(model)
+        awaited = [Awaited.of(card) for _, card in sorted(cards.items(), reverse=True)]
+        newest = next((each for each in awaited if each is not None), None)
+        if newest is None:
+            raise Unavailable(
+                f"no prediction of {model!r} that awaits a label has been seen yet: try again"
+            )
+        return self._labels.feedback(model, messages, newest, self._clock())
+
+    def labels(self, model: str) -> LabelsTold:
+        """Give how many labels have come, how late, and of which predictions.
+
+        `NotFound` where no version of the model awaits any.
+        """
+        self.look()
+        return self._labels.told(model, self._cards_of(model), self._clock())
 
     def alarms(self) -> tuple[Standing, ...]:
         """Every alarm that stands and can be armed anew."""
@@ -214,6 +258,7 @@ class Observer:
     def _drop(self, watched: Watched) -> None:
         """Forget a panel; what was counted with it stays counted."""
         del self._watched[watched.place]
+        self._judged_before[watched.place] = watched.judged_to
         self._failures_before += watched.failures
         self._taken_before += watched.taken
         _log.warning(
@@ -242,7 +287,9 @@ class Observer:
         lag: dict[Series, float] = {(names.MONITOR_LAG.name, (_PANEL,)): self._lag_s}
         failures = self._failures_before + sum(each.failures for each in self._watched.values())
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
-        own = Snapshot(self._source, self._sequence, counters, {}, lag)
+        if self._book is not None:
+            counters |= self._book.counters()
+        own = Snapshot(self._source, self._sequence, counters, {}, {**lag, **self._coverage()})
         arms = ((place, watched.signals) for place, watched in self._watched.items())
         parts = self._telling.parts(arms, self._clock())
         return own, *(
@@ -255,11 +302,95 @@ class Observer:
         if not waiting:
             return
         block = joined(waiting)
+        self._expect(block, watched.described.card)
         before = self._processor_time()
         watched.fold(block)
         if block.rows >= FOLD_ROWS:
             seconds = self._processor_time() - before
             self.folded = Folded(self.folded.rows + block.rows, self.folded.seconds + seconds)
+
+    @property
+    def _labels(self) -> LabelBook:
+        if self._book is None:
+            raise NotSupported("labels are not kept here")
+        return self._book
+
+    def _expect(self, block: SampleBlock, card: Card) -> None:
+        """Keep the rows of a block until their labels come."""
+        if self._book is None or card.label is None:
+            return
+        try:
+            self._book.expect(block, card, self._clock())
+        except WeirError as error:
+            self._note_failure_of_labels(error)
+
+    def _judge(self) -> None:
+        """Give the monitors what has been judged since, each row once, also after a crash."""
+        if self._book is None:
+            return
+        try:
+            self._book.ripen(self._clock())
+            for place, head in self._book.heads().items():
+                self._fold_judged(self._book, place, head)
+        except WeirError as error:
+            self._note_failure_of_labels(error)
+
+    def _fold_judged(self, book: LabelBook, place: Place, head: int) -> None:
+        watched = self._watched.get(place)
+        if watched is None:
+            # Its labels come when nobody asks it any more.
+            if head <= self._judged_before.get(place, 0):
+                return
+            try:
+                watched = self._watched[place] = self._made(place)
+            except NotFound:
+                self._judged_before[place] = head
+                return
+            watched.judged_to = self._judged_before.get(place, 0)
+        if watched.judged_to > head:  # The file is another one than it was.
+            watched.judged_to = 0
+        for block, last in book.judged(place, watched.described.card, watched.judged_to):
+            watched.judge(block)
+            watched.judged_to = last
+
+    def _cards_of(self, model: str) -> dict[int, Card]:
+        """The cards of all versions of a model of which something is known here."""
+        self._recall()
+        found = {
+            watched.version: watched.described.card
+            for watched in self._watched.values()
+            if watched.model == model
+        }
+        for version in self._labels.versions(model):
+            card = found.get(version) or self._card(model, version)
+            if card is not None:
+                found[version] = card
+        return found
+
+    def _card(self, model: str, version: int) -> Card | None:
+        """The card of a version, asked for once; None where there is no such version any more."""
+        if (model, version) not in self._cards:
+            try:
+                self._cards[model, version] = self._describe(model, version)[0].card
+            except NotFound:
+                self._cards[model, version] = None
+        return self._cards[model, version]
+
+    def _coverage(self) -> Mapping[Series, float]:
+        """The gauges of labels, which move slowly."""
+        now = self._clock()
+        if self._book is not None and now - self._label_gauges_at >= _COVERAGE_EVERY_S:
+            self._label_gauges_at = now
+            cards = {place: each.described.card for place, each in self._watched.items()}
+            try:
+                self._label_gauges = self._book.gauges(cards, now)
+            except WeirError as error:
+                self._note_failure_of_labels(error)
+        return self._label_gauges
+
+    def _note_failure_of_labels(self, error: WeirError) -> None:
+        self._count(names.MONITOR_FAILURES.name, _LABELS)
+        _log.warning("labels: %s", error)
 
     def _watch(self, block: SampleBlock) -> Watched:
         place = (block.model, block.version, block.role)

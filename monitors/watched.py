@@ -35,6 +35,7 @@ class Watched:
     stands was raised, in seconds since 1970, and `changed_at` when what it is about changed, as it
     was estimated then: the longer ago a change, the worse it is known. `reference` is what is
     compared with now. The rows of `reservoir` are in no state.
+    `judged_to` is the number of the last judged row that was folded.
 
     Without a reference, one is learned from the first rows. A reference that is adopted later is
     learned in the same way, and takes the place of the one before.
@@ -69,6 +70,7 @@ class Watched:
         self.in_alarm: set[Key] = set()
         self.raised_at: dict[Key, float] = {}
         self.changed_at: dict[Key, int] = {}
+        self.judged_to = 0
 
     @property
     def place(self) -> Place:
@@ -169,6 +171,7 @@ class Watched:
             "taken": words(self.taken),
             "raised_at": words([[*key, at] for key, at in sorted(self.raised_at.items())]),
             "changed_at": words([[*key, at] for key, at in sorted(self.changed_at.items())]),
+            "judged_to": words(self.judged_to),
         }
         panel = {name: held.copy() for name, held in self.panel.state().items()}
         return packed({"watched": own, "panel": panel})
@@ -193,6 +196,8 @@ class Watched:
         self.raised_at = {(f, n, s): at for f, n, s, at in from_words(own["raised_at"])}
         if "changed_at" in own:  # States of old have none.
             self.changed_at = {(f, n, s): at for f, n, s, at in from_words(own["changed_at"])}
+        if "judged_to" in own:
+            self.judged_to = from_words(own["judged_to"])
         self.in_alarm = set(self.raised_at)
 
     @property

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
+from configs.errors import Unavailable
 from configs.settings import Settings
 from monitors.blocks import Folded, SampleBlock, Snapshot
 from registry.records import Version
@@ -24,6 +25,7 @@ from serve.node.priority import after_requests
 if TYPE_CHECKING:
     from monitors.alarm import Standing
     from monitors.kept import Place
+    from monitors.labels.told import LabelsTold
     from monitors.push import Push
     from monitors.signal import Key
     from monitors.why.answer import Why
@@ -81,12 +83,14 @@ class ObserverActor:
         after_requests()
         # Imported here, in the actor, so that neither the driver nor a request waits for it.
         from monitors.kept import KeptInFolder  # noqa: PLC0415
+        from monitors.labels.book import LabelBook  # noqa: PLC0415
         from monitors.observer import Observer  # noqa: PLC0415
         from serve.alarms.explainer import Explainer  # noqa: PLC0415
         from serve.models.rescoring import rescored  # noqa: PLC0415
 
         self._lock = threading.Lock()
         self._kept = KeptInFolder(settings.data / "monitors")
+        self._book = LabelBook(settings.data / "labels", settings.labels)
         self._observer = Observer(
             settings.monitors,
             _describe,
@@ -94,6 +98,7 @@ class ObserverActor:
             clock=time.time,
             processor_time=time.thread_time,
             kept=self._kept,
+            book=self._book,
         )
         artifacts = settings.data / "artifacts"
         self._explainer = Explainer(
@@ -114,6 +119,11 @@ class ObserverActor:
             for block in blocks:
                 self._observer.fold(block)
             return replace(self._observer.folded, taken=self._observer.taken(blocks[-1].source))
+
+    def labels(self, model: str) -> LabelsTold:
+        """Give how many labels of a model have come, how late, and of which predictions."""
+        with self._lock:
+            return self._observer.labels(model)
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Give where a feature, a score or the decision has moved."""
@@ -152,6 +162,8 @@ class ObserverActor:
         """Keep what has not been kept."""
         self._explainer.close()
         self._keep()
+        with self._lock:
+            self._book.close()
 
     def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Give what there is to say of a model's versions."""
@@ -204,6 +216,11 @@ class ObserverActor:
 
 
 def _describe(model: str, version: int) -> tuple[Version, bytes | None]:
-    control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
-    described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    try:
+        control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+        described: tuple[Version, bytes | None] = ray.get(control.describe.remote(model, version))
+    except RayTaskError:
+        raise  # The control plane has answered; what it raised is what it says.
+    except (RayError, ValueError) as error:  # ValueError: no actor of that name lives.
+        raise Unavailable(f"the control plane does not answer: {error}") from None
     return described

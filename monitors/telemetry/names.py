@@ -94,7 +94,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(RPC_METHOD, "The full name of the method."),
         Attribute(RPC_STATUS, "The status of the call, such as OK or NOT_FOUND."),
         Attribute(REASON, "Why something was dropped or refused."),
-        Attribute(OUTCOME, "What became of a shadow request or of a delivery."),
+        Attribute(OUTCOME, "What became of a shadow request, of a delivery or of a label."),
         Attribute(MONITOR, "The monitor, or the part of one, that reports."),
         Attribute(FAMILY, "The family of signals, such as drift, quality or fairness."),
         Attribute(SIGNAL, "The name of the signal within its family."),
@@ -401,6 +401,35 @@ MONITOR_FAILURES = Metric(
     (MONITOR,),
     "Times that a monitor, or the export of its signals, failed.",
 )
+LABELS = Metric(
+    "weir.labels",
+    Kind.COUNTER,
+    "{label}",
+    (MODEL, OUTCOME),
+    "Labels: joined, waiting, repeated, corrected, refused; of those found, unmatched, evicted.",
+)
+LABELS_PENDING = Metric(
+    "weir.labels.pending",
+    Kind.GAUGE,
+    "{row}",
+    (MODEL,),
+    "Predictions that wait for their label.",
+)
+LABELS_COVERAGE = Metric(
+    "weir.labels.coverage",
+    Kind.GAUGE,
+    "1",
+    (MODEL, VERSION, ARM),
+    "Share of the predictions older than the expected delay that have their label.",
+    across=Across.LATEST,
+)
+LABELS_PREDICTIONS_LOST = Metric(
+    "weir.labels.predictions.lost",
+    Kind.COUNTER,
+    "{row}",
+    (MODEL, REASON),
+    "Predictions not judged: expired or evicted while they waited, unreadable, or unwritten.",
+)
 TELEMETRY_SOURCES = Metric(
     "weir.telemetry.sources",
     Kind.GAUGE,
@@ -456,6 +485,10 @@ METRICS: dict[str, Metric] = {
         MONITOR_BLOCKS,
         MONITOR_LAG,
         MONITOR_FAILURES,
+        LABELS,
+        LABELS_PENDING,
+        LABELS_COVERAGE,
+        LABELS_PREDICTIONS_LOST,
         TELEMETRY_SOURCES,
         TELEMETRY_REFUSED,
     )

@@ -1,0 +1,269 @@
+"""The labels of one model and the predictions that wait for them, in a file that outlives crashes.
+
+Every change is one commit, on disk when the call returns. Memory holds a number for each arm and
+each name of a group, and the pages that SQLite caches; everything else is in the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from configs.errors import Unavailable
+from configs.settings import Labels
+from monitors.labels.bounds import drop_judged, drop_old, drop_surplus, widen_cohorts
+from monitors.labels.coverage import Cell
+from monitors.labels.database import opened, transaction
+from monitors.labels.group_names import GroupNames
+from monitors.labels.joining import Address, Given, Joining, NewRow, tell_ripe
+from monitors.labels.judged import JudgedBlock
+from monitors.labels.message import Truth
+from monitors.labels.rows import AwaitingRows, JudgedRow, facts, judged_block, request_groups
+from monitors.labels.tally import FUTURE, WAITING_NOW, Outcome, Tally
+from registry.card import Card
+
+JUDGED_ROWS = 4096
+"""So many judged rows are folded at a time."""
+
+_RIPE_ROWS = 5000
+_DROPPED_ROWS = 2000
+_DAY_S = 86_400.0
+
+Arm = tuple[int, str]
+"""A version and its role."""
+
+_Prediction = tuple[
+    bytes,
+    int,
+    int,
+    bytes | None,
+    float,
+    float,
+    float | None,
+    float | None,
+    bytes | None,
+    bytes | None,
+    float,
+]
+
+
+class LabelStore:
+    """What waits of one model, and what is judged.
+
+    `counts` are all counts since the file was made, `session` those since it was opened. Rows of
+    a version in a role are told in the order of rising numbers; `heads` has the last one of each.
+    """
+
+    def __init__(self, path: Path, model: str, secret: bytes, settings: Labels) -> None:
+        self.model = model
+        self._secret = secret
+        self._settings = settings
+        self._db = opened(path, model)
+        self._names = GroupNames(self._db)
+        self._arms: dict[Arm, int] = {}
+        self._delays: dict[Arm, float] = {}
+        for code, version, role, delay_s in self._db.execute("SELECT * FROM arms"):
+            self._arms[version, role] = code
+            self._delays[version, role] = delay_s
+        self.counts = Counter[str](dict(self._db.execute("SELECT name, count FROM counts")))
+        self.session = Counter[str]()
+        self._heads: dict[int, int] = {}
+        self._read_heads()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The versions in their roles of which predictions have come."""
+        return tuple(sorted(self._arms))
+
+    @property
+    def heads(self) -> dict[Arm, int]:
+        """The number of the last judged row of each arm that has one."""
+        return {arm: self._heads[code] for arm, code in self._arms.items() if code in self._heads}
+
+    def expect(self, arm: Arm, delay_s: float, rows: AwaitingRows, now: float) -> None:
+        """Keep rows until their labels come; a label counts `delay_s` seconds after them."""
+        code = self._code(arm, delay_s)
+        groups = self._packed(rows)
+        at = min(rows.at, now)
+        with self._change(now) as tally:
+            fresh = self._insert(
+                [
+                    (id_, row, code, self._hash(request), at, at + delay_s, score, decision, *kept)
+                    for id_, row, request, score, decision, *kept in zip(
+                        rows.ids,
+                        rows.row_numbers,
+                        rows.requests,
+                        rows.scores,
+                        rows.decisions,
+                        rows.columns,
+                        groups,
+                        [at] * len(rows.ids),
+                        strict=True,
+                    )
+                ]
+            )
+            for row in fresh:
+                tally.predicted(code, at, row[7])
+            joining = Joining(self._db, tally)
+            joining.meet(
+                (NewRow(*row[:4]) for row in fresh),
+                waiting=self.counts[WAITING_NOW] > 0,
+                siblings=len(self._arms) > 1,
+            )
+            joining.settle()
+            self._bound(tally, _DROPPED_ROWS + 2 * len(fresh))
+
+    def hear(
+        self, truths: Sequence[Truth], now: float, refused: int = 0, in_future: int = 0
+    ) -> list[Outcome]:
+        """Take in labels and groups; what became of each. Those that were refused are counted."""
+        with self._change(now) as tally:
+            joining = Joining(self._db, tally)
+            outcomes = [self._hear(joining, truth, now) for truth in truths]
+            joining.settle()
+            tally.counts.update(outcomes)
+            tally.counts[Outcome.REFUSED] += refused
+            tally.counts[FUTURE] += in_future
+            self._bound(tally, _DROPPED_ROWS)
+        return outcomes
+
+    def ripen(self, now: float) -> None:
+        """Tell of all labelled predictions that have become old enough to count."""
+        while self._db.execute(
+            "SELECT 1 FROM predictions WHERE label IS NOT NULL AND told = 0 AND due <= ? LIMIT 1",
+            (now,),
+        ).fetchone():
+            with self._change(now):
+                tell_ripe(self._db, now, _RIPE_ROWS)
+
+    def keep_bounds(self, now: float) -> None:
+        """Drop what is too old, and merge old counts; for the times when nothing comes."""
+        with self._change(now) as tally:
+            self._bound(tally, 2 * _DROPPED_ROWS)
+            drop_judged(self._db, now, 10 * _DROPPED_ROWS)
+            widen_cohorts(self._db, now)
+
+    def judged(self, arm: Arm, card: Card, after: int) -> tuple[JudgedBlock, int] | None:
+        """The next judged rows of an arm after a number, and the number of the last of them."""
+        code = self._arms.get(arm)
+        if code is None or self._heads.get(code, 0) <= after:
+            return None
+        found = self._db.execute(
+            "SELECT sequence, id, row_number, at, score, decision, score_columns, group_codes, "
+            "labelled_at, label, facts, audit, sign, corrected FROM judged "
+            "WHERE sequence > ? AND arm = ? ORDER BY sequence LIMIT ?",
+            (after, code, JUDGED_ROWS),
+        ).fetchall()
+        if not found:
+            return None
+        rows = [JudgedRow(*row) for row in found]
+        groups = self._names.unpacked([row.group_codes for row in rows], request_groups(card))
+        return judged_block((self.model, *arm), card, rows, groups), rows[-1].sequence
+
+    def cells(self, arm: Arm) -> Counter[Cell]:
+        """Predictions and labels of an arm by cohort, decision and delay."""
+        found = self._db.execute(
+            "SELECT minute, decision, delay, count FROM cohorts WHERE arm = ?", (self._arms[arm],)
+        )
+        return Counter({(minute, decision, delay): n for minute, decision, delay, n in found})
+
+    def count_lost(self, reason: str, rows: int) -> None:
+        """Count rows that could not be kept; in memory alone, since the file may be the cause."""
+        self.session[reason] += rows
+
+    def _hear(self, joining: Joining, truth: Truth, now: float) -> Outcome:
+        if truth.prediction_id is not None:
+            name = bytes.fromhex(truth.prediction_id)
+        else:
+            name = self._hash(truth.key) or b""
+        address = Address(name, truth.row, of_request=truth.prediction_id is None)
+        brought = facts(truth.groups, truth.values)
+        if truth.value is None:
+            return joining.audit(address, brought or "")
+        at = now if truth.at is None else truth.at
+        return joining.label(address, Given(truth.value, at, brought))
+
+    def _packed(self, rows: AwaitingRows) -> Sequence[bytes | None]:
+        try:
+            with transaction(self._db):
+                return self._names.packed(rows.groups, len(rows.ids))
+        except Unavailable:
+            self._names = GroupNames(self._db)  # It may know numbers that are not in the file.
+            raise
+
+    def _insert(self, rows: Sequence[_Prediction]) -> Sequence[_Prediction]:
+        """Insert rows, and give those that were not here before."""
+        insert = (
+            "INSERT INTO predictions (id, row_number, arm, request, at, due, score, decision, "
+            "score_columns, group_codes, labelled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        self._db.execute("SAVEPOINT fresh")
+        try:
+            self._db.executemany(insert, rows)
+        except sqlite3.IntegrityError:
+            # Seldom, so that the search for those that are known is not paid for by all others.
+            self._db.execute("ROLLBACK TO fresh")
+            rows = [row for row in {row[:3]: row for row in rows}.values() if not self._has(row)]
+            self._db.executemany(insert, rows)
+        self._db.execute("RELEASE fresh")
+        return rows
+
+    def _has(self, row: _Prediction) -> bool:
+        found = self._db.execute(
+            "SELECT 1 FROM predictions WHERE id = ? AND row_number = ? AND arm = ?", row[:3]
+        )
+        return found.fetchone() is not None
+
+    def _hash(self, request: str | None) -> bytes | None:
+        if request is None:
+            return None
+        data = request.encode("utf-8", "surrogatepass")
+        return blake2b(data, key=self._secret, digest_size=16).digest()
+
+    def _code(self, arm: Arm, delay_s: float) -> int:
+        if self._delays.get(arm) != delay_s:
+            with transaction(self._db):
+                self._db.execute(
+                    "INSERT INTO arms (version, role, delay_s) VALUES (?, ?, ?) "
+                    "ON CONFLICT (version, role) DO UPDATE SET delay_s = excluded.delay_s",
+                    (*arm, delay_s),
+                )
+            for code, version, role, delay in self._db.execute("SELECT * FROM arms"):
+                self._arms[version, role] = code
+                self._delays[version, role] = delay
+        return self._arms[arm]
+
+    def _bound(self, tally: Tally, most: int) -> None:
+        # A label must find its prediction when it is due, however short the time to live is.
+        latest_s = max(self._delays.values(), default=0.0) + _DAY_S
+        keep_s = max(self._settings.time_to_live_days * _DAY_S, latest_s)
+        drop_old(self._db, tally, tally.now - keep_s, most)
+        drop_surplus(self._db, tally, self.counts, self._settings.rows_max)
+
+    @contextmanager
+    def _change(self, now: float) -> Iterator[Tally]:
+        """One commit, with its counts."""
+        tally = Tally(now)
+        with transaction(self._db):
+            yield tally
+            tally.write(self._db)
+        self.counts.update(tally.counts)
+        self.session.update(tally.counts)
+        self._read_heads()
+
+    def _read_heads(self) -> None:
+        top = max(self._heads.values(), default=0)
+        fresh: Mapping[int, int] = dict(
+            self._db.execute(
+                "SELECT arm, MAX(sequence) FROM judged WHERE sequence > ? GROUP BY arm", (top,)
+            )
+        )
+        self._heads.update(fresh)

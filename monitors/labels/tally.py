@@ -1,0 +1,92 @@
+"""What one change of a store has counted, written with the change itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from monitors.labels.coverage import PREDICTED, place_of_decision, place_of_delay
+
+
+class Outcome(StrEnum):
+    """What became of a message when it came; each has exactly one."""
+
+    JOINED = "joined"
+    WAITING = "waiting"
+    REPEATED = "repeated"
+    CORRECTED = "corrected"
+    REFUSED = "refused"
+
+
+class Later(StrEnum):
+    """What became of a label that waited for its prediction."""
+
+    FOUND = "found"
+    UNMATCHED = "unmatched"
+    EVICTED = "evicted"
+
+
+class Loss(StrEnum):
+    """Why the truth of a prediction will not be known."""
+
+    EXPIRED = "expired"
+    EVICTED = "evicted"
+    UNWRITTEN = "unwritten"
+    UNREADABLE = "unreadable"
+
+
+PREDICTIONS = "predictions"
+"""Predictions that were taken in."""
+
+LABELLED = "labelled"
+"""Predictions that got a label."""
+
+CORRECTIONS = "judged again"
+"""Judged rows that were taken back, since another label or group came for them."""
+
+FUTURE = "in the future"
+"""Messages that were refused since they are from a time that has not come."""
+
+LOST = "lost: "
+"""Before the reason for which predictions were lost without having been judged."""
+
+HELD, PENDING, WAITING_NOW, AUDITS_NOW = "held", "pending", "waiting now", "audits now"
+"""Rows that are held now: predictions, those without a label, labels and groups that wait."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one change at `now`, in seconds since 1970."""
+
+    now: float
+    counts: Counter[str] = field(default_factory=Counter)
+    cells: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
+
+    def predicted(self, arm: int, at: float, decision: float | None) -> None:
+        """Count a prediction."""
+        self.counts[PREDICTIONS] += 1
+        self.counts[HELD] += 1
+        self.counts[PENDING] += 1
+        self.cells[arm, int(at // 60), place_of_decision(decision), PREDICTED] += 1
+
+    def labelled(self, arm: int, at: float, decision: float | None) -> None:
+        """Count that a prediction has its label now."""
+        self.counts[LABELLED] += 1
+        self.counts[PENDING] -= 1
+        delay = place_of_delay(self.now - at)
+        self.cells[arm, int(at // 60), place_of_decision(decision), delay] += 1
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Add the counts to those of the file."""
+        db.executemany(
+            "INSERT INTO counts VALUES (?, ?) "
+            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            [(name, count) for name, count in self.counts.items() if count],
+        )
+        db.executemany(
+            "INSERT INTO cohorts VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            [(*cell, count) for cell, count in self.cells.items()],
+        )
