@@ -25,6 +25,7 @@ _SETTINGS = {
     "synchronous": ("FULL", 2),
     "cache_size": (f"-{CACHE_KIB}", -CACHE_KIB),
     "wal_autocheckpoint": ("4000", 4000),
+    "temp_store": ("MEMORY", 2),
     "mmap_size": ("0", 0),
     "trusted_schema": ("OFF", 0),
 }
