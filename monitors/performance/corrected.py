@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from configs.settings import Monitors
@@ -17,6 +19,8 @@ from monitors.signal import Signal, State
 from registry.card import Card
 
 DAYS = 7.0
+
+_DECISIONS_TOLD = 4
 
 _ASSUMES = "this takes labels to come by chance, given the score and how long ago it was"
 _NOT_OF_THESE = "no row with a label has what this takes: a score that is a chance, or a decision"
@@ -67,6 +71,7 @@ class CorrectedPerformance:
         whole = self._recent.whole()
         figures, labels, bare = whole.figures(), whole.labels, whole.uncovered()
         doubt = None if bare is None else _in_words(bare)
+        covered = _covered(whole.coverage())
         told: list[Signal] = []
         for voice in self._voices:
             waiting, found = voice.waits(labels, "rows with a label"), figures.get(voice.name)
@@ -75,7 +80,7 @@ class CorrectedPerformance:
             elif found is None:
                 told.append(voice.has_nothing(labels, _NOT_OF_THESE))
             else:
-                told.append(voice.says(found.mean, doubt, _gained(found)))
+                told.append(voice.says(found.mean, doubt, f"{_gained(found)}{covered}"))
         return tuple(told)
 
     def rearm(self, subject: str) -> None:
@@ -101,6 +106,16 @@ def _gained(found: Corrected) -> str:
         return f"labels alone: what was expected does not help here; {_ASSUMES}"
     narrower = 1 - found.mean.error / found.alone.error
     return f"{narrower:.0%} narrower than labels alone; {_ASSUMES}"
+
+
+def _covered(decisions: Sequence[Coverage]) -> str:
+    """The share of rows with a label, by decision, of a few decisions."""
+    if not 0 < len(decisions) <= _DECISIONS_TOLD:
+        return ""
+    shares = (
+        f"{min(each.labelled / each.rows, 1):.1%} of decision {each.decision}" for each in decisions
+    )
+    return f"; labels have come for {', '.join(shares)}"
 
 
 def _in_words(bare: Coverage) -> str:

@@ -96,6 +96,11 @@ class Corrections:
                 found[estimand.name] = mean.shifted(float(self._centres[at])).of(estimand)
         return found
 
+    def coverage(self) -> tuple[Coverage, ...]:
+        """How many rows of each decision have a label, by decision."""
+        rows, labels = self._decided.tolist()
+        return tuple(Coverage(at, rows[at], labels[at]) for at in range(CLASSES) if rows[at])
+
     def uncovered(self) -> Coverage | None:
         """A decision for which hardly any labels come, though they do for others; None without one.
 

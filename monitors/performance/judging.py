@@ -134,7 +134,8 @@ class Judge:
         shown = self._shown(figure)
         if watch.band is None:
             return replace(told, message=f"{shown}; {watch.silent}")
-        verdict, needed = self._verdict(watch.band, figure, interval, log_wealth)
+        verdict, times = self._verdict(watch.band, figure, interval, log_wealth)
+        needed = max(1, ceil(judged * (times - 1))) if 0 < times < _TIMES_MAX else None
         return replace(
             told, verdict=verdict, rows_needed=needed, message=f"{shown}; {watch.band.why}"
         )
@@ -161,17 +162,16 @@ class Judge:
 
     def _verdict(
         self, band: Band, figure: Figure, interval: tuple[float, float], log_wealth: float | None
-    ) -> tuple[Verdict, int | None]:
+    ) -> tuple[Verdict, float]:
+        """The verdict, and where it is not known yet, how many times the rows would tell."""
         lower, upper = interval
         if band.holds(lower, upper):
-            return Verdict.OK, None
+            return Verdict.OK, 0.0
         alone = Budget.of(self.settings).log_alone
         if band.left(lower, upper) and (log_wealth is None or log_wealth >= alone):
-            return Verdict.ALARM, None
+            return Verdict.ALARM, 0.0
         if log_wealth is not None and band.left(figure.value, figure.value):
             # Evidence is enough about when an interval is outside that is as sure as it must be.
             lower, upper = figure.at_every_look(exp(-alone) / 2) or interval
         half, away = (upper - lower) / 2, band.away(figure.value)
-        times = (half / away) ** 2 if away > 0 else inf
-        needed = max(1, ceil(figure.rows * (times - 1))) if times < _TIMES_MAX else None
-        return Verdict.INSUFFICIENT_DATA, needed
+        return Verdict.INSUFFICIENT_DATA, (half / away) ** 2 if away > 0 else inf

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors.stats.exact_sums import exact_sum, mean_and_deviation
+from monitors.stats.exact_sums import exact_sums, mean_and_deviation, squares
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -45,15 +45,13 @@ class Tally:
 
     def add_moments(self, table: str, values: Floats, signs: Signs) -> None:
         """Add finite numbers and their squares."""
-        squares = values * values * signs
-        sums = {_SUM: exact_sum(values * signs), _SQUARES: exact_sum(squares)}
-        self._add(table, {_ROWS: int(signs.sum()), **sums})
+        parts = np.concatenate([values, *squares(values)])
+        places = np.repeat(np.array([_SUM, _SQUARES, _SQUARES]), len(values))
+        self._add(table, {_ROWS: int(signs.sum()), **exact_sums(parts * np.tile(signs, 3), places)})
 
     def add_sums(self, table: str, places: NDArray[np.int64], values: Floats, signs: Signs) -> None:
         """Add finite numbers, a sum for each place."""
-        for place in np.unique(places).tolist():
-            here = places == place
-            self._add(table, {place: exact_sum(values[here] * signs[here])})
+        self._add(table, exact_sums(values * signs, places))
 
     def share(self, table: str) -> tuple[int, int]:
         """Hits, and rows of which they are; never fewer than none, nor more than all."""

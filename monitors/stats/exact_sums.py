@@ -18,20 +18,43 @@ _HALF = 27
 _UNITS = 1 << (_DIGITS - _LEAST_EXPONENT)
 
 
+_EXPONENTS = 4096
+"""More than there are."""
+
+
 def exact_sum(values: NDArray[np.float64]) -> int:
     """The sum of finite floats, (rows,), in units of 2^-1126; at most 2^26 of them."""
+    return exact_sums(values, np.zeros(len(values), dtype=np.int64)).get(0, 0)
+
+
+def exact_sums(values: NDArray[np.float64], places: NDArray[np.int64]) -> dict[int, int]:
+    """The same for each place of those that rows have, (rows,)."""
     fractions, exponents = np.frexp(values)
     wholes = np.ldexp(fractions, _DIGITS).astype(np.int64)
     # In two halves, whose sums are below 2^53: there `bincount` does not round.
     lower = wholes & ((1 << _HALF) - 1)
     upper = wholes >> _HALF
-    kinds, places = np.unique(exponents, return_inverse=True)
-    uppers = np.bincount(places, upper, minlength=len(kinds)).tolist()
-    lowers = np.bincount(places, lower, minlength=len(kinds)).tolist()
-    return sum(
-        ((int(high) << _HALF) + int(low)) << (exponent - _LEAST_EXPONENT)
-        for exponent, high, low in zip(kinds.tolist(), uppers, lowers, strict=True)
-    )
+    shifts = exponents.astype(np.int64) - _LEAST_EXPONENT
+    kinds, at = np.unique(places * _EXPONENTS + shifts, return_inverse=True)
+    uppers = np.bincount(at, upper, minlength=len(kinds)).tolist()
+    lowers = np.bincount(at, lower, minlength=len(kinds)).tolist()
+    sums: dict[int, int] = {}
+    for kind, high, low in zip(kinds.tolist(), uppers, lowers, strict=True):
+        place, shift = divmod(kind, _EXPONENTS)
+        sums[place] = sums.get(place, 0) + (((int(high) << _HALF) + int(low)) << shift)
+    return sums
+
+
+def squares(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The squares of numbers, and what rounding took from each of them; below 1e150 in size.
+
+    Both together are exact, but for numbers below 1e-145 (Dekker, Numerische Mathematik 1971).
+    """
+    rounded = values * values
+    spread = values * ((1 << _HALF) + 1.0)
+    upper = spread - (spread - values)
+    lower = values - upper
+    return rounded, ((upper * upper - rounded) + 2 * upper * lower) + lower * lower
 
 
 def ratio(units: int, divisor: int = 1) -> float:

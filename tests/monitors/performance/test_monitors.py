@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -235,6 +236,7 @@ def test_what_is_gained_over_labels_alone_is_said(reference: ReferenceProfile) -
     outcome = corrected(reference, LABELLED, rows, some(rows["bought"], 0.05))["outcome"]
     assert "no measure of performance" in outcome.message
     assert "% narrower than labels alone" in outcome.message
+    assert re.search(r"come for [45]\.\d% of decision 0, [45]\.\d% of decision 1", outcome.message)
 
 
 def test_labels_of_one_decision_only_are_insufficient(reference: ReferenceProfile) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from configs.settings import Monitors
 from monitors.labels.judged import JudgedBlock
+from monitors.performance.periods import Means
 from monitors.performance.realised import RealisedPerformance
 from monitors.profile.reference import ReferenceProfile
 from monitors.profile.truth import Truth
@@ -314,3 +315,17 @@ def test_a_task_without_measures_says_nothing(task: Task) -> None:
     """Nor does a version whose labels never come."""
     assert after(card(task), right(100, 0.5)).signals() == ()
     assert after(CARD, right(100, 0.5)).signals() == ()
+
+
+def test_all_beginnings_together_stake_no_more_than_there_is() -> None:
+    """Without a win or a loss, evidence never exceeds nothing, whatever periods come."""
+    means, before = Means(), 0.0
+    for period in (3, 2, 4, 5, 9, 8, 10, 11, 30):
+        means.update(np.ones(5), np.full(5, period))
+        now = means.log_wealth(lambda _: 0.0)
+        assert now <= 1e-12
+        assert np.exp(now) > 0.5
+        before = now
+    # 30 came long after 11: of six beginnings the last is held, and that of all rows.
+    assert np.exp(before) == pytest.approx(0.5 + 0.5 / (6 * 7) + 0.5 / 7)
+    assert means.recent().rows == 5
