@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "bins": Entry("serve.cli.bins:bins", "Say where a feature, a score or the decision has moved."),
     "explain": Entry(
-        "serve.cli.explain:explain", "Say what each feature adds to the score of a request's rows."
+        "serve.cli.explain:explain", "Say what each feature adds to the score of the rows in FILE."
     ),
     "alarms": Entry(
         "serve.cli.alarms:alarms",
