@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Say which predictions have their labels, and how late those come.",
     ),
     "explain": Entry(
-        "serve.cli.explain:explain", "Say what each feature adds to the score of a request's rows."
+        "serve.cli.explain:explain", "Say what each feature adds to the score of the rows in FILE."
     ),
     "alarms": Entry(
         "serve.cli.alarms:alarms",
