@@ -44,7 +44,9 @@ MEMORY_TARGET = 128 * 2**20
 """By so much memory may grow, whatever the number of rows; half of it is SQLite's cache."""
 
 BLOCK_ROWS = 500
-CALL_LABELS = 2000
+CALL_LABELS = 5000
+"""As `weir feedback` sends them."""
+
 ROWS_PER_S = 1000.0
 EARLY_SHARE = 0.02
 START = 1_700_000_000.0

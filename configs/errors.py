@@ -171,8 +171,6 @@ class Refused(WeirError):
 class InTheFuture(Refused):
     """A label says of itself that it is from a time that has not come."""
 
-    code = "in_the_future"
-
 
 class OverQuota(WeirError):
     """The caller has used up its rate for the moment."""

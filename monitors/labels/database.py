@@ -24,7 +24,8 @@ _SETTINGS = {
     "journal_mode": ("WAL", "wal"),
     "synchronous": ("FULL", 2),
     "cache_size": (f"-{CACHE_KIB}", -CACHE_KIB),
-    "wal_autocheckpoint": ("4000", 4000),
+    "wal_autocheckpoint": ("16000", 16_000),
+    "temp_store": ("MEMORY", 2),
     "mmap_size": ("0", 0),
     "trusted_schema": ("OFF", 0),
 }

@@ -1,8 +1,12 @@
-"""Brings labels and predictions together within one change, whichever of the two came first."""
+"""Brings labels and predictions together within one change, whichever of the two came first.
+
+Rows are looked up by whole sets, since a statement costs more than what it finds.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,31 +15,55 @@ from monitors.labels.codes import Value
 from monitors.labels.tally import (
     AUDITS_NOW,
     CORRECTIONS,
+    TOLD,
     WAITING_NOW,
     Later,
     Outcome,
     Tally,
 )
 
-_FIND = "SELECT n, arm, at, due, decision, told, label, labelled_at, facts FROM predictions "
-_BY_ID = _FIND + "WHERE id = ? AND row_number = ?"
-_BY_REQUEST = _FIND + "WHERE request = ? AND row_number = ?"
-_WAITS = "SELECT label, labelled_at, facts, turn FROM waiting WHERE address = ? AND row_number = ?"
-_SIBLING = (
-    "SELECT label, labelled_at, facts FROM predictions "
-    "WHERE id = ? AND row_number = ? AND arm <> ? AND label IS NOT NULL"
+ASKED = (
+    "CREATE TEMP TABLE IF NOT EXISTS asked "
+    "(place INTEGER PRIMARY KEY, name BLOB, row_number INTEGER, of_request INTEGER)"
 )
+"""The addresses of one change, in memory."""
+
+_FOUND = (
+    "SELECT a.place, p.n, p.arm, p.at, p.due, p.decision, p.told, p.label, p.labelled_at, p.facts "
+    "FROM asked a CROSS JOIN predictions p "
+)
+_BY_ID = _FOUND + "ON p.id = a.name AND p.row_number = a.row_number WHERE a.of_request = 0"
+_BY_REQUEST = _FOUND + "ON p.request = a.name AND p.row_number = a.row_number WHERE a.of_request"
+
+_NEW = (
+    "p.n, p.arm, p.at, p.due, p.decision, p.told, p.label, p.labelled_at, p.facts "
+    "FROM predictions p CROSS JOIN "
+)
+_WAITED = (
+    f"SELECT w.turn, w.label, w.labelled_at, w.facts, {_NEW} waiting w "
+    "ON w.address = p.id AND w.row_number = p.row_number WHERE p.n > :after UNION ALL "
+    f"SELECT w.turn, w.label, w.labelled_at, w.facts, {_NEW} waiting w "
+    "ON w.address = p.request AND w.row_number = p.row_number "
+    "WHERE p.n > :after AND p.request IS NOT NULL ORDER BY 1"
+)
+_SIBLINGS = (
+    f"SELECT 0, s.label, s.labelled_at, s.facts, {_NEW} predictions s "
+    "ON s.id = p.id AND s.row_number = p.row_number "
+    "WHERE p.n > :after AND s.n <> p.n AND s.label IS NOT NULL"
+)
+_WAITS = "SELECT label, labelled_at, facts, turn FROM waiting WHERE address = ? AND row_number = ?"
 _AUDIT = "SELECT facts FROM audits WHERE address = ? AND row_number = ?"
-_UPDATE = (
-    "UPDATE predictions SET label = ?, labelled_at = ?, facts = ?, told = ?, audit = COALESCE("
+_UPDATE = "UPDATE predictions SET label = ?, labelled_at = ?, facts = ?, told = ? WHERE n = ?"
+_ADD_AUDIT = (
+    "UPDATE predictions SET audit = COALESCE("
     "(SELECT a.facts FROM audits a WHERE a.address = id AND a.row_number = predictions.row_number),"
     "(SELECT a.facts FROM audits a WHERE a.address = request "
     "AND a.row_number = predictions.row_number)) WHERE n = ?"
 )
 _TELL = (
-    "INSERT INTO judged (told_at, arm, id, row_number, at, score, decision, score_columns, "
-    "group_codes, labelled_at, label, facts, audit, sign, corrected) "
-    "SELECT ?, arm, id, row_number, at, score, decision, score_columns, "
+    "INSERT INTO judged (sequence, told_at, arm, id, row_number, at, score, decision, "
+    "score_columns, group_codes, labelled_at, label, facts, audit, sign, corrected) "
+    "SELECT ?, ?, arm, id, row_number, at, score, decision, score_columns, "
     "group_codes, labelled_at, label, facts, audit, ?, ? FROM predictions WHERE n = ?"
 )
 
@@ -57,16 +85,7 @@ class Given(NamedTuple):
 
     def same_as(self, other: Given | None) -> bool:
         """Whether both say the same; when they were known does not matter."""
-        return other is not None and (self.label, self.facts) == (other.label, other.facts)
-
-
-class NewRow(NamedTuple):
-    """A prediction that has come: what it may be found by."""
-
-    id: bytes
-    row_number: int
-    arm: int
-    request: bytes | None
+        return other is not None and self.label == other.label and self.facts == other.facts
 
 
 @dataclass(slots=True)
@@ -91,27 +110,48 @@ class _Known:
 
 
 class Joining:
-    """The joins of one change. Nothing that was told before is touched until `settle`."""
+    """The joins of one change; what was told before is not touched until `settle`.
 
-    def __init__(self, db: sqlite3.Connection, tally: Tally) -> None:
+    `held` are the counts of what the file holds. Whoever asks about addresses names all of them in
+    `find` first.
+    """
+
+    def __init__(self, db: sqlite3.Connection, tally: Tally, held: dict[str, int]) -> None:
         self._db = db
         self._tally = tally
+        self._held = held
         self._known: dict[int, _Known] = {}
+        self._found: dict[Address, list[_Known]] = defaultdict(list)
         self._audits: dict[Address, str] = {}
+
+    def find(self, addresses: Iterable[Address]) -> None:
+        """Look up the predictions at all addresses that this change is about."""
+        asked = list(dict.fromkeys(addresses))
+        self._db.execute("DELETE FROM asked")
+        self._db.executemany(
+            "INSERT INTO asked VALUES (?, ?, ?, ?)",
+            [(place, *address) for place, address in enumerate(asked)],
+        )
+        for query in (_BY_ID, _BY_REQUEST):
+            for place, *row in self._db.execute(query):
+                self._found[asked[place]].append(self._note(row))
 
     def label(self, address: Address, given: Given) -> Outcome:
         """Give a label to the predictions that it is about, or let it wait for them."""
-        found = self._predictions(address)
-        if not found:
+        found = self._found.get(address)
+        if found is None:
             return self._wait(address, given)
-        before = [known.given for known in found]
+        outcome = Outcome.JOINED
+        for known in found:
+            if known.given is None:
+                continue
+            if not given.same_as(known.given):
+                outcome = Outcome.CORRECTED
+            elif outcome is Outcome.JOINED:
+                outcome = Outcome.REPEATED
         for known in found:
             self._give(known, given)
-        if all(each is None for each in before):
-            return Outcome.JOINED
-        if all(each is None or given.same_as(each) for each in before):
-            return Outcome.REPEATED
-        return Outcome.CORRECTED
+        return outcome
 
     def audit(self, address: Address, facts: str) -> Outcome:
         """Take in group attributes that came by themselves."""
@@ -119,7 +159,7 @@ class Joining:
         if held == facts:
             return Outcome.REPEATED
         self._audits[address] = facts
-        found = self._predictions(address)
+        found = self._found.get(address, ())
         for known in found:
             known.another_audit = True
         if held is not None:
@@ -127,58 +167,85 @@ class Joining:
         self._tally.counts[AUDITS_NOW] += 1
         return Outcome.JOINED if found else Outcome.WAITING
 
-    def meet(self, rows: Iterable[NewRow], waiting: bool, siblings: bool) -> None:
-        """Give predictions that have come their labels, where those were here before.
+    def meet(self, after: int, siblings: bool) -> None:
+        """Give the predictions behind the number `after` the labels that were here before them.
 
-        `waiting` says that labels wait at all, `siblings` that other versions may have answered the
-        same requests.
+        `siblings` says that other versions may have answered the same requests.
         """
-        for row in rows:
-            given = self._waited(row) if waiting else None
-            if given is None and siblings:
-                found = self._db.execute(_SIBLING, (row.id, row.row_number, row.arm)).fetchone()
-                given = found and Given(*found)
-            if given is not None:
-                for known in self._predictions(Address(row.id, row.row_number, of_request=False)):
-                    if known.arm == row.arm:
-                        self._give(known, given)
+        if siblings:
+            for _, label, at, facts, *row in self._db.execute(_SIBLINGS, {"after": after}):
+                self._give(self._note(row), Given(label, at, facts))
+        if self._held[WAITING_NOW] <= 0:
+            return
+        # In the order in which they came, so that the last of those for one prediction holds.
+        turns = set()
+        for turn, label, at, facts, *row in self._db.execute(_WAITED, {"after": after}):
+            self._give(self._note(row), Given(label, at, facts))
+            turns.add(turn)
+        self._db.executemany("DELETE FROM waiting WHERE turn = ?", [(turn,) for turn in turns])
+        self._tally.counts[WAITING_NOW] -= len(turns)
+        self._tally.counts[Later.FOUND] += len(turns)
 
     def settle(self) -> None:
         """Write what has changed, and what the monitors are to be told of it."""
         now = self._tally.now
-        known = [each for each in self._known.values() if each.changed]
-        back = [each for each in known if each.told]
-        self._db.executemany(_TELL, [(now, -1, 0, each.n) for each in back])
+        # In the order of the file, so that each page is met once.
+        known = sorted((k for k in self._known.values() if k.changed), key=lambda k: k.n)
+        back = [each.n for each in known if each.told]
+        self._tell(back, -1, [0] * len(back))
         self._tally.counts[CORRECTIONS] += len(back)
         self._db.executemany(
             "INSERT OR REPLACE INTO audits (address, row_number, came_at, facts) "
             "VALUES (?, ?, ?, ?)",
             [(a.name, a.row_number, now, facts) for a, facts in self._audits.items()],
         )
-        ripe = [each for each in known if each.given and (each.told or each.due <= now)]
+        labelled = [each for each in known if each.given is not None]
+        ripe = [each for each in labelled if each.told or each.due <= now]
         due = {each.n for each in ripe}
         self._db.executemany(
             _UPDATE,
-            [(*each.given, int(each.n in due), each.n) for each in known if each.given is not None],
+            [(*each.given, each.n in due, each.n) for each in labelled if each.given is not None],
         )
-        self._db.executemany(_TELL, [(now, 1, int(each.told), each.n) for each in ripe])
+        self._tell([each.n for each in ripe], 1, [int(each.told) for each in ripe])
 
-    def _predictions(self, address: Address) -> list[_Known]:
-        found = self._db.execute(
-            _BY_REQUEST if address.of_request else _BY_ID, (address.name, address.row_number)
+    def tell_ripe(self, at_most: int) -> None:
+        """Tell of labelled predictions that have become old enough for it."""
+        ripe = self._db.execute(
+            "SELECT n FROM predictions WHERE label IS NOT NULL AND told = 0 AND due <= ? "
+            "ORDER BY due, n LIMIT ?",
+            (self._tally.now, at_most),
         ).fetchall()
-        return [self._known.get(row[0]) or self._note(row) for row in found]
+        self._db.executemany("UPDATE predictions SET told = 1 WHERE n = ?", ripe)
+        self._tell([n for (n,) in ripe], 1, [0] * len(ripe))
 
-    def _note(self, row: tuple[Any, ...]) -> _Known:
-        n, arm, at, due, decision, told, *label = row
-        before = None if label[0] is None else Given(*label)
-        known = self._known[n] = _Known(n, arm, at, due, decision, bool(told), before, before)
+    def _tell(self, numbers: Sequence[int], sign: int, corrected: Sequence[int]) -> None:
+        """Write rows down as they are now, under the next numbers."""
+        if sign > 0 and self._held[AUDITS_NOW] + self._tally.counts[AUDITS_NOW] > 0:
+            self._db.executemany(_ADD_AUDIT, [(n,) for n in numbers])
+        first = self._held[TOLD] + self._tally.counts[TOLD] + 1
+        now = self._tally.now
+        self._db.executemany(
+            _TELL,
+            [
+                (first + place, now, sign, again, n)
+                for place, (n, again) in enumerate(zip(numbers, corrected, strict=True))
+            ],
+        )
+        self._tally.counts[TOLD] += len(numbers)
+
+    def _note(self, row: Sequence[Any]) -> _Known:
+        n, arm, at, due, decision, told, label, labelled_at, facts = row
+        known = self._known.get(n)
+        if known is None:
+            before = None if label is None else Given(label, labelled_at, facts)
+            known = self._known[n] = _Known(n, arm, at, due, decision, bool(told), before, before)
         return known
 
     def _give(self, known: _Known, given: Given) -> None:
         if known.given is None:
             self._tally.labelled(known.arm, known.at, known.decision)
-        if not given.same_as(known.given):
+            known.given = given
+        elif not given.same_as(known.given):
             known.given = given
 
     def _wait(self, address: Address, given: Given) -> Outcome:
@@ -200,35 +267,8 @@ class Joining:
         self._tally.counts[WAITING_NOW] += 1
         return Outcome.WAITING
 
-    def _waited(self, row: NewRow) -> Given | None:
-        """The label that waits for a prediction, the latest where it was named in two ways."""
-        found = self._db.execute(_WAITS, (row.id, row.row_number)).fetchall()
-        if row.request is not None:
-            found += self._db.execute(_WAITS, (row.request, row.row_number)).fetchall()
-        if not found:
-            return None
-        self._db.executemany(
-            "DELETE FROM waiting WHERE turn = ?", [(turn,) for _, _, _, turn in found]
-        )
-        self._tally.counts[WAITING_NOW] -= len(found)
-        self._tally.counts[Later.FOUND] += len(found)
-        label, at, facts, _ = max(found, key=lambda each: each[3])
-        return Given(label, at, facts)
-
     def _audit(self, address: Address) -> str | None:
         if address in self._audits:
             return self._audits[address]
         found = self._db.execute(_AUDIT, address[:2]).fetchone()
         return found[0] if found else None
-
-
-def tell_ripe(db: sqlite3.Connection, now: float, at_most: int) -> int:
-    """Tell of labelled predictions that have become old enough for it; says of how many."""
-    ripe: Sequence[tuple[object, ...]] = db.execute(
-        "SELECT label, labelled_at, facts, 1, n FROM predictions "
-        "WHERE label IS NOT NULL AND told = 0 AND due <= ? ORDER BY due, n LIMIT ?",
-        (now, at_most),
-    ).fetchall()
-    db.executemany(_UPDATE, ripe)
-    db.executemany(_TELL, [(now, 1, 0, row[-1]) for row in ripe])
-    return len(ripe)

@@ -24,6 +24,7 @@ VALUES_MAX = 16
 
 _NAME_MAX = 64
 _WHOLE_MAX = 2**53
+_PLAIN = (bool, int, float, str)
 _KEYS = frozenset(("prediction_id", "key", "row", "label", "at", "groups", "values"))
 _ID = re.compile(r"[0-9a-fA-F]{32}")
 
@@ -101,7 +102,7 @@ def _address(prediction_id: object, key: object) -> tuple[str | None, str | None
 
 
 def _value(given: object, label: Label) -> Value:
-    if not isinstance(given, bool | int | float | str):
+    if not isinstance(given, _PLAIN):
         raise Refused(_wrong_type(label))
     value = _read(given, label)
     if isnan(code_of(value, label)):
@@ -111,7 +112,7 @@ def _value(given: object, label: Label) -> Value:
 
 def _read(given: Value, label: Label) -> Value:
     """The label in the type that the card declares; `Refused` where it cannot be."""
-    read = {"boolean": _boolean, "string": _string}.get(label.type, _number)(given, label)
+    read = _READ[label.type](given, label)
     if read is None:
         raise Refused(_wrong_type(label))
     return read
@@ -134,6 +135,9 @@ def _number(given: Value, label: Label) -> Value | None:
     if label.type == "number":
         return number
     return int(given) if number.is_integer() and abs(number) <= _WHOLE_MAX else None
+
+
+_READ = {"boolean": _boolean, "string": _string, "integer": _number, "number": _number}
 
 
 def _finite(given: object, what: str) -> float:

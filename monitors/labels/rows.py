@@ -122,7 +122,7 @@ def judged_block(
         signs=np.array([row.sign for row in rows], dtype=np.int8),
         corrected=np.array([row.corrected for row in rows], dtype=np.bool_),
         score_columns=_unpacked([row.score_columns for row in rows]),
-        groups={name: held[known] for name, held in groups.items()} | later,
+        groups={**{name: held[known] for name, held in groups.items()}, **later},
         values=values,
     )
 

@@ -68,9 +68,9 @@ CREATE TABLE audits (
     UNIQUE (address, row_number)
 ) STRICT;
 
--- What the monitors are to be told, in this order; whole, since its prediction may be gone by then.
+-- What the monitors are to be told, under numbers that are never given twice; whole, since its prediction may be gone by then.
 CREATE TABLE judged (
-    sequence      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    sequence      INTEGER NOT NULL PRIMARY KEY,
     told_at       REAL    NOT NULL,
     arm           INTEGER NOT NULL,
     id            BLOB    NOT NULL,

@@ -19,11 +19,11 @@ from monitors.labels.bounds import drop_judged, drop_old, drop_surplus, widen_co
 from monitors.labels.coverage import Cell
 from monitors.labels.database import opened, transaction
 from monitors.labels.group_names import GroupNames
-from monitors.labels.joining import Address, Given, Joining, NewRow, tell_ripe
+from monitors.labels.joining import ASKED, Address, Given, Joining
 from monitors.labels.judged import JudgedBlock
 from monitors.labels.message import Truth
 from monitors.labels.rows import AwaitingRows, JudgedRow, facts, judged_block, request_groups
-from monitors.labels.tally import FUTURE, WAITING_NOW, Outcome, Tally
+from monitors.labels.tally import FUTURE, Outcome, Tally
 from registry.card import Card
 
 JUDGED_ROWS = 4096
@@ -63,6 +63,7 @@ class LabelStore:
         self._secret = secret
         self._settings = settings
         self._db = opened(path, model)
+        self._db.execute(ASKED)
         self._names = GroupNames(self._db)
         self._arms: dict[Arm, int] = {}
         self._delays: dict[Arm, float] = {}
@@ -94,6 +95,7 @@ class LabelStore:
         groups = self._packed(rows)
         at = min(rows.at, now)
         with self._change(now) as tally:
+            (after,) = self._db.execute("SELECT COALESCE(MAX(n), 0) FROM predictions").fetchone()
             fresh = self._insert(
                 [
                     (id_, row, code, self._hash(request), at, at + delay_s, score, decision, *kept)
@@ -110,14 +112,9 @@ class LabelStore:
                     )
                 ]
             )
-            for row in fresh:
-                tally.predicted(code, at, row[7])
-            joining = Joining(self._db, tally)
-            joining.meet(
-                (NewRow(*row[:4]) for row in fresh),
-                waiting=self.counts[WAITING_NOW] > 0,
-                siblings=len(self._arms) > 1,
-            )
+            tally.predicted(code, at, [row[7] for row in fresh])
+            joining = Joining(self._db, tally, self.counts)
+            joining.meet(after, siblings=len(self._arms) > 1)
             joining.settle()
             self._bound(tally, _DROPPED_ROWS + 2 * len(fresh))
 
@@ -126,8 +123,13 @@ class LabelStore:
     ) -> list[Outcome]:
         """Take in labels and groups; what became of each. Those that were refused are counted."""
         with self._change(now) as tally:
-            joining = Joining(self._db, tally)
-            outcomes = [self._hear(joining, truth, now) for truth in truths]
+            joining = Joining(self._db, tally, self.counts)
+            addresses = [self._address(truth) for truth in truths]
+            joining.find(addresses)
+            outcomes = [
+                _outcome(joining, address, truth, now)
+                for address, truth in zip(addresses, truths, strict=True)
+            ]
             joining.settle()
             tally.counts.update(outcomes)
             tally.counts[Outcome.REFUSED] += refused
@@ -141,8 +143,8 @@ class LabelStore:
             "SELECT 1 FROM predictions WHERE label IS NOT NULL AND told = 0 AND due <= ? LIMIT 1",
             (now,),
         ).fetchone():
-            with self._change(now):
-                tell_ripe(self._db, now, _RIPE_ROWS)
+            with self._change(now) as tally:
+                Joining(self._db, tally, self.counts).tell_ripe(_RIPE_ROWS)
 
     def keep_bounds(self, now: float) -> None:
         """Drop what is too old, and merge old counts; for the times when nothing comes."""
@@ -179,17 +181,10 @@ class LabelStore:
         """Count rows that could not be kept; in memory alone, since the file may be the cause."""
         self.session[reason] += rows
 
-    def _hear(self, joining: Joining, truth: Truth, now: float) -> Outcome:
+    def _address(self, truth: Truth) -> Address:
         if truth.prediction_id is not None:
-            name = bytes.fromhex(truth.prediction_id)
-        else:
-            name = self._hash(truth.key) or b""
-        address = Address(name, truth.row, of_request=truth.prediction_id is None)
-        brought = facts(truth.groups, truth.values)
-        if truth.value is None:
-            return joining.audit(address, brought or "")
-        at = now if truth.at is None else truth.at
-        return joining.label(address, Given(truth.value, at, brought))
+            return Address(bytes.fromhex(truth.prediction_id), truth.row, of_request=False)
+        return Address(self._hash(truth.key) or b"", truth.row, of_request=True)
 
     def _packed(self, rows: AwaitingRows) -> Sequence[bytes | None]:
         try:
@@ -267,3 +262,11 @@ class LabelStore:
             )
         )
         self._heads.update(fresh)
+
+
+def _outcome(joining: Joining, address: Address, truth: Truth, now: float) -> Outcome:
+    brought = facts(truth.groups, truth.values)
+    if truth.value is None:
+        return joining.audit(address, brought or "")
+    at = now if truth.at is None else truth.at
+    return joining.label(address, Given(truth.value, at, brought))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -46,6 +47,9 @@ LABELLED = "labelled"
 CORRECTIONS = "judged again"
 """Judged rows that were taken back, since another label or group came for them."""
 
+TOLD = "told"
+"""Judged rows that the monitors were to be told of: the number of the last one."""
+
 FUTURE = "in the future"
 """Messages that were refused since they are from a time that has not come."""
 
@@ -64,12 +68,12 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     cells: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
 
-    def predicted(self, arm: int, at: float, decision: float | None) -> None:
-        """Count a prediction."""
-        self.counts[PREDICTIONS] += 1
-        self.counts[HELD] += 1
-        self.counts[PENDING] += 1
-        self.cells[arm, int(at // 60), place_of_decision(decision), PREDICTED] += 1
+    def predicted(self, arm: int, at: float, decisions: Sequence[float | None]) -> None:
+        """Count predictions of one moment."""
+        for name in (PREDICTIONS, HELD, PENDING):
+            self.counts[name] += len(decisions)
+        for place, count in Counter(map(place_of_decision, decisions)).items():
+            self.cells[arm, int(at // 60), place, PREDICTED] += count
 
     def labelled(self, arm: int, at: float, decision: float | None) -> None:
         """Count that a prediction has its label now."""

@@ -418,7 +418,7 @@ LABELS_PENDING = Metric(
 LABELS_COVERAGE = Metric(
     "weir.labels.coverage",
     Kind.GAUGE,
-    "1",
+    "",
     (MODEL, VERSION, ARM),
     "Share of the predictions older than the expected delay that have their label.",
     across=Across.LATEST,

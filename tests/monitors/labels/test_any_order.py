@@ -104,7 +104,7 @@ def expected(steps: list[Step]) -> Counter[Row]:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_every_prediction_with_a_label_is_judged_once_by_its_last_label(steps: list[Step]) -> None:
     """Whatever came first, however often, and whenever the process began anew."""
@@ -113,7 +113,7 @@ def test_every_prediction_with_a_label_is_judged_once_by_its_last_label(steps: l
         assert found == expected(steps)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_the_order_does_not_matter_where_nothing_is_corrected(data: st.DataObject) -> None:
     """Predictions and labels in two orders give the same rows and the same counts of rows."""

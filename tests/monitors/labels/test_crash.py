@@ -26,7 +26,6 @@ from tests.monitors.labels.samples import AWAITED, CARD, START, label, predictio
 
 folder, step = Path(sys.argv[1]), int(sys.argv[2])
 book = LabelBook(folder, Labels())
-print("ready", flush=True)
 while True:
     numbers = range(20 * step, 20 * step + 20)
     # Half of the labels come before their predictions.
@@ -39,12 +38,13 @@ while True:
     assert late.joined == late.accepted == 10
     print("labels", step, 0, flush=True)
     book.ripen(START)
+    print("ready", step, 0, flush=True)
     step += 1
 """
 
 
 def _written_until_killed(folder: Path, step: int, seconds: float) -> list[tuple[str, int, int]]:
-    """What a writer acknowledged before it was killed, some time after it was ready."""
+    """What a writer acknowledged before it was killed, some time after its first round."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder), str(step)],
         cwd=ROOT,
@@ -52,12 +52,16 @@ def _written_until_killed(folder: Path, step: int, seconds: float) -> list[tuple
         text=True,
     ) as writer:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
+        lines = []
+        for line in writer.stdout:
+            lines.append(line)
+            if line.startswith("ready"):
+                break
         killer = Timer(seconds, writer.kill)
         killer.start()
-        lines = writer.stdout.readlines()
+        lines += writer.stdout.readlines()
         killer.join()
-    whole = [line.split() for line in lines if line.endswith("\n")]
+    whole = [line.split() for line in lines if line.endswith("\n") and "ready" not in line]
     return [(kind, int(at), int(odd)) for kind, at, odd in whole]
 
 

@@ -154,7 +154,12 @@ def test_groups_without_a_label_are_for_audits() -> None:
 
 def test_what_is_missing_in_a_message_may_be_null() -> None:
     """Tables with empty cells become messages with nulls."""
-    plain = {"key": None, "at": None, "groups": {"town": None}, "values": {"paid": None}}
+    plain: dict[str, Any] = {
+        "key": None,
+        "at": None,
+        "groups": {"town": None},
+        "values": {"paid": None},
+    }
     assert read(prediction_id=ID, label=True, **plain) == Truth(ID, None, 0, True)
 
 

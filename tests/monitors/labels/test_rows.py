@@ -47,7 +47,7 @@ def judged(card: Card, rows: SampleBlock, folder: Path, given: object = 1) -> Ju
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_scores_of_several_columns_come_back_exactly(tmp_path: Path, dtype: type) -> None:
     """With the decision that is the largest of them, and no score of one column."""
-    scores = np.random.default_rng(1).random((ROWS, 3)).astype(dtype)
+    scores: NDArray[Any] = np.random.default_rng(1).random((ROWS, 3)).astype(dtype)
     card = Card(
         task=Task.MULTICLASS,
         score=Score(output="p"),
