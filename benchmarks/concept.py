@@ -246,7 +246,7 @@ def _told(rows: list[float]) -> str:
 def main() -> None:
     """Print the tables."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    print("| rows labelled in the reference | 4,000 rows | wrong | brier | calibration |")
+    print("| rows labelled in the reference | 4,000 rows | wrong | brier | miscalibration |")
     print("|---|---|---|---|---|")
     for rows in (400, 6000):
         for name, story in (HARMLESS | ONLY_INPUTS).items():
@@ -259,8 +259,8 @@ def main() -> None:
             ]
             print(f"| {rows:,} | {name} | {' | '.join(cells)} |", flush=True)
     print(
-        "\n| from row 1,000 on | share of wrong decisions | `wrong` | `brier` | `calibration` | "
-        "limit, `wrong` | limit, `calibration` |"
+        "\n| from row 1,000 on | share of wrong decisions | `wrong` | `brier` | `miscalibration` | "
+        "limit, `wrong` | limit, `miscalibration` |"
     )
     print("|---|---|---|---|---|---|---|")
     was, _ = risks(SAME)

@@ -85,7 +85,7 @@ DETECTORS = (
     Registered("performance", "estimated", EstimatedPerformance, of_features=False),
     Registered("performance", "corrected", CorrectedPerformance, of_features=False),
     Registered("performance", "loss", LossRise, part=4.0, of_features=False),
-    Registered("performance", "calibration", CalibrationDrift, of_features=False),
+    Registered("performance", "miscalibration", CalibrationDrift, of_features=False),
 )
 """A new detector is one file, and one line here."""
 

@@ -100,7 +100,7 @@ class CalibrationDrift:
     """
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
-        self._monitor = Monitor("performance", "calibration", GAP_FLOOR, settings)
+        self._monitor = Monitor("performance", "miscalibration", GAP_FLOOR, settings)
         self._silent: tuple[Signal, ...] = ()
         self._zones: Zones | None = None
         if card.label is None or card.task is not Task.BINARY:

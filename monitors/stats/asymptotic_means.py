@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from math import log, log1p, sqrt
+from math import sqrt
 
 from scipy.special import stdtrit
+
+from monitors.stats.anytime_normal import at_every_look
 
 _NARROWEST_ROWS = 1000
 """So many rows are where an interval that holds at any time is at its narrowest."""
@@ -26,15 +28,10 @@ def at_any_look(
 ) -> tuple[float, float]:
     """The interval of a mean that holds at all looks from the first on, if that is late enough.
 
-    Robbins's normal mixture with the variance of the values so far: an asymptotic confidence
-    sequence (Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas, Annals of Statistics 2024, theorem 2.2;
-    where it is narrowest by their equation for rho). Rows are independent, or a martingale about
-    the mean. With chance 1 - alpha it never leaves the mean out, more nearly so the more rows there
-    were at the first look.
+    Rows are independent, or a martingale about the mean. With chance 1 - alpha it never leaves the
+    mean out, more nearly so the more rows there were at the first look: see `anytime_normal`.
     """
-    spread = _spread(alpha)
-    grown = rows * spread
-    half = sqrt(2 * (grown + 1) / (rows * grown) * (log1p(grown) / 2 - log(alpha)) * variance)
+    half = at_every_look(rows, alpha, _NARROWEST_ROWS) * sqrt(variance / rows)
     return mean - half, mean + half
 
 
@@ -45,9 +42,3 @@ def rows_to_trust(skewness: float) -> int:
     section 2.15): of events that are rare it takes about 25.
     """
     return int(25 * skewness**2) + 1
-
-
-def _spread(alpha: float) -> float:
-    """The square of rho: the variance of the mixture."""
-    twice = -2 * log(alpha)
-    return (twice + log(twice) + 1) / _NARROWEST_ROWS

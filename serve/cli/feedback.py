@@ -13,10 +13,11 @@ import click
 import orjson
 
 from serve.cli.label_files import LABEL_TYPES, Message, messages, rows_of
-from serve.cli.options import as_json, inference
+from serve.cli.options import as_json, inference_port
 
 if TYPE_CHECKING:
-    from serve.cli.inference_port import InferencePort, ReceiptView
+    from serve.cli.inference_port import ReceiptView
+    from serve.control.connection import Connection
 
 BATCH = 5000
 BATCH_BYTES = 2**20
@@ -65,14 +66,14 @@ class Told:
     type=click.Choice(LABEL_TYPES),
     help="What the labels of a table are to be taken for, in place of what they look like.",
 )
-@inference
+@inference_port
 @as_json
 def feedback(
     name: str,
     file: Path,
     audit: bool,
     label_type: str | None,
-    port: InferencePort,
+    connection: Connection,
     as_json: bool,
 ) -> None:
     """Send the labels in FILE, and say what became of them.
@@ -84,7 +85,9 @@ def feedback(
     A file may be sent again: what is known already is not counted twice. The exit status is 1 if
     anything was refused.
     """
-    told = Told()
+    from serve.cli.inference_port import InferencePort  # noqa: PLC0415 - help need not wait for it
+
+    told, port = Told(), InferencePort(connection)
     try:
         with _progress(name, rows_of(file)) as progress:
             for batch in batches(messages(file, label_type)):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from time import monotonic, sleep
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.errors import Refused, WeirError
-from serve.control.connection import Connection, shown, stranger
+from serve.control.connection import Connection, stranger
 
 _PATIENCE_S = 60.0
 _AGAIN_S = 1.0
@@ -45,30 +42,12 @@ class ReceiptView(BaseModel):
 class InferencePort:
     """Sends labels, again where that may help: nothing counts twice.
 
-    Raises the `WeirError` that the gateway names, `Unavailable` when nobody answers. Close it, or
-    use it in a `with` block.
+    Raises the `WeirError` that the gateway names, `Unavailable` when nobody answers.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        key: str | None = None,
-        ca: Path | None = None,
-        patience_s: float = _PATIENCE_S,
-    ) -> None:
-        self._connection = Connection(base_url, shown(key), ca)
+    def __init__(self, connection: Connection, patience_s: float = _PATIENCE_S) -> None:
+        self._connection = connection
         self._patience_s = patience_s
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._connection.close()
 
     def feedback(self, model: str, lines: Sequence[bytes], *, audit: bool = False) -> ReceiptView:
         """Send messages, each a line of JSON, over the channel for audits or the other one."""

@@ -75,22 +75,6 @@ def gateway(command: Callable[..., T]) -> Callable[..., T]:
     return _URL(_KEY(_CA(connected)))
 
 
-def inference(command: Callable[..., T]) -> Callable[..., T]:
-    """Give a command the options of a connection to the inference port, and of them a `port`.
-
-    The `InferencePort` is closed when the command ends.
-    """
-
-    @wraps(command)
-    def connected(*args: Any, url: str, key: str | None, ca: Path | None, **values: Any) -> T:
-        from serve.cli.inference_port import InferencePort  # noqa: PLC0415 - as above
-
-        with InferencePort(url, key, ca) as port:
-            return command(*args, port=port, **values)
-
-    return _INFERENCE_URL(_KEY(_CA(connected)))
-
-
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 

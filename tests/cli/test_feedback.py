@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -15,6 +16,7 @@ from registry.records import FULL
 from serve.cli import inference_port
 from serve.cli.feedback import BATCH, BATCH_BYTES, batches
 from serve.cli.main import main
+from serve.control.connection import Connection
 from serve.protocol.feedback import Sent, messages
 from tests.control.serving import free_port
 from tests.serve.observing import AWAITING, BAD, Observing
@@ -152,10 +154,10 @@ def test_what_was_sent_before_an_error_is_told(send: Send, observer: Observing) 
 
 def test_nobody_there() -> None:
     """Said at once: trying again is for a gateway that has answered before."""
-    port = inference_port.InferencePort(f"http://127.0.0.1:{free_port()}")
-
-    with port, pytest.raises(Unavailable, match="no gateway answers"):
-        port.feedback(MODEL, [b"{}"])
+    with closing(Connection(f"http://127.0.0.1:{free_port()}", {}, None)) as connection:
+        port = inference_port.InferencePort(connection)
+        with pytest.raises(Unavailable, match="no gateway answers"):
+            port.feedback(MODEL, [b"{}"])
 
 
 def test_an_observer_that_comes_back(
@@ -168,7 +170,8 @@ def test_an_observer_that_comes_back(
         observer.gone = False
 
     monkeypatch.setattr(inference_port, "sleep", comes_back)
-    with inference_port.InferencePort(served.url) as port:
+    with closing(Connection(served.url, {}, None)) as connection:
+        port = inference_port.InferencePort(connection)
         assert port.feedback(MODEL, [GOOD.encode(), GOOD.encode()]).accepted == 2
     assert not observer.gone
 

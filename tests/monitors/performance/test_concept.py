@@ -270,7 +270,7 @@ def test_a_moved_relationship_is_an_alarm_that_says_retrain() -> None:
     assert loss.verdict is Verdict.ALARM
     assert "the relationship moved and the inputs did not" in loss.message
     assert "retrain" in loss.message
-    assert said["calibration", "score"].verdict is Verdict.ALARM
+    assert said["miscalibration", "score"].verdict is Verdict.ALARM
     assert said["input_drift", "income"].verdict is Verdict.OK
 
 
@@ -281,7 +281,7 @@ def test_moved_inputs_of_a_model_that_is_as_right_are_no_alarm_about_the_loss() 
     assert said["input_drift", "income"].verdict is Verdict.ALARM
     assert said["loss", "wrong"].verdict is Verdict.OK
     assert "no need to retrain" in said["loss", "wrong"].message
-    assert said["calibration", "score"].verdict is Verdict.OK
+    assert said["miscalibration", "score"].verdict is Verdict.OK
 
 
 def test_a_loss_that_rose_by_its_inputs_alone_says_so() -> None:
@@ -291,7 +291,7 @@ def test_a_loss_that_rose_by_its_inputs_alone_says_so() -> None:
     assert loss.verdict is Verdict.ALARM
     assert "inputs moved (income" in loss.message
     assert "scores mean what they meant" in loss.message
-    assert said["calibration", "score"].verdict is Verdict.OK
+    assert said["miscalibration", "score"].verdict is Verdict.OK
 
 
 def test_both_modes_find_it() -> None:

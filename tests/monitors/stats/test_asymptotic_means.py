@@ -33,7 +33,7 @@ def test_at_any_look_it_ends_where_the_mixture_of_bets_has_won_enough(
     _, upper = at_any_look(rows, 0.0, 1.0, alpha)
     off = upper * rows
     twice = -2 * np.log(alpha)
-    rho = sqrt((twice + np.log(twice) + 1) / 1000)
+    rho = sqrt((twice + np.log(twice + 1)) / 1000)
 
     def bet(rate: float) -> float:
         weight = exp(-(rate**2) / (2 * rho**2)) / (rho * sqrt(2 * pi))
