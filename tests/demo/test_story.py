@@ -28,6 +28,8 @@ from tests.deploy.test_queries import asked
 from tests.tools.prometheus import Prometheus, running_prometheus, scrape_config
 
 DEMO = (sys.executable, "-m", "serve.cli.main", "demo")
+LATER = "Labels come"
+"""The panel of labels that have come: the story's are expected a month after it."""
 
 
 def processes_with(mark: str) -> list[str]:
@@ -113,7 +115,8 @@ def empty_panels(folder: Path, control: int) -> list[str]:
     target = f"127.0.0.1:{control}"
     with running_prometheus(folder, scrape_config(target, "250ms")) as prometheus:
         prometheus.wait_for(f"rate({series(names.SAMPLES)}[1m]) >= 0")
-        return [name for name, query in QUERIES.items() if not answered(prometheus, asked(query))]
+        shown = {name: query for name, query in QUERIES.items() if LATER not in name}
+        return [name for name, query in shown.items() if not answered(prometheus, asked(query))]
 
 
 def answered(prometheus: Prometheus, query: str) -> bool:
