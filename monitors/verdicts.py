@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import ceil, log
 
 from configs.settings import Monitors
 from monitors.budget import Budget
@@ -22,6 +22,16 @@ NO_REFERENCE = (
     "no reference: register the version with --reference FILE (Parquet, CSV, Arrow "
     "or NumPy) to watch this"
 )
+
+_TIMES_MAX = 100.0
+
+
+def more_rows(rows: int, times: float) -> int | None:
+    """How many more rows would tell, if that takes so many times the rows there are.
+
+    None where a hundred times the rows would not tell: then more rows are no remedy.
+    """
+    return max(1, ceil(rows * (times - 1))) if times < _TIMES_MAX else None
 
 
 @dataclass(frozen=True, slots=True)

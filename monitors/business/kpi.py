@@ -6,7 +6,7 @@ values. Values have no bounds, so that there is no e-value: KPIs are no part of 
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State, Verdict, from_words, packed, unpacked, words
 from monitors.stats.asymptotic_means import at_any_look, at_one_look, rows_to_trust
 from monitors.stats.moments import Moments
+from monitors.verdicts import more_rows
 from registry.card import Card
 
 _SAME = 1e-9
@@ -188,7 +189,7 @@ class _Gauge:
             return Verdict.OK, None
         near = min(abs(moments.mean - bound) for bound in (least, most) if lower <= bound <= upper)
         times = ((upper - lower) / 2 / near) ** 2 if near > 0 else inf
-        needed = max(1, ceil(moments.rows * (times - 1))) if times < 100 else None
+        needed = more_rows(moments.rows, times)
         return Verdict.INSUFFICIENT_DATA, needed
 
     def _insufficient(self, why: str, needed: int | None, value: float | None = None) -> Signal:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from monitors.privacy import RARE, ROWS_TOLD_MIN, Withheld, withheld
 from monitors.profile.reading import decisions, group_values
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State, Verdict, from_words, packed, unpacked, words
+from monitors.verdicts import more_rows
 from registry.card import Card
 
 Counts = NDArray[np.int64]
@@ -43,7 +44,6 @@ _FOR_ITS_PART = 5.0
 """What a subject needs beyond what the whole budget would, about, in natural logarithms."""
 
 _GROWTH = 2.0 ** (np.arange(1, 15) / 2)
-_TIMES_MAX = 100
 
 
 class _Ready(NamedTuple):
@@ -296,7 +296,7 @@ class GroupFairness:
             message += f"; weighed with all groups met later: see {compared.attribute.name}"
         else:
             times = to_prove if finding.beyond else finding.times
-            needed = max(1, ceil(rows * (times - 1))) if times < _TIMES_MAX else None
+            needed = more_rows(rows, times)
             if proved and name in compared.named:
                 # Panels that share out the budget may want more evidence, and say how many rows.
                 verdict, needed = Verdict.ALARM, needed or 1

@@ -28,6 +28,7 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, State, Verdict
 from monitors.stats.anytime_shares import anytime_share
 from monitors.stats.intervals import wilson
+from monitors.verdicts import more_rows
 from registry.card import Card, Group
 
 Floats = NDArray[np.float64]
@@ -35,7 +36,6 @@ Interval = tuple[float, float]
 
 _ALPHA = 0.05
 _LEVELS = 10.0 ** -np.arange(1, 10)
-_TIMES_MAX = 100
 
 
 class Proxied(NamedTuple):
@@ -258,7 +258,7 @@ def _rows_needed(rows: int, within: Interval, now: Interval, gap: float) -> int 
     if above or below:
         # What proves it is an interval of about twice the width.
         times *= 4
-    return max(1, ceil(rows * (times - 1))) if times < _TIMES_MAX else None
+    return more_rows(rows, times)
 
 
 def _each(intervals: Sequence[Interval]) -> tuple[Floats, Floats]:

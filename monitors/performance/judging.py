@@ -11,6 +11,7 @@ from monitors.performance.bands import Band, Bet, band_of, bet_of
 from monitors.performance.figures import Figure
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, Verdict
+from monitors.verdicts import more_rows
 from registry.card import Card, Performance
 from registry.measures import MEASURES, Measure
 
@@ -19,8 +20,6 @@ FAMILY, NAME = "performance", "realised"
 ALPHA = 0.05
 """The chance that an interval ever leaves out what it is of."""
 
-_TIMES_MAX = 100.0
-"""If so many times the rows would not tell, more rows are no remedy."""
 
 _VAIN = 10
 """If none of so many times the rows that are needed counts, none ever will."""
@@ -135,7 +134,7 @@ class Judge:
         if watch.band is None:
             return replace(told, message=f"{shown}; {watch.silent}")
         verdict, times = self._verdict(watch.band, figure, interval, log_wealth)
-        needed = max(1, ceil(judged * (times - 1))) if 0 < times < _TIMES_MAX else None
+        needed = more_rows(judged, times) if times > 0 else None
         return replace(
             told, verdict=verdict, rows_needed=needed, message=f"{shown}; {watch.band.why}"
         )

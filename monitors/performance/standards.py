@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, hypot, inf, sqrt
+from math import hypot, inf, sqrt
 
 from monitors.performance.bands import Band, band_of
 from monitors.performance.estimands import Estimand, Estimated
 from monitors.profile.truth import Truth
 from monitors.signal import Verdict
+from monitors.verdicts import more_rows
 from registry.card import Card
 from registry.measures import Better, measures_of
-
-_TIMES_MAX = 100.0
-"""If so many times the rows would not tell, more rows are no remedy."""
 
 _SHOWN_ONLY = "shown without a verdict: it is no measure of performance"
 _NOTHING_DECLARED = (
@@ -92,5 +90,5 @@ def judged(estimate: Estimated, standard: Standard, width: float) -> Judgement:
         return Judgement(Verdict.OK)
     away = band.away(estimate.value)
     times = (width * error / away) ** 2 if away > 0 else inf
-    needed = max(1, ceil(estimate.rows * (times - 1))) if times < _TIMES_MAX else None
+    needed = more_rows(estimate.rows, times)
     return Judgement(Verdict.INSUFFICIENT_DATA, needed)
