@@ -26,6 +26,7 @@ from registry.migrations import migrate
 from registry.owner import OwnerLock
 from registry.records import Arm, AuditEntry, Route, ShadowArm, Version
 from registry.signature import Signature
+from registry.sqlite_file import opened, transaction
 
 _SETTINGS = {
     "journal_mode": ("TRUNCATE", "truncate"),
@@ -239,43 +240,21 @@ class SqliteStore:
     def _transaction(self, resource: str) -> Iterator[None]:
         """All that is done in the block reaches the disk, or nothing."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                yield
         except sqlite3.IntegrityError as error:
             raise Conflict(f"the registry refuses this change of {resource}: {error}") from None
         except sqlite3.OperationalError as error:
             raise Unavailable(f"the registry cannot be written: {error}") from None
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The only connection, with settings that were read back and a schema that we know."""
-    # The caller sees to it that threads take turns. The timeout waits for a backup that reads.
-    db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+    """The only connection, with a schema that we know."""
     try:
-        for name, (wanted, must_read) in _SETTINGS.items():
-            db.execute(f"PRAGMA {name} = {wanted}")
-            _refuse_unless(db, name, must_read)
-        migrate(db, path)
+        # The timeout waits for a backup that reads.
+        return opened(path, _SETTINGS, 2.0, lambda db: migrate(db, path))
     except sqlite3.DatabaseError as error:
-        db.close()
         raise StartError(f"{path} cannot be opened as a registry: {error}") from None
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _refuse_unless(db: sqlite3.Connection, name: str, must_read: object) -> None:
-    """`StartError` if a pragma did not take, since every promise rests on it."""
-    row = db.execute(f"PRAGMA {name}").fetchone()
-    # A build of SQLite without memory mapping has no value to read.
-    value = row[0] if row else 0
-    if value != must_read:
-        raise StartError(f"SQLite did not accept {name} (it is {value}, and must be {must_read})")
 
 
 def _version(row: tuple[str, int, str, str, str, str | None, int, str, str]) -> Version:

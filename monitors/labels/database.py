@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from configs.errors import StartError, Unavailable
+from registry import sqlite_file
 
 SCHEMA_VERSION = 1
 
@@ -38,26 +39,12 @@ def opened(path: Path, model: str) -> sqlite3.Connection:
     `StartError` for a file that is newer than this program, or is not one of this model.
     `Unavailable` while another process has it.
     """
-    # The caller sees to it that threads take turns.
-    db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
     try:
-        for name, (wanted, must_read) in _SETTINGS.items():
-            db.execute(f"PRAGMA {name} = {wanted}")
-            row = db.execute(f"PRAGMA {name}").fetchone()
-            # A build of SQLite without memory mapping has no value to read.
-            if (row[0] if row else 0) != must_read:
-                raise StartError(f"SQLite did not accept {name} for {path}: it is {row}")
-        _migrate(db, path, model)
+        return sqlite_file.opened(path, _SETTINGS, 0.5, lambda db: _migrate(db, path, model))
     except sqlite3.OperationalError as error:
-        db.close()
         raise Unavailable(f"the labels in {path} cannot be had: {error}") from None
     except sqlite3.DatabaseError as error:
-        db.close()
         raise StartError(f"{path} cannot be opened as a file of labels: {error}") from None
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def model_of(path: Path) -> str | None:
@@ -77,14 +64,10 @@ def model_of(path: Path) -> str | None:
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """All that is done in the block reaches the disk, or nothing; `Unavailable` if it cannot."""
     try:
-        db.execute("BEGIN IMMEDIATE")
-        yield
-        db.execute("COMMIT")
+        with sqlite_file.transaction(db):
+            yield
     except sqlite3.DatabaseError as error:
         raise Unavailable(f"labels cannot be written: {error}") from None
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
 
 
 def _migrate(db: sqlite3.Connection, path: Path, model: str) -> None:

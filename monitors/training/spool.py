@@ -12,8 +12,16 @@ from typing import NamedTuple
 from monitors.training.files import DAY_S, Row
 from monitors.training.rows import KeptRow
 from registry.card import Feature
+from registry.sqlite_file import opened, transaction
 
 _SCHEMA = Path(__file__).with_name("spool.sql")
+_SETTINGS = {
+    "journal_mode": ("WAL", "wal"),
+    "synchronous": ("FULL", 2),
+    # What is deleted is not to be found again.
+    "secure_delete": ("ON", 1),
+}
+"""Each pragma with what it is set to and what it must read back as."""
 
 
 class Judgement(NamedTuple):
@@ -39,24 +47,14 @@ class Part(NamedTuple):
 class Spool:
     """Rows of all models in one SQLite file; a change is on disk when its method returns.
 
-    `sqlite3.Error` where the disk is full, or the file is not what it was.
+    `sqlite3.Error` where the disk is full, or the file is not what it was; `StartError` where a
+    setting did not take.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # One thread at a time: whoever calls sees to it.
-        self._db = sqlite3.connect(
-            folder / "spool.sqlite", isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            # What is deleted is not to be found again.
-            self._db.execute("PRAGMA secure_delete = ON")
-            self._db.executescript(_SCHEMA.read_text(encoding="utf-8"))
-        except sqlite3.Error:
-            self._db.close()
-            raise
+        self._db = opened(folder / "spool.sqlite", _SETTINGS, 5.0, _prepare)
 
     def close(self) -> None:
         """Give the file back."""
@@ -65,13 +63,8 @@ class Spool:
     @contextmanager
     def together(self) -> Iterator[None]:
         """All changes of the block are made, or none."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        with transaction(self._db):
             yield
-            self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
     def add(
         self, model: str, version: int, features: Iterable[Feature], rows: Iterable[KeptRow]
@@ -169,3 +162,7 @@ class Spool:
             "DELETE FROM rows WHERE model = ? AND (prediction_id = ? OR request_id = ?)",
             (model, wanted, wanted),
         ).rowcount
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.executescript(_SCHEMA.read_text(encoding="utf-8"))
