@@ -15,9 +15,13 @@ FULL = 10_000
 
 
 class Role(StrEnum):
-    """The part that a version plays in a route, as the `Weir-Arm` header and signals name it."""
+    """The part that a version plays in a route, as the `Weir-Arm` header and signals name it.
+
+    The baseline is the stable version in hosts of its own, with which a canary is compared.
+    """
 
     STABLE = "stable"
+    BASELINE = "baseline"
     CANARY = "canary"
     SHADOW = "shadow"
     PINNED = "pinned"
@@ -58,6 +62,20 @@ class ShadowArm:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """That a route belongs to a rollout: its `candidate` is compared with what else answers.
+
+    `baseline_bp` is the baseline's part of the traffic, in basis points, taken from that of the
+    stable version; 0 for none. An answer that takes longer than `objective_s` counts as late.
+    """
+
+    rollout: str
+    candidate: int
+    baseline_bp: int = 0
+    objective_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """How a model's traffic is split at one generation.
 
@@ -78,6 +96,7 @@ class Route:
     created_at: str = ""
     reason: str = ""
     served: bool = True
+    judged: Judged | None = None
 
     def live_versions(self) -> tuple[int, ...]:
         """The versions that must be ready to answer, in ascending order."""

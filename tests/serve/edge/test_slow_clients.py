@@ -16,6 +16,8 @@ from tests.serve.edge.listening import SLOW_S, TINY, Listening, answer, everythi
 from tests.serve.waiting import wait_until
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+TICK_S = 0.002
+"""The loop's clock has whole milliseconds: what is due may be done one early."""
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -67,7 +69,7 @@ def test_who_stops_in_the_middle(served: Listening, sent: bytes) -> None:
         received = everything(connection)
 
     assert too_slow(received)
-    assert SLOW_S <= time.monotonic() - began < SLOW_S + 1.0
+    assert SLOW_S - TICK_S <= time.monotonic() - began < SLOW_S + 1.0
     assert served.closed == {"slow_request": 1}
 
 

@@ -1,0 +1,76 @@
+"""What gateway replicas count for a rollout: whole numbers by arm that only grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from configs.policy import Metric
+
+
+class JudgedArm(StrEnum):
+    """The arms of a rollout: the candidate, those it is compared with like for like, the rest."""
+
+    CANDIDATE = "candidate"
+    BASELINE = "baseline"
+    STABLE = "stable"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the units of one arm did.
+
+    A unit is counted in `units` once in a rollout, when it is seen first, and in `trials` if that
+    first request was such an event. It is counted in `events` once for each metric, at its first
+    event, whenever that is. For units that come once, `trials` and `events` are the same.
+    """
+
+    units: int = 0
+    trials: Mapping[Metric, int] = field(default_factory=dict)
+    events: Mapping[Metric, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPairs:
+    """Of one group: rows that both versions answered, and decisions that the candidate turned."""
+
+    rows: int = 0
+    to_yes: int = 0
+    to_no: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows that the shadow and the stable version both answered, by unit at most once.
+
+    `score_change` sums the candidate's score less the stable version's, `score_change_squared` its
+    squares. Groups are keyed by attribute and value.
+    """
+
+    rows: int = 0
+    disagreements: int = 0
+    score_change: float = 0.0
+    score_change_squared: float = 0.0
+    groups: Mapping[tuple[str, str], GroupPairs] = field(default_factory=dict)
+
+
+LATENCY_BOUNDS = tuple(0.0001 * 1.25**k for k in range(60))
+"""Upper bounds in seconds of the buckets in which latencies of the stable version are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one gateway process has counted for one rollout since it began to.
+
+    `stretches` has a tally by arm for each generation of the route, within which shares are
+    constant. `latency` counts the stable version's answers by `LATENCY_BOUNDS`, and above. Once the
+    memory for units is `full`, units with a `Weir-Key` that were not seen before are left out.
+    """
+
+    source: str
+    rollout: str
+    stretches: Mapping[int, Mapping[JudgedArm, Tally]] = field(default_factory=dict)
+    pairs: Pairs = Pairs()
+    latency: tuple[int, ...] = ()
+    full: bool = False
