@@ -23,7 +23,7 @@ demo: $(READY) ## the whole story on real data, on this machine
 test: $(READY) ## style, types and all tests that need no gateway
 	scripts/install-prometheus
 	$(MAKE) lint
-	$(BIN)/python -m pytest -m "not gateway and not hostile and not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gateway and not hostile and not slow"
 
 gateway: $(READY) ## the tests against a real gateway on real ports; CI runs them too
 	scripts/install-prometheus

@@ -323,6 +323,7 @@ def test_a_card_that_does_not_fit_the_model_is_refused() -> None:
         Panel(CARD, strange, None, SETTINGS)
 
 
+@pytest.mark.slow
 def test_no_change_raises_no_alarm_over_many_streams() -> None:
     """30 panels of 7 watched subjects, 1,000 clean rows each, a budget of 10 %: few alarm."""
     loose = Monitors(alarm_budget=0.1)

@@ -67,6 +67,7 @@ def _write_until_killed(data: Path, seconds: float) -> list[str]:
     return [line for line in lines if line.endswith("\n")]
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_that_was_acknowledged(data: Path) -> None:
     """After each kill every acknowledged route and file is there and the log is whole."""
     random = np.random.default_rng(20260101)

@@ -45,6 +45,7 @@ def test_it_is_the_mean_distance_times_the_weight(profile: ReferenceProfile) -> 
     assert measured["town"] == Importance(value=0.0, error=0.0)
 
 
+@pytest.mark.slow
 def test_rows_like_those_before_move_nothing(profile: ReferenceProfile) -> None:
     """In 200 pairs of samples of three features, one at most is taken for another."""
     rng = np.random.default_rng(3)

@@ -264,6 +264,7 @@ def test_it_goes_on_from_its_state() -> None:
     assert close(second.signals(), straight.signals())
 
 
+@pytest.mark.slow
 def test_no_change_raises_no_alarm_over_many_streams() -> None:
     """30 versions of 4 subjects, 1,000 clean rows each, a budget of 10 %: few alarm."""
     loose = Monitors(alarm_budget=0.1)

@@ -142,6 +142,7 @@ def weeks() -> Rows:
 
 
 @pytest.mark.parametrize("mode", [AlarmMode.MARTINGALE, AlarmMode.DETECTOR])
+@pytest.mark.slow
 def test_a_daily_and_weekly_rhythm_alarms_nobody_within_hours(weeks: Rows, mode: AlarmMode) -> None:
     """Six streams of three days at any place of the week; looked at every four hours."""
     known = profiled(HOURLY, weeks)

@@ -75,6 +75,7 @@ def order_at_every_row(seed: int, rows: int) -> list[tuple[Floats, Floats]]:
 
 
 @pytest.mark.parametrize("measure", [area, average_precision])
+@pytest.mark.slow
 def test_looked_at_after_every_row_the_order_is_seldom_wrong(measure: Order) -> None:
     """60 streams of 400 rows, from 50 rows of each kind on."""
     true = measure(1 - CHANCES, CHANCES)

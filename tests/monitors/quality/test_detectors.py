@@ -80,6 +80,7 @@ def test_the_same_share_as_in_the_reference_is_ok(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES[1:], ids=lambda each: f"{each.name}-{each.subject}")
+@pytest.mark.slow
 def test_clean_rows_keep_the_budget(case: Case) -> None:
     """The evidence alone, whatever the effect: 60 runs at a budget of 20 %, 400 reference rows."""
 

@@ -104,6 +104,7 @@ def test_a_small_spread_makes_a_narrow_interval() -> None:
 
 
 @pytest.mark.parametrize("kind", ["coin", "skewed", "flat"])
+@pytest.mark.slow
 def test_looked_at_after_every_row_it_seldom_leaves_the_mean_out(kind: str) -> None:
     """100 streams of 250 rows, stopped as soon as the interval is wrong."""
 

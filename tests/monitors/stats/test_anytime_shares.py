@@ -64,6 +64,7 @@ def test_a_share_that_is_too_small_is_found() -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+@pytest.mark.slow
 def test_looked_at_after_every_row_the_interval_seldom_leaves_the_share_out(share: float) -> None:
     """60 streams of 200 rows, stopped as soon as the interval is wrong."""
 

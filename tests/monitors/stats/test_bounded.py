@@ -54,6 +54,7 @@ def test_a_broken_one_is_found() -> None:
         means(LateEvents, (8,), BOUND)
 
 
+@pytest.mark.slow
 def test_no_alarm_at_the_bound() -> None:
     """At the bound itself, 200 runs of 5,000 units, read again and again, a budget of 10 %."""
 

@@ -125,6 +125,7 @@ def run(seed: int, rows: int, ranked: bool) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_without_a_change_alarms_keep_the_budget() -> None:
     """However small the reference: 40 units here."""
     assert_alarms_within(0.1, 200, lambda seed: run(seed, 2000, ranked=True))

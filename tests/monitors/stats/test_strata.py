@@ -145,6 +145,7 @@ def referenced(rng: np.random.Generator, rows: int, streams: int) -> NDArray[np.
 
 
 @pytest.mark.parametrize("rows", [30, 1000])
+@pytest.mark.slow
 def test_streams_within_strata_alarm_falsely_within_the_budget(rows: int) -> None:
     """400 streams whose mix of strata goes back and forth, after a small or a large reference."""
     rng = np.random.default_rng(1)
