@@ -58,6 +58,7 @@ _REGRESSION = {
     "mae": "mean_absolute_error",
     "rmse": "root_mean_squared_error",
     "r2": "r2_score",
+    "pinball": "mean_pinball_loss(alpha=0.9)",
 }
 _ESTIMATED = {
     "accuracy": "estimate_accuracy",
@@ -204,7 +205,7 @@ def _regression(rng: np.random.Generator) -> Case:
     """Numbers around forty with errors that have a bias."""
     labels = 40 + 3 * rng.standard_normal(ROWS)
     scores = labels + rng.standard_t(5, ROWS) + 0.3
-    found = of(Task.REGRESSION, scores, None, None, labels)
+    found = of(Task.REGRESSION, scores, None, None, labels, 0.9)
     data = {"scores": scores, "labels": labels}
     return Case(data, _asked(found, _REGRESSION, _LEARN, "regression"))
 

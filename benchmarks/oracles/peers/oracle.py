@@ -194,6 +194,7 @@ ANSWERS: Mapping[str, Answer] = {
     "f1_score(average='macro')": _decided(metrics.f1_score, **_MACRO),
     "mean_absolute_error": _scored(metrics.mean_absolute_error),
     "root_mean_squared_error": _scored(metrics.root_mean_squared_error),
+    "mean_pinball_loss(alpha=0.9)": _scored(metrics.mean_pinball_loss, alpha=0.9),
     "r2_score": _scored(metrics.r2_score),
     "MetricFrame(selection_rate)": _by_group(fair.selection_rate),
     "MetricFrame(true_positive_rate)": _by_group(fair.true_positive_rate),
