@@ -26,7 +26,7 @@ from benchmarks.oracles.cases import cases
 from benchmarks.processes import BenchmarkError
 
 PINS = Path(__file__).parent / "peers"
-_TIMEOUT_S = 600
+_TIMEOUT_S = 1_800
 _VERDICT = {True: "[green]held[/]", False: "[red]not held[/]", None: ""}
 
 
