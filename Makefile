@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test test-quick gateway slow conformance hostile lint up bench accuracy wheel overload lock generate clean
+.PHONY: help demo test test-quick gateway slow conformance hostile lint up bench accuracy oracles wheel overload lock generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -60,6 +60,9 @@ bench: $(READY) ## Weir beside nine other servers, and the other figures of docs
 
 accuracy: $(READY) ## Weir's monitors beside four libraries on the same streams; half an hour
 	$(BIN)/python -m benchmarks.accuracy
+
+oracles: $(READY) ## Weir's figures beside those of other libraries, to 1e-9; four minutes
+	$(BIN)/python -m benchmarks.oracles
 
 wheel: $(READY) ## the package with its request path compiled, into dist/; needs a C compiler
 	@command -v $${CC:-cc} >/dev/null || { echo "make wheel needs a C compiler: install one, or name it with CC="; exit 1; }

@@ -302,6 +302,8 @@ class Observer:
         counters = {**self._counters, (names.MONITOR_FAILURES.name, (_PANEL,)): failures}
         if self._book is not None:
             counters |= self._book.counters()
+        if self._training is not None:
+            counters |= self._training.counters()
         own = Snapshot(self._source, self._sequence, counters, {}, {**lag, **self._coverage()})
         arms = ((place, watched.signals) for place, watched in self._watched.items())
         parts = self._telling.parts(arms, self._clock())

@@ -43,11 +43,29 @@ class Task(StrEnum):
     OTHER = "other"
 
 
-class Score(Part):
-    """Which output is the score, and which of its columns belongs to the positive class."""
+class Column(Part):
+    """An output, and which of its columns; none is named where it has one only."""
 
     output: str
     column: Annotated[int, Field(ge=0)] | None = None
+
+
+class Score(Column):
+    """Which output is the score, and which of its columns belongs to the positive class.
+
+    The score of a regression may be the `quantile` of what will be true: with 0.9 nine in ten
+    labels should be below it.
+    """
+
+    quantile: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+
+
+class Interval(Part):
+    """The ends of what a regression says it will be, and how often it says it will be between."""
+
+    lower: Column
+    upper: Column
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class Decision(Part):
@@ -260,6 +278,7 @@ class Card(Part):
 
     task: Task
     score: Score | None = None
+    interval: Interval | None = None
     decision: Decision | None = None
     features: tuple[Feature, ...] = ()
     groups: tuple[Group, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import comb
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from configs.explain import did_you_mean, explain
 from registry.card import (
     STRATA_OF_FEATURES_MAX,
     Card,
+    Column,
     Decision,
     Fairness,
     Feature,
@@ -24,7 +25,7 @@ from registry.card import (
     Strata,
     Task,
 )
-from registry.measures import Better, Measure, measures_of
+from registry.measures import MEASURES, Better, measures_of
 from registry.signature import Datatype, Signature, TensorSpec
 
 _FLOATS = (Datatype.FP16, Datatype.FP32, Datatype.FP64)
@@ -186,6 +187,7 @@ def check_card(card: Card, signature: Signature) -> None:
     """`Refused`, with every problem named, if the card does not fit the model."""
     problems = [
         *_score_problems(card, signature),
+        *_regression_problems(card, signature),
         *_decision_problems(card, signature),
         *_feature_problems(card, signature),
         *_group_problems(card, signature),
@@ -209,6 +211,38 @@ def _score_problems(card: Card, signature: Signature) -> list[str]:
     if card.task is Task.BINARY and card.score.column is None and _columns(spec) != 1:
         return [f"score.column is missing: which column of {spec.name!r} is the positive class?"]
     return _column_problems("score.column", card.score.column, spec)
+
+
+def _regression_problems(card: Card, signature: Signature) -> list[str]:
+    """What is wrong with a quantile and with the ends of an interval."""
+    told = {
+        "score.quantile": card.score.quantile if card.score else None,
+        "interval": card.interval,
+    }
+    if card.task is not Task.REGRESSION:
+        return [
+            f"{name}: only a regression has one, not task {card.task}"
+            for name, value in told.items()
+            if value is not None
+        ]
+    if card.interval is None:
+        return []
+    ends = {"interval.lower": card.interval.lower, "interval.upper": card.interval.upper}
+    problems = [p for name, end in ends.items() for p in _end_problems(name, end, signature)]
+    if card.interval.lower == card.interval.upper:
+        problems.append("interval: both ends are the same column")
+    return problems
+
+
+def _end_problems(name: str, end: Column, signature: Signature) -> list[str]:
+    spec = _find(signature.outputs, end.output)
+    if spec is None:
+        return [f"{name}.output: there is no output {end.output!r}"]
+    if spec.datatype is Datatype.BYTES:
+        return [f"{name}.output: {spec.name!r} holds strings, not numbers"]
+    if end.column is None and _columns(spec) != 1:
+        return [f"{name}.column is missing: which column of {spec.name!r}?"]
+    return _column_problems(f"{name}.column", end.column, spec)
 
 
 def _decision_problems(card: Card, signature: Signature) -> list[str]:
@@ -352,14 +386,13 @@ def _segment_problems(card: Card, name: str) -> list[str]:
 
 def _performance_problems(card: Card, performance: Performance) -> list[str]:
     problems = [] if card.label else ["performance: the card declares no label to judge by"]
-    known = measures_of(card.task)
     for kind, against in (
         ("tolerance", None),
         ("minimum", Better.LOWER),
         ("maximum", Better.HIGHER),
     ):
         for name in getattr(performance, kind):
-            problem = _measure_problem(card.task, known, name, against)
+            problem = _measure_problem(card, name, against)
             problems += [f"performance.{kind}: {problem}"] if problem else []
     groups = {group.name for group in card.groups}
     problems += [
@@ -371,14 +404,16 @@ def _performance_problems(card: Card, performance: Performance) -> list[str]:
     return problems
 
 
-def _measure_problem(
-    task: Task, known: Mapping[str, Measure], name: str, against: Better | None
-) -> str:
+def _measure_problem(card: Card, name: str, against: Better | None) -> str:
     """What is wrong with a limit of a measure, of which no better value may lie beyond it."""
+    known = measures_of(card)
     measure = known.get(name)
     if measure is None:
+        needs = {each.name: each.needs for each in MEASURES[card.task]}.get(name)
+        if needs:
+            return f"{name} needs {needs}: declare it in the card"
         has = f"it has {', '.join(known)}" if known else "it has none"
-        return f"task {task} has no measure {name!r}, {has}.{did_you_mean(name, known)}"
+        return f"task {card.task} has no measure {name!r}, {has}.{did_you_mean(name, known)}"
     if not measure.judged:
         return f"{name} is shown without an interval, so there can be no verdict on it"
     if measure.better is against:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from registry.card import Task
+from registry.card import Card, Task
 
 
 class Better(StrEnum):
@@ -20,11 +20,15 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure of performance. One that is not `judged` has no interval, and so no verdict."""
+    """A measure of performance. One that is not `judged` has no interval, and so no verdict.
+
+    Without what it `needs` of the card there is none.
+    """
 
     name: str
     better: Better = Better.HIGHER
     judged: bool = True
+    needs: str = ""
 
 
 MEASURES: Mapping[Task, tuple[Measure, ...]] = MappingProxyType(
@@ -55,6 +59,8 @@ MEASURES: Mapping[Task, tuple[Measure, ...]] = MappingProxyType(
             Measure("rmse", Better.LOWER),
             Measure("bias", Better.NEARER),
             Measure("r2", judged=False),
+            Measure("pinball", Better.LOWER, needs="score.quantile"),
+            Measure("interval_coverage", Better.NEARER, needs="interval"),
         ),
         Task.RANKING: (),
         Task.OTHER: (),
@@ -63,6 +69,11 @@ MEASURES: Mapping[Task, tuple[Measure, ...]] = MappingProxyType(
 """In the order in which they are shown; a segment shows the first unless the card names others."""
 
 
-def measures_of(task: Task) -> dict[str, Measure]:
-    """The measures of a task by name."""
-    return {measure.name: measure for measure in MEASURES[task]}
+def measures_of(card: Card) -> dict[str, Measure]:
+    """The measures of a card's task by name, but for those that need what it does not declare."""
+    declared = {
+        "": True,
+        "score.quantile": card.score is not None and card.score.quantile is not None,
+        "interval": card.interval is not None,
+    }
+    return {measure.name: measure for measure in MEASURES[card.task] if declared[measure.needs]}

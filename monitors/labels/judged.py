@@ -18,7 +18,8 @@ class JudgedBlock:
 
     All arrays have the rows of the block as their first dimension. `keys` holds one 64-bit key a
     row, as `SampleBlock.keys` has it. `scores` are NaN where the version has no score of one
-    column; `score_columns`, shape (rows, columns), is None unless it has one of several.
+    column; `score_columns`, shape (rows, columns), is None unless it has one of several. `ends`,
+    shape (rows, 2), are those of the interval that the card declares, None if it declares none.
     `decisions` and `labels` are numbers: of classes their place in the card's `label.classes`, of
     a boolean 0 or 1, NaN where there is none. `groups` are the group attributes wherever they came
     from (objects: str; None where none is known), `values` numbers that came with the labels, by
@@ -44,6 +45,7 @@ class JudgedBlock:
     score_columns: NDArray[Any] | None = None
     groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     values: Mapping[str, Floats] = field(default_factory=dict)
+    ends: Floats | None = None
 
     @property
     def rows(self) -> int:

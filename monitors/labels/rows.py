@@ -14,7 +14,7 @@ from monitors.blocks import SampleBlock
 from monitors.labels.codes import Value, codes, decision_codes
 from monitors.labels.judged import JudgedBlock
 from monitors.profile.categories import texts
-from monitors.profile.reading import group_values, score_columns, scores
+from monitors.profile.reading import group_values, interval_ends, score_columns, scores
 from monitors.stats.uniforms import row_keys
 from registry.card import Card, Label
 
@@ -34,7 +34,8 @@ class AwaitingRows:
     """Rows of one version in one role whose truth is awaited, column by column.
 
     `ids` has 16 bytes a row, `requests` the callers' own names of their requests. `at` is when
-    they were predicted, in seconds since 1970. `groups` are those that came with the request.
+    they were predicted, in seconds since 1970. `columns` are those of a score of several, or the
+    ends of an interval. `groups` are those that came with the request.
     """
 
     ids: Sequence[bytes]
@@ -52,6 +53,8 @@ def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
     rows = block.rows
     whole = score_columns(card, block.outputs)
     single = scores(card, block.outputs) if whole is None else None
+    # A regression with an interval has no use for the columns of a score of several.
+    columns = whole if card.interval is None else interval_ends(card, block.outputs)
     decided = decision_codes(card, block.outputs)
     groups = group_values(card, block.inputs, block.groups, rows)
     nobody: list[str | None] = [None] * rows
@@ -62,7 +65,7 @@ def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
         at=block.made_at,
         scores=[None] * rows if single is None else single.tolist(),
         decisions=[None] * rows if decided is None else decided.tolist(),
-        columns=_packed(whole) if whole is not None else [None] * rows,
+        columns=_packed(columns) if columns is not None else [None] * rows,
         groups={name: texts(values) for name, values in groups.items()},
     )
 
@@ -110,6 +113,7 @@ def judged_block(
     rows = [row for row, is_known in zip(kept, known.tolist(), strict=True) if is_known]
     later, values = _facts(card, rows)
     ids = b"".join(row.id for row in rows).hex().encode()
+    columns = _unpacked([row.score_columns for row in rows])
     numbers = np.array([row.row_number for row in rows], dtype=np.int64)
     return JudgedBlock(
         *place,
@@ -121,7 +125,8 @@ def judged_block(
         labelled_at=_floats([row.labelled_at for row in rows]),
         signs=np.array([row.sign for row in rows], dtype=np.int8),
         corrected=np.array([row.corrected for row in rows], dtype=np.bool_),
-        score_columns=_unpacked([row.score_columns for row in rows]),
+        score_columns=columns if card.interval is None else None,
+        ends=None if card.interval is None or columns is None else columns.astype(np.float64),
         groups={**{name: held[known] for name, held in groups.items()}, **later},
         values=values,
     )

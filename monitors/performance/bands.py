@@ -8,21 +8,27 @@ from math import inf
 
 import numpy as np
 
-from monitors.performance.classification import BINARY_SHARES, MULTICLASS_SHARES, Counted
+from monitors.performance.classification import (
+    BINARY_SHARES,
+    MULTICLASS_SHARES,
+    REGRESSION_SHARES,
+    Counted,
+)
 from monitors.performance.figures import share_of_f1
-from monitors.performance.losses import ABSOLUTE, BRIER, LOG, SQUARED
+from monitors.performance.losses import ABSOLUTE, BRIER, LOG, PINBALL, SQUARED
 from monitors.performance.probabilities import brier_most
 from monitors.performance.rows import Floats, Rows
 from monitors.stats.anytime_means import BoundedMean
-from monitors.stats.anytime_shares import log_won_below
+from monitors.stats.anytime_shares import log_won_outside
 from registry.card import Performance, Task
 from registry.measures import Better, Measure
 
 _SHARES: Mapping[Task, Mapping[str, Counted]] = {
     Task.BINARY: BINARY_SHARES,
     Task.MULTICLASS: MULTICLASS_SHARES,
+    Task.REGRESSION: REGRESSION_SHARES,
 }
-_LOSSES = {"log_loss": LOG, "mae": ABSOLUTE, "rmse": SQUARED}
+_LOSSES = {"log_loss": LOG, "mae": ABSOLUTE, "rmse": SQUARED, "pinball": PINBALL}
 
 _LOSS_MAX = 8.0
 """A loss without a bound counts in bets as no more than so many times the largest mean allowed.
@@ -52,15 +58,20 @@ class Band:
         return min(abs(value - self.least), abs(value - self.most))
 
 
-def band_of(performance: Performance, measure: Measure, reference: float | None) -> Band | None:
-    """What a card allows, given the figure of the reference; None where it allows anything."""
+def band_of(
+    performance: Performance, measure: Measure, reference: float | None, called: str = "reference"
+) -> Band | None:
+    """What a card allows, given the figure of the reference; None where it allows anything.
+
+    `called` says what that figure is if it is another's.
+    """
     name = measure.name
     least = performance.minimum.get(name, -inf)
     most = performance.maximum.get(name, inf)
     tolerance = performance.tolerance.get(name)
     why = ""
     if tolerance is not None and reference is not None:
-        why = f" (reference {reference:.4g}, tolerance {tolerance:g})"
+        why = f" ({called} {reference:.4g}, tolerance {tolerance:g})"
         if measure.better is not Better.LOWER:
             least = max(least, reference - tolerance)
         if measure.better is not Better.HIGHER:
@@ -86,22 +97,24 @@ def bet_of(task: Task, name: str, band: Band) -> Bet | None:
     """The bet on a measure's being worse than it may be; None where none is known to be fair."""
     counted = _SHARES.get(task, {}).get(name)
     if counted is not None:
-        return _on_share(counted, share_of_f1(band.least) if name == "f1" else band.least)
+        least = share_of_f1(band.least) if name == "f1" else band.least
+        return _on_share(counted, max(least, 0.0), min(band.most, 1.0))
     if name == "brier":
         return _on_loss(BRIER, brier_most(task), band.most)
     loss, most = _LOSSES.get(name), band.most**2 if name == "rmse" else band.most
     return None if loss is None else _on_loss(loss, _LOSS_MAX * most, most)
 
 
-def _on_share(counted: Counted, least: float) -> Bet | None:
-    if not 0 < least < 1:
+def _on_share(counted: Counted, least: float, most: float) -> Bet | None:
+    # No share is outside of 0 to 1, and none is within what is empty.
+    if not least < most or (least <= 0 and most >= 1):
         return None
 
     def values(rows: Rows) -> Floats:
         of, hits = counted(rows)
         return np.where(of, hits, np.nan).astype(np.float64)
 
-    return Bet(values, lambda mean: log_won_below(mean.total, mean.rows, least))
+    return Bet(values, lambda mean: log_won_outside(mean.total, mean.rows, least, most))
 
 
 def _on_loss(loss: str, scale: float, most: float) -> Bet | None:

@@ -1,4 +1,4 @@
-"""Measures of decisions: which rows each share is of, and which of them are hits."""
+"""Measures that are shares: which rows each is of, and which of them are hits."""
 
 from __future__ import annotations
 
@@ -81,6 +81,18 @@ def _among_top(rows: Rows) -> tuple[Mask, Mask]:
     before = (columns > own) | ((columns == own) & (places > labels))
     return known, before.sum(axis=1) < TOP
 
+
+def _between(rows: Rows) -> tuple[Mask, Mask]:
+    """Whether the label is between both ends of the interval, or at one."""
+    if rows.ends is None:
+        nobody = np.zeros(len(rows.labels), dtype=np.bool_)
+        return nobody, nobody
+    lower, upper = rows.ends.T
+    known = ~np.isnan(rows.ends).any(axis=1) & ~np.isnan(rows.labels)
+    return known, (lower <= rows.labels) & (rows.labels <= upper)
+
+
+REGRESSION_SHARES: Mapping[str, Counted] = {"interval_coverage": _between}
 
 MULTICLASS_SHARES: Mapping[str, Counted] = {
     "accuracy": _same_class,

@@ -11,11 +11,11 @@ from monitors.blocks import SampleBlock
 from monitors.labels.judged import JudgedBlock
 from monitors.performance.corrections import Corrections, Coverage
 from monitors.performance.estimates import means_of
-from monitors.performance.recent import Recent
+from monitors.performance.recent import OfRecent, Recent
 from monitors.performance.rectified import Corrected
 from monitors.performance.speaking import Speaker, Voice
 from monitors.profile.reference import ReferenceProfile
-from monitors.signal import Signal, State
+from monitors.signal import Signal
 from registry.card import Card
 
 DAYS = 7.0
@@ -26,7 +26,7 @@ _ASSUMES = "this takes labels to come by chance, given the score and how long ag
 _NOT_OF_THESE = "no row with a label has what this takes: a score that is a chance, or a decision"
 
 
-class CorrectedPerformance:
+class CorrectedPerformance(OfRecent[Corrections]):
     """**Detector** of performance that is estimated on all rows and corrected on labelled ones.
 
     One signal for each mean, over the rows of the last one or two periods. A period is a week, and
@@ -35,9 +35,9 @@ class CorrectedPerformance:
     """
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
+        super().__init__()
         self._speaker = speaker = Speaker("corrected", card, profile, settings)
         self._voices: tuple[Voice, ...] = ()
-        self._recent: Recent[Corrections] | None = None
         expectation = speaker.expectation
         if expectation is not None and card.label is not None:
             self._voices = speaker.about(means_of(expectation))
@@ -82,22 +82,6 @@ class CorrectedPerformance:
             else:
                 told.append(voice.says(found.mean, doubt, f"{_gained(found)}{covered}"))
         return tuple(told)
-
-    def rearm(self, subject: str) -> None:
-        """Nothing is forgotten: corrections rest on counts, and not on evidence."""
-
-    def forget(self, minute: int) -> bool:
-        """Drop the periods that ended before a minute; says whether there were any."""
-        return self._recent is not None and self._recent.forget(minute)
-
-    def state(self) -> State:
-        """The sums of the last two periods."""
-        return {} if self._recent is None else self._recent.state()
-
-    def restore(self, state: State) -> None:
-        """Go on from a state."""
-        if self._recent is not None:
-            self._recent.restore(state)
 
 
 def _gained(found: Corrected) -> str:

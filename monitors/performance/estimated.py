@@ -13,12 +13,12 @@ from configs.settings import Monitors
 from monitors.blocks import SampleBlock
 from monitors.performance.calibrator import Expectation
 from monitors.performance.estimates import Estimates, estimands_of
-from monitors.performance.recent import Recent
+from monitors.performance.recent import OfRecent, Recent
 from monitors.performance.speaking import Speaker, Voice
 from monitors.performance.support import Support
 from monitors.profile.reference import ReferenceProfile
 from monitors.profile.truth import Truth
-from monitors.signal import Signal, State, Verdict
+from monitors.signal import Signal, Verdict
 from monitors.stats.intervals import wilson
 from registry.card import Card
 
@@ -33,7 +33,7 @@ _ASSUMES = "this takes a score to mean what it meant in the reference, which onl
 _NOT_OF_THESE = "no row has what this takes: a score that is a chance, or a decision"
 
 
-class EstimatedPerformance:
+class EstimatedPerformance(OfRecent["_Sums"]):
     """**Detector** of performance that is estimated from scores, before any label comes.
 
     One signal for each measure and one for the share of rows outside of the reference's support,
@@ -42,9 +42,9 @@ class EstimatedPerformance:
     """
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
+        super().__init__()
         self._speaker = speaker = Speaker("estimated", card, profile, settings)
         self._voices: tuple[Voice, ...] = ()
-        self._recent: Recent[_Sums] | None = None
         expectation = speaker.expectation
         if expectation is not None and profile is not None:
             self._voices = speaker.about(estimands_of(expectation))
@@ -113,22 +113,6 @@ class EstimatedPerformance:
             message=doubt or f"{said}; up to {most:.1%} estimates stand",
         )
         return signal, doubt
-
-    def rearm(self, subject: str) -> None:
-        """Nothing is forgotten: estimates rest on counts, and not on evidence."""
-
-    def forget(self, minute: int) -> bool:
-        """Drop the weeks that ended before a minute; says whether there were any."""
-        return self._recent is not None and self._recent.forget(minute)
-
-    def state(self) -> State:
-        """The sums of the last two weeks."""
-        return {} if self._recent is None else self._recent.state()
-
-    def restore(self, state: State) -> None:
-        """Go on from a state."""
-        if self._recent is not None:
-            self._recent.restore(state)
 
 
 class _Sums:

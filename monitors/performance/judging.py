@@ -13,9 +13,11 @@ from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Signal, Verdict
 from monitors.verdicts import more_rows
 from registry.card import Card, Performance
-from registry.measures import MEASURES, Measure
+from registry.measures import Measure, measures_of
 
 FAMILY, NAME = "performance", "realised"
+
+_COVERAGE = "interval_coverage"
 
 ALPHA = 0.05
 """The chance that an interval ever leaves out what it is of."""
@@ -58,10 +60,7 @@ def watches_of(card: Card, profile: ReferenceProfile | None) -> tuple[Watch, ...
     """The measures of a card's task as they are judged for a whole version; none without labels."""
     truth = profile.truth if profile else None
     figures = truth.figures if truth else {}
-    return tuple(
-        _watch(card, measure, figures.get(measure.name))
-        for measure in (MEASURES[card.task] if card.label else ())
-    )
+    return tuple(_watch(card, measure, figures.get(measure.name)) for measure in _measures(card))
 
 
 def segment_watches_of(card: Card) -> tuple[Watch, ...]:
@@ -73,21 +72,30 @@ def segment_watches_of(card: Card) -> tuple[Watch, ...]:
     """
     performance = card.performance or Performance()
     limited = performance.minimum.keys() | performance.maximum.keys()
-    first = {measure.name for measure in MEASURES[card.task][:1]}
+    measures = _measures(card)
+    first = {measure.name for measure in measures[:1]}
     named = limited or performance.tolerance.keys() or first
     alone = card.model_copy(
         update={"performance": performance.model_copy(update={"tolerance": {}})}
     )
     return tuple(
         replace(_watch(alone, measure, None), bet=None)
-        for measure in (MEASURES[card.task] if card.label else ())
+        for measure in measures
         if measure.name in named
     )
 
 
+def _measures(card: Card) -> tuple[Measure, ...]:
+    return tuple(measures_of(card).values()) if card.label else ()
+
+
 def _watch(card: Card, measure: Measure, reference: float | None) -> Watch:
     performance = card.performance or Performance()
-    band = band_of(performance, measure, reference)
+    if measure.name == _COVERAGE and card.interval is not None:
+        # What the model promised is known without a reference.
+        band = band_of(performance, measure, card.interval.coverage, "promised")
+    else:
+        band = band_of(performance, measure, reference)
     bet = None if band is None else bet_of(card.task, measure.name, band)
     return Watch(measure, band, bet, _silent(performance, measure))
 

@@ -3,7 +3,9 @@
 `wrong`: 1 where the decision is not the label, else 0. `brier`: the squared distance of the chances
 from what came true, of a binary task (chance - label)^2, of several classes the sum over all of
 them. `log`: minus the natural logarithm of the chance of what came true, where a chance is at least
-1e-15. `absolute` and `squared`: of the distance of a score from its label.
+1e-15. `absolute` and `squared`: of the distance of a score from its label. `pinball`: of a score
+that is a quantile, its level times what a label is above it, and the rest of one times what it is
+below (Koenker and Bassett, Econometrica 1978).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from registry.card import Task
 Floats = NDArray[np.float64]
 
 WRONG, BRIER, LOG = "wrong", "brier", "log"
-ABSOLUTE, SQUARED = "absolute", "squared"
+ABSOLUTE, SQUARED, PINBALL = "absolute", "squared", "pinball"
 
 OUTCOME = "outcome"
 """Not a loss: the label itself, whose mean is estimated in the same way."""
@@ -86,6 +88,14 @@ def realised(
         name: np.where(known, np.take_along_axis(losses, places, axis=1)[:, 0], np.nan)
         for name, losses in by_class(chances, decisions, task).items()
     }
+
+
+def pinball(scores: Floats, labels: Floats, quantile: float) -> Floats:
+    """What each row has lost if its score is such a quantile, NaN where that is not known."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        above = labels - scores
+        lost = np.maximum(quantile * above, (quantile - 1) * above)
+    return np.where(np.isfinite(lost), lost, np.nan)
 
 
 def _distances(scores: Floats | None, labels: Floats) -> dict[str, Floats]:

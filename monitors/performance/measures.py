@@ -10,9 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.performance import multiclass, probabilities, ranks, regression
-from monitors.performance.classification import BINARY_SHARES, MULTICLASS_SHARES, Counted
+from monitors.performance.classification import (
+    BINARY_SHARES,
+    MULTICLASS_SHARES,
+    REGRESSION_SHARES,
+    Counted,
+)
 from monitors.performance.figures import F1, Figure, Share
-from monitors.performance.losses import BRIER, LOG, realised
+from monitors.performance.losses import BRIER, LOG, PINBALL, pinball, realised
 from monitors.performance.rows import Floats, Rows
 from monitors.performance.tally import Tally
 from registry.card import Task
@@ -114,6 +119,8 @@ COUNTED: Mapping[Task, Mapping[str, Counting]] = {
         "rmse": _distance("rmse", regression.count_square, regression.root_mean_square),
         "bias": _distance("bias", regression.count_error, regression.bias),
         "r2": _distance("r2", regression.count_explained, regression.explained),
+        "pinball": _distance("pinball", regression.count_pinball, regression.mean_distance),
+        **{name: _share(REGRESSION_SHARES, name) for name in REGRESSION_SHARES},
     },
     Task.RANKING: {},
     Task.OTHER: {},
@@ -148,9 +155,16 @@ def of(
     score_columns: NDArray[Any] | None,
     decisions: Floats | None,
     labels: Floats,
+    quantile: float | None = None,
 ) -> dict[str, float]:
-    """The measures of rows by name, without those of which these rows say nothing."""
+    """The measures of rows by name, without those of which these rows say nothing.
+
+    `quantile` is the level of scores that are quantiles.
+    """
     nothing = np.full(len(labels), np.nan)
+    losses = realised(task, scores, score_columns, decisions, labels)
+    if quantile is not None and scores is not None:
+        losses[PINBALL] = pinball(scores, labels, quantile)
     rows = Rows(
         task,
         nothing if scores is None else scores,
@@ -158,7 +172,7 @@ def of(
         nothing if decisions is None else decisions,
         labels,
         np.ones(len(labels), dtype=np.int8),
-        realised(task, scores, score_columns, decisions, labels),
+        losses,
     )
     names = COUNTED[task]
     tally = tally_of(rows, names)

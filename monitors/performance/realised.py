@@ -35,6 +35,7 @@ class RealisedPerformance:
 
     def __init__(self, card: Card, profile: ReferenceProfile | None, settings: Monitors) -> None:
         self._task = card.task
+        self._quantile = card.score.quantile if card.score else None
         self._watches = watches_of(card, profile)
         self._names = [watch.name for watch in self._watches]
         self._judge = Judge(settings)
@@ -56,7 +57,7 @@ class RealisedPerformance:
         """Take in judged rows; those that are taken back are no bets."""
         if not self._watches or not block.rows:
             return
-        rows, periods = Rows.of(self._task, block), period_of(block.predicted_at)
+        rows, periods = Rows.of(self._task, block, self._quantile), period_of(block.predicted_at)
         self._tallies.add(rows, periods, self._names)
         first = rows.where(block.first)
         for name, values in self._values.items():

@@ -83,6 +83,32 @@ class Recent(Generic[S]):
             self._periods[period] = sums
 
 
+class OfRecent(Generic[S]):
+    """What detectors have in common whose figures rest on the sums of the last days alone.
+
+    One without anything to sum up has no sums.
+    """
+
+    def __init__(self) -> None:
+        self._recent: Recent[S] | None = None
+
+    def rearm(self, subject: str) -> None:
+        """Nothing is forgotten: figures rest on counts, and not on evidence."""
+
+    def forget(self, minute: int) -> bool:
+        """Drop the periods that ended before a minute; says whether there were any."""
+        return self._recent is not None and self._recent.forget(minute)
+
+    def state(self) -> State:
+        """The sums of the last two periods."""
+        return {} if self._recent is None else self._recent.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        if self._recent is not None:
+            self._recent.restore(state)
+
+
 def _add(to: Arrays, more: Arrays) -> None:
     for name, array in to.items():
         np.add(array, more[name], out=array)

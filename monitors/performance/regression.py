@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.performance.figures import Estimate, Root
-from monitors.performance.losses import ABSOLUTE, SQUARED
+from monitors.performance.losses import ABSOLUTE, PINBALL, SQUARED
 from monitors.performance.rows import Rows
 from monitors.performance.tally import Tally
 
@@ -20,6 +20,11 @@ _LARGEST = 1e150
 def count_distance(rows: Rows, tally: Tally, table: str) -> None:
     """Add absolute errors."""
     _count(tally, table, rows, rows.loss(ABSOLUTE))
+
+
+def count_pinball(rows: Rows, tally: Tally, table: str) -> None:
+    """Add what quantiles have lost."""
+    _count(tally, table, rows, rows.loss(PINBALL))
 
 
 def count_square(rows: Rows, tally: Tally, table: str) -> None:
@@ -48,7 +53,7 @@ def _count(tally: Tally, table: str, rows: Rows, values: Floats) -> None:
 
 
 def mean_distance(tally: Tally, table: str) -> Estimate | None:
-    """The mean absolute error."""
+    """The mean of what is never below nothing."""
     rows, mean, deviation = tally.moments(table)
     return Estimate(mean, rows, rows, deviation, (0.0, inf)) if rows else None
 

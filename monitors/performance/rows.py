@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.labels.judged import JudgedBlock
-from monitors.performance.losses import realised
+from monitors.performance.losses import PINBALL, pinball, realised
 from registry.card import Task
 
 Floats = NDArray[np.float64]
@@ -30,11 +30,14 @@ class Rows:
     labels: Floats
     signs: NDArray[np.int8]
     losses: dict[str, Floats]
+    ends: Floats | None = None
 
     @classmethod
-    def of(cls, task: Task, block: JudgedBlock) -> Rows:
-        """The rows of a block, those that are taken back too."""
+    def of(cls, task: Task, block: JudgedBlock, quantile: float | None = None) -> Rows:
+        """The rows of a block, those that are taken back too; a score may be a quantile."""
         losses = realised(task, block.scores, block.score_columns, block.decisions, block.labels)
+        if quantile is not None:
+            losses[PINBALL] = pinball(block.scores, block.labels, quantile)
         return cls(
             task,
             block.scores,
@@ -43,6 +46,7 @@ class Rows:
             block.labels,
             block.signs,
             losses,
+            block.ends,
         )
 
     def where(self, those: Mask) -> Rows:
@@ -55,6 +59,7 @@ class Rows:
             self.labels[those],
             self.signs[those],
             {name: values[those] for name, values in self.losses.items()},
+            None if self.ends is None else self.ends[those],
         )
 
     def loss(self, name: str) -> Floats:

@@ -37,7 +37,7 @@ class Standard:
 def standard_of(card: Card, truth: Truth, estimand: Estimand) -> Standard:
     """What a measure is held against."""
     reference = reference_of(truth, estimand)
-    measure = measures_of(card.task).get(estimand.name)
+    measure = measures_of(card).get(estimand.name)
     if measure is None:
         return Standard(reference, None, 0.0, _SHOWN_ONLY)
     performance = card.performance

@@ -32,7 +32,8 @@ def tensors_read(card: Card) -> tuple[frozenset[str], frozenset[str]]:
     read = (*watched(card), *(feature for feature in card.features if feature.name in groups))
     score = card.score.output if card.score is not None else None
     decision = card.decision.output if card.decision is not None else None
-    outputs = frozenset(name for name in (score, decision) if name is not None)
+    ends = (card.interval.lower.output, card.interval.upper.output) if card.interval else ()
+    outputs = frozenset(name for name in (score, decision, *ends) if name is not None)
     return frozenset(feature.input for feature in read), outputs
 
 
@@ -97,6 +98,18 @@ def score_columns(card: Card, outputs: Tensors) -> NDArray[Any] | None:
     tensor = _named(outputs, card.score.output, "the score")
     width = prod(tensor.shape[1:])
     return tensor.reshape(len(tensor), width) if width > 1 else None
+
+
+def interval_ends(card: Card, outputs: Tensors) -> Floats | None:
+    """The ends of the declared interval, shape (rows, 2), NaN where missing; None without one."""
+    if card.interval is None:
+        return None
+    ends = {"lower": card.interval.lower, "upper": card.interval.upper}
+    columns = [
+        as_floats(column_of(outputs, end.output, end.column, f"the {name} end of the interval"))
+        for name, end in ends.items()
+    ]
+    return np.stack(columns, axis=1)
 
 
 def decisions(card: Card, outputs: Tensors) -> Floats | None:

@@ -203,7 +203,8 @@ def _figures(card: Card, rows: Seen, labels: Floats, counted: Mask) -> dict[str,
         return None if values is None else values[counted]
 
     scores, columns, classes = map(some, (rows.score, rows.score_columns, rows.classes))
-    found = measures.of(card.task, scores, columns, classes, labels[counted])
+    quantile = card.score.quantile if card.score else None
+    found = measures.of(card.task, scores, columns, classes, labels[counted], quantile)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

@@ -32,16 +32,16 @@ def anytime_share(hits: float, rows: float, alpha: float = 0.05) -> tuple[float,
     return float(lower), float(upper)
 
 
-def log_won_below(hits: float, rows: float, least: float) -> float:
-    """The natural logarithm of the evidence that the true share is below `least`, within (0, 1).
+def log_won_outside(hits: float, rows: float, least: float, most: float = 1.0) -> float:
+    """The natural logarithm of the evidence that the true share is outside of `least` to `most`.
 
-    What the mixture of all bets has won against the share that it refutes worst of all from
-    `least` on. Its e-value exceeds 1/a ever with chance at most a if each row is a hit with one
-    such chance, given the rows before it. 0 without rows.
+    What the mixture of all bets has won against the share that it refutes worst of all between
+    them; both lie within 0 to 1. Its e-value exceeds 1/a ever with chance at most a if each row is
+    a hit with one such chance, given the rows before it. 0 without rows.
     """
     if rows <= 0:
         return 0.0
     misses = rows - hits
-    worst = max(least, hits / rows)
+    worst = min(max(least, hits / rows), most)
     won = betaln(hits + 0.5, misses + 0.5) - betaln(0.5, 0.5)
     return float(won - xlogy(hits, worst) - xlog1py(misses, -worst))

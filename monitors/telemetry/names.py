@@ -430,6 +430,30 @@ LABELS_PREDICTIONS_LOST = Metric(
     (MODEL, REASON),
     "Predictions not judged: expired or evicted while they waited, unreadable, or unwritten.",
 )
+TRAINING_ROWS = Metric(
+    "weir.training.rows",
+    Kind.COUNTER,
+    "{row}",
+    (),
+    "Rows that the training log has written to files, with their label.",
+)
+TRAINING_DROP_REASONS = ("too_fast", "unfit", "surplus", "expired", "unwritten")
+"""Why a row may be in no file: too many came at once, its tensors do not fit the card, too many
+waited, its label did not come in time, the disk did not take it."""
+TRAINING_ROWS_DROPPED = Metric(
+    "weir.training.rows.dropped",
+    Kind.COUNTER,
+    "{row}",
+    (REASON,),
+    "Rows that the training log let go of: too_fast, unfit, surplus, expired or unwritten.",
+)
+TRAINING_WRITTEN = Metric(
+    "weir.training.written",
+    Kind.COUNTER,
+    "By",
+    (),
+    "Bytes of the files that the training log has written.",
+)
 TELEMETRY_SOURCES = Metric(
     "weir.telemetry.sources",
     Kind.GAUGE,
@@ -489,6 +513,9 @@ METRICS: dict[str, Metric] = {
         LABELS_PENDING,
         LABELS_COVERAGE,
         LABELS_PREDICTIONS_LOST,
+        TRAINING_ROWS,
+        TRAINING_ROWS_DROPPED,
+        TRAINING_WRITTEN,
         TELEMETRY_SOURCES,
         TELEMETRY_REFUSED,
     )

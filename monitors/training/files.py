@@ -50,8 +50,8 @@ def day_folder(root: Path, model: str, version: int, day: int) -> Path:
     return root / model / f"version={version}" / f"day={name}"
 
 
-def write_part(folder: Path, part: int, features: Sequence[Feature], rows: Sequence[Row]) -> None:
-    """Write rows as the part of that number, in the place of an earlier one of that number."""
+def write_part(folder: Path, part: int, features: Sequence[Feature], rows: Sequence[Row]) -> int:
+    """Write rows as the part of that number, in place of an earlier one; says how many bytes."""
     fixed = list(zip(*(row[: len(FIXED)] for row in rows), strict=True))
     kept = list(zip(*(orjson.loads(row[len(FIXED)]) for row in rows), strict=True))
     schema = pa.schema([*FIXED, *(pa.field(each.name, _TYPES[each.type]) for each in features)])
@@ -59,7 +59,9 @@ def write_part(folder: Path, part: int, features: Sequence[Feature], rows: Seque
         _column(values, field) for values, field in zip([*fixed, *kept], schema, strict=True)
     ]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _replace(folder / f"part-{part:012d}{_FINISHED}", pa.table(columns, schema=schema))
+    path = folder / f"part-{part:012d}{_FINISHED}"
+    _replace(path, pa.table(columns, schema=schema))
+    return path.stat().st_size
 
 
 def correct(folder: Path, truths: Mapping[int, Truth]) -> int:

@@ -14,8 +14,9 @@ import numpy as np
 
 from configs.errors import Refused
 from configs.settings import Training
-from monitors.blocks import SampleBlock
+from monitors.blocks import SampleBlock, Series
 from monitors.labels.judged import Floats, JudgedBlock
+from monitors.telemetry import names
 from monitors.training.files import (
     DAY_S,
     Truth,
@@ -60,6 +61,12 @@ class TrainingLog:
         self._spool = _opened(folder)
         self._gathered = Gathered()
         self._retains_at = float("-inf")
+        # All of them from the beginning: one thread counts while another reads.
+        self._counted: dict[Series, int] = {
+            (names.TRAINING_ROWS.name, ()): 0,
+            (names.TRAINING_WRITTEN.name, ()): 0,
+            **{_dropped(reason): 0 for reason in names.TRAINING_DROP_REASONS},
+        }
 
     def close(self) -> None:
         """Give the files back."""
@@ -82,21 +89,31 @@ class TrainingLog:
         gathered, self._gathered = self._gathered, Gathered()
         return gathered
 
+    def counters(self) -> dict[Series, int]:
+        """What was written and what was let go of since the start, as the registry names it."""
+        return dict(self._counted)
+
     def write(self, gathered: Gathered, now: float) -> None:
         """Keep rows on disk, make files of those that have their label, and drop what is too old.
 
         `OSError` where that cannot be done: rows that are on disk stay, the others are lost.
         """
+        self._counted[_dropped("too_fast")] += gathered.left_out
         if gathered.left_out:
             _log.warning("%d rows came too fast and are left out", gathered.left_out)
+        unwritten = sum(block.rows for _, block in gathered.kept)
         try:
             with self._spool.together():
-                self._keep(gathered)
+                unfit = self._keep(gathered)
                 late = self._judge(gathered, now)
                 self._spool.set_apart(self._settings.rows_per_file, now - self._settings.write_s)
-                self._bound(now)
+                surplus, expired = self._bound(now)
+            unwritten = 0
+            for reason, rows in (("unfit", unfit), ("surplus", surplus), ("expired", expired)):
+                self._counted[_dropped(reason)] += rows
             self._write_parts()
         except (sqlite3.Error, ValueError, OverflowError) as error:  # Arrow's errors are values'.
+            self._counted[_dropped("unwritten")] += unwritten
             message = f"the training log cannot be written: {error}"
             raise OSError(message) from error
         for folder, truths in late.items():
@@ -112,14 +129,18 @@ class TrainingLog:
         self._gathered.rows += rows
         return True
 
-    def _keep(self, gathered: Gathered) -> None:
+    def _keep(self, gathered: Gathered) -> int:
+        """Keep rows until their label comes; says how many do not fit their card."""
+        unfit = 0
         for card, block in gathered.kept:
             try:
                 rows = list(rows_of(card, block))
             except Refused as error:  # Tensors that do not fit the card: the monitors say it, too.
                 _log.warning("rows of %s are left out: %s", block.model, error)
+                unfit += block.rows
                 continue
             self._spool.add(block.model, block.version, permitted(card), rows)
+        return unfit
 
     def _judge(self, gathered: Gathered, now: float) -> dict[Path, dict[int, Truth]]:
         """Keep labels; those of rows that are in files already are given by the files' folder."""
@@ -138,17 +159,25 @@ class TrainingLog:
         for part in self._spool.parts():
             features = self._spool.features(part.model, part.version)
             folder = day_folder(self._folder, part.model, part.version, part.day)
-            write_part(folder, part.number, features, self._spool.rows(part))
+            rows = self._spool.rows(part)
+            size = write_part(folder, part.number, features, rows)
             self._spool.drop_part(part)
+            self._counted[names.TRAINING_ROWS.name, ()] += len(rows)
+            self._counted[names.TRAINING_WRITTEN.name, ()] += size
 
-    def _bound(self, now: float) -> None:
+    def _bound(self, now: float) -> tuple[int, int]:
+        """Let go of what is too much and what is too old; says how many rows of each."""
         settings = self._settings
         surplus = self._spool.drop_surplus(settings.wait_max_rows)
         if surplus:
             _log.warning(
                 "%d rows went before their label came: training_log.wait_max_rows", surplus
             )
-        self._spool.drop_waiting(now - settings.wait_days * DAY_S)
+        return surplus, self._spool.drop_waiting(now - settings.wait_days * DAY_S)
+
+
+def _dropped(reason: str) -> Series:
+    return names.TRAINING_ROWS_DROPPED.name, (reason,)
 
 
 def delete(folder: Path, model: str, wanted_id: str) -> int:

@@ -10,6 +10,7 @@ from monitors.contributions.explained import Explainer
 from monitors.contributions.importance import ROWS, importance, moved
 from monitors.profile.reading import Tensors, watched
 from monitors.profile.reference import ReferenceProfile
+from monitors.why import outcomes
 from monitors.why.answer import Attribution, Slices, Why
 from monitors.why.attribution import FEATURES_MAX, ROWS_MIN, attribution
 from monitors.why.case import Case
@@ -24,11 +25,33 @@ _MATTER_MAX = 5
 
 
 def explain(case: Case, opened: Opened) -> Why:
-    """Explain an alarm; a model that fails takes the attribution away and nothing else."""
-    notes: list[str] = []
+    """Explain an alarm; a model that fails takes the attribution away and nothing else.
+
+    Of one about outcomes it says what is known of them, and puts nothing down to features.
+    """
+    notes = _of_the_signal(case)
+    if case.of_outcomes:
+        signals = [each.signal for each in case.moved]
+        notes += outcomes.notes(case.key, case.version.card, signals)
+        return Why(case.changed_at, case.estimated, case.moved, None, None, tuple(notes))
     found = _attributed(case, opened, notes)
     slices = _sliced(case, notes)
     return Why(case.changed_at, case.estimated, case.moved, found, slices, tuple(notes))
+
+
+def _of_the_signal(case: Case) -> list[str]:
+    """What is to be known before the numbers are read."""
+    told = []
+    if all(each.signal.key != case.key for each in case.moved):
+        told.append("the monitor does not tell of this now: only what the alarm says is known")
+    strata = case.version.card.strata
+    if strata is not None and not case.of_outcomes:
+        within = "the hour of the week" if strata.hour_of_week else str(strata.feature)
+        told.append(
+            f"alarms compare rows within {within}, but the bins, parts and slices here do not: "
+            "what came of another mix than usual is in them"
+        )
+    return told
 
 
 def _attributed(case: Case, opened: Opened, notes: list[str]) -> Attribution | None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from serve.cli.printing import Cell
+    from serve.control.alarm_schemas import AlarmView
     from serve.control.client import ControlClient
-    from serve.control.schemas import BinView
+    from serve.control.schemas import BinView, SignalView
     from serve.control.why_schemas import (
         AttributionView,
         MovedView,
@@ -49,6 +50,7 @@ def why(alarm_id: str, client: ControlClient, as_json: bool) -> None:
         return
     out = console()
     _print_head(out, view)
+    _print_says(out, view)
     _print_moved(out, view.moved)
     if view.attribution is not None:
         _print_attribution(out, view.attribution)
@@ -68,6 +70,31 @@ def _print_head(out: Console, view: WhyView) -> None:
     since = "changed about" if view.estimated else "no estimate of when it changed; taken as"
     out.print(line(f"raised {minute(alarm.raised_at)}; {since} {minute(view.changed_at)}"))
     out.print()
+
+
+def _print_says(out: Console, view: WhyView) -> None:
+    """The sentence of the alarm's signal as it is now, or as it was when the alarm was raised."""
+    from serve.cli.printing import line  # noqa: PLC0415
+
+    alarm = view.alarm
+    own = next((each.signal for each in view.moved if _is_of(each.signal, alarm)), None)
+    said = alarm.message if own is None else own.message
+    if not said:
+        return
+    when = "when it was raised" if own is None else f"now {own.verdict}, {own.rows:,} rows"
+    out.print(line(f"What it says ({when})", "bold"))
+    out.print(line(f"{said}."))
+    for each in view.moved:
+        signal = each.signal
+        # Where there are bins they say more than the sentence.
+        if signal is not own and signal.family == alarm.family and not each.bins:
+            out.print(line(f"{signal.name} of {signal.subject}: {signal.message}."))
+    out.print()
+
+
+def _is_of(signal: SignalView, alarm: AlarmView) -> bool:
+    names = (signal.family, signal.name, signal.subject)
+    return names == (alarm.family, alarm.name, alarm.subject)
 
 
 def _print_moved(out: Console, moved: tuple[MovedView, ...]) -> None:

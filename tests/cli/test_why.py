@@ -83,6 +83,19 @@ def test_a_person_reads_what_it_comes_from(weir: Weir, explained: Api) -> None:
     assert lines[-1] == "Note: this is half known."
 
 
+def test_the_sentence_of_the_alarm_is_there(weir: Weir, explained: Api) -> None:
+    """As its monitor says it now, and those of its family beside it; else as it was raised."""
+    own = replace(SIGNAL, message="it is worse")
+    loss = replace(own, name="loss", message="inputs moved")
+    explained.control.known_why = replace(WHY, moved=(Moved(own, ()), Moved(loss, ())))
+    said = weir("alarms", "why", "a1").stdout
+    assert "What it says (now alarm, 900 rows)\nit is worse.\nloss of income: inputs moved." in said
+
+    explained.control.known_why = replace(WHY, moved=())
+    said = weir("alarms", "why", "a1").stdout
+    assert "What it says (when it was raised)\nincome has moved up." in said
+
+
 def test_a_program_reads_the_same(weir: Weir, explained: Api) -> None:
     """As JSON."""
     shown = json.loads(weir("alarms", "why", "a1", "--json").stdout)

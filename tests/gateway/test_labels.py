@@ -18,10 +18,12 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from registry.card import Card
 from serve.control.client import ControlClient
 from tests.gateway.asking import infer_path, tensor, wait_for
 from tests.gateway.running import Running, running_gateway, weir
-from tests.gateway.watching import CARD, files_in, register, rows
+from tests.gateway.watching import CARD, files_in, register, rows, wait_for_signals
+from tests.registry.models import scorer
 
 pytestmark = pytest.mark.gateway
 MODEL = "credit"
@@ -30,6 +32,19 @@ SETTINGS = {
     "monitors": {"signals_s": 0.2, "fold_share": 1.0},
     "recorder": {"flush_s": 0.1, "blocks_in_flight": 64, "sample_rows_per_s": 1e6},
 }
+PRICES = Card.model_validate(
+    {
+        "task": "regression",
+        "score": {"output": "y", "column": 1, "quantile": 0.2},
+        "interval": {
+            "lower": {"output": "y", "column": 0},
+            "upper": {"output": "y", "column": 2},
+            "coverage": 0.9,
+        },
+        "label": {"type": "number"},
+        "performance": {"tolerance": {"interval_coverage": 0.4}},
+    }
+)
 LABELLED = {
     **CARD,
     "label": {"type": "boolean"},
@@ -221,6 +236,40 @@ def test_what_the_command_says(labelled: Running, http: httpx.Client) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "version 1, stable" in done.stdout
+
+
+def test_the_interval_of_a_regression_is_judged_by_its_labels(
+    labelled: Running, http: httpx.Client
+) -> None:
+    """The ends that were answered are kept until the truth comes: nine of ten lie between them."""
+    with ControlClient(labelled.control, "ada") as control:
+        made = control.upload(scorer(3).SerializeToString())
+        control.register("price", made, PRICES)
+        control.set_route("price", {1: 100})
+    asked = rows(np.random.default_rng(3), 400).tolist()
+    answer = http.post(infer_path("price"), json={"inputs": [tensor(asked)]})
+    assert answer.status_code == 200, answer.text
+    ends = np.array(answer.json()["outputs"][0]["data"], np.float32).reshape(-1, 3).astype(float)
+    in_order = np.flatnonzero(ends[:, 0] < ends[:, 2])[:100]
+    between, above = ends[:, [0, 2]].mean(axis=1), ends[:, 2] + 1
+    truth = np.where(np.arange(100) < 90, between[in_order], above[in_order])
+    prediction = answer.headers["weir-prediction-id"]
+    labels = [
+        {"prediction_id": prediction, "row": row, "label": label}
+        for row, label in zip(in_order.tolist(), truth.tolist(), strict=True)
+    ]
+    assert tell(http, *labels, model="price")["accepted"] == 100
+
+    coverage = ("realised", "interval_coverage")
+    found = wait_for_signals(
+        labelled, "price", lambda told: coverage in told and told[coverage]["rows"] == 100
+    )
+
+    assert (found[coverage]["value"], found[coverage]["verdict"]) == (0.9, "ok")
+    assert "allowed from 0.5 to 1.3 (promised 0.9, tolerance 0.4)" in found[coverage]["message"]
+    above_score = truth - ends[in_order, 1]
+    lost = np.maximum(0.2 * above_score, -0.8 * above_score).mean()
+    assert found["realised", "pinball"]["value"] == pytest.approx(lost)
 
 
 @pytest.mark.slow

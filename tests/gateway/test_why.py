@@ -6,13 +6,16 @@ import json
 import threading
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import yaml
 
 from serve.control.client import ControlClient
-from tests.gateway.asking import wait_for
+from tests.gateway.asking import infer_path, tensor, wait_for
 from tests.gateway.running import Running, weir
 from tests.gateway.watching import (
+    CARD,
     FEATURES,
     REGIONS,
     files_in,
@@ -95,3 +98,44 @@ def test_the_feature_that_moved_is_blamed_for_the_score(
     assert all(answered)
     shown = weir("alarms", "why", alarm_id, "--url", gateway.control)
     assert "What it did to the mean score" in shown.stdout, shown.stderr
+
+
+def test_an_alarm_about_labels_has_its_sentence_and_blames_no_feature(
+    gateway: Running, control: ControlClient, tmp_path: Path
+) -> None:
+    """Rows in memory have no labels: what drifted is told, and what it rests on."""
+    model = "wrong"
+    files = files_in(tmp_path)
+    declared = {"label": {"type": "boolean"}, "performance": {"minimum": {"accuracy": 0.9}}}
+    files.card.write_text(yaml.safe_dump(CARD | declared))
+    register(gateway, model, files)
+    control.set_route(model, {1: 100}, reason="first")
+    rng = np.random.default_rng(9)
+    with httpx.Client(base_url=gateway.http, trust_env=False, timeout=30) as client:
+        asked = rows(rng, ROWS)
+        answer = client.post(infer_path(model), json={"inputs": [tensor(asked.tolist())]})
+        prediction = answer.headers["weir-prediction-id"]
+        labels = [
+            {"prediction_id": prediction, "row": row, "label": bool(score < 0.5)}
+            for row, score in enumerate(_scores(asked))
+        ]
+        told = client.post(f"/v1/models/{model}/feedback", json={"labels": labels})
+        assert told.json()["accepted"] == ROWS, told.text
+
+    def raised() -> list[str]:
+        return [
+            each.id
+            for each in control.alarms(model)
+            if (each.name, each.subject) == ("realised", "accuracy")
+        ]
+
+    wait_for(lambda: bool(raised()), "the alarm", 20.0)
+    shown = weir("alarms", "why", raised()[0], "--url", gateway.control)
+    assert shown.returncode == 0, shown.stderr
+    assert f"What it says (now alarm, {ROWS} rows)\n0, 95 % sure at every look" in shown.stdout
+    assert "allowed from 0.9" in shown.stdout
+    assert "it is about how right the model is" in shown.stdout
+    assert "it rests on labels, which count after their predictions" in shown.stdout
+    assert "register" in shown.stdout
+    assert "What it did" not in shown.stdout
+    assert "Slices" not in shown.stdout

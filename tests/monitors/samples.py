@@ -18,12 +18,14 @@ from monitors.stats.uniforms import mixed, unit_interval
 from registry.card import (
     Band,
     Card,
+    Column,
     Decision,
     Fairness,
     Feature,
     FeatureType,
     GapBand,
     Group,
+    Interval,
     Label,
     Performance,
     Score,
@@ -54,6 +56,22 @@ LABELLED = CARD.model_copy(
     }
 )
 """The same version, which awaits labels, and has to be right nearly as often as it was."""
+
+UNCERTAIN = CARD.model_copy(
+    update={
+        "task": Task.REGRESSION,
+        "score": Score(output="p", column=1, quantile=0.6),
+        "decision": None,
+        "interval": Interval(
+            lower=Column(output="p", column=0), upper=Column(output="p", column=1), coverage=0.1
+        ),
+        "label": Label(type="number", column="bought"),
+        "performance": Performance(
+            tolerance={"interval_coverage": 0.5}, maximum={"pinball": 0.5}, segments=("sex",)
+        ),
+    }
+)
+"""The same outputs, taken for a number between two ends."""
 
 FAIR_CARD = CARD.model_copy(
     update={
@@ -178,6 +196,7 @@ def judged(whole: SampleBlock, labels: NDArray[Any] | None = None, sign: int = 1
         signs=np.full(rows, sign, dtype=np.int8),
         corrected=np.zeros(rows, dtype=np.bool_),
         groups=whole.groups,
+        ends=whole.outputs["p"].astype(np.float64),
     )
 
 

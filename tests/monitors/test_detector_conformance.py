@@ -11,9 +11,11 @@ from configs.settings import Monitors
 from monitors.detectors import Registered, detectors
 from monitors.profile.reference import ReferenceProfile
 from monitors.signal import Detector, Judges, Signal, Verdict
+from registry.card import Card
 from tests.monitors.samples import (
     FAIR_CARD,
     LABELLED,
+    UNCERTAIN,
     block,
     close,
     columns,
@@ -38,11 +40,23 @@ ALL = detectors(Monitors(detectors=("river_adwin:ADWIN",)))
 """Weir's own, and the one that `examples/` plugs in."""
 
 
-@pytest.fixture(params=ALL, ids=[each.name for each in ALL])
+CASES = {
+    **{each.name: (each, FAIR_CARD if each.family == "fairness" else LABELLED) for each in ALL},
+    **{
+        f"{each.name} of an interval": (each, UNCERTAIN)
+        for each in ALL
+        if (each.family, each.name) == ("performance", "realised")
+    },
+}
+"""Each with a card that has something for it."""
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
 def make(request: pytest.FixtureRequest) -> Callable[[ReferenceProfile | None], Detector]:
     """Makes the detector for the sample card."""
-    registered: Registered = request.param
-    card = FAIR_CARD if registered.family == "fairness" else LABELLED
+    registered: Registered
+    card: Card
+    registered, card = request.param
     return lambda reference: registered.make(card, reference, SETTINGS)
 
 

@@ -72,9 +72,82 @@ def test_a_tolerance_is_a_number_above_nothing(number: str) -> None:
         parse_card(content, "card.yaml")
 
 
+TWO = Signature(
+    inputs=SIGNATURE.inputs,
+    outputs=(
+        TensorSpec(name="p", datatype=Datatype.FP32, shape=(-1, 3)),
+        TensorSpec(name="name", datatype=Datatype.BYTES, shape=(-1,)),
+    ),
+)
+LOWER, UPPER = {"output": "p", "column": 0}, {"output": "p", "column": 2}
+
+
+def uncertain(task: str = "regression", **more: Any) -> Card:
+    """A card of a model that says how unsure it is."""
+    interval = {"lower": LOWER, "upper": UPPER, "coverage": 0.9}
+    content = {
+        "task": task,
+        "score": {"output": "p", "column": 1, "quantile": 0.5},
+        "interval": interval,
+        "features": [{"name": "age", "input": "x"}],
+        "label": {"type": "number"},
+    }
+    return Card.model_validate(content | more)
+
+
+def test_a_quantile_and_an_interval_have_measures() -> None:
+    """Of their own, which may have limits."""
+    limits = {"tolerance": {"interval_coverage": 0.02}, "maximum": {"pinball": 1}}
+    check_card(uncertain(performance=limits), TWO)
+    assert {"pinball", "interval_coverage"} <= set(measures_of(uncertain()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            uncertain(interval=None, performance={"maximum": {"interval_coverage": 1}}),
+            "interval_coverage needs interval: declare it",
+        ),
+        (
+            uncertain(score={"output": "p", "column": 1}, performance={"maximum": {"pinball": 1}}),
+            "pinball needs score.quantile: declare it",
+        ),
+        (uncertain("binary"), "score.quantile: only a regression has one, not task binary"),
+        (uncertain("binary"), "interval: only a regression has one"),
+        (
+            uncertain(interval={"lower": {"output": "q"}, "upper": UPPER, "coverage": 0.9}),
+            "interval.lower.output: there is no output 'q'",
+        ),
+        (
+            uncertain(interval={"lower": LOWER, "upper": {"output": "name"}, "coverage": 0.9}),
+            "interval.upper.output: 'name' holds strings",
+        ),
+        (
+            uncertain(interval={"lower": {"output": "p"}, "upper": UPPER, "coverage": 0.9}),
+            "interval.lower.column is missing: which column of 'p'?",
+        ),
+        (
+            uncertain(interval={"lower": LOWER, "upper": UPPER | {"column": 3}, "coverage": 0.9}),
+            "interval.upper.column: 'p' has no column 3, only 3",
+        ),
+        (
+            uncertain(interval={"lower": LOWER, "upper": LOWER, "coverage": 0.9}),
+            "both ends are the same column",
+        ),
+    ],
+)
+def test_an_interval_that_is_not_there_is_refused_by_name(wrong: Card, said: str) -> None:
+    """Each of its ends is looked for, and so is what a limit needs."""
+    with pytest.raises(Refused) as caught:
+        check_card(wrong, TWO)
+    assert said in caught.value.message
+
+
 def test_the_first_measure_of_a_task_is_one_that_is_judged() -> None:
     """It is what segments show unless the card names another."""
     for task in Task:
         assert all(measure.judged for measure in MEASURES[task][:1])
-        assert list(measures_of(task)) == [measure.name for measure in MEASURES[task]]
-    assert measures_of(Task.REGRESSION)["bias"].better is Better.NEARER
+        always = [measure.name for measure in MEASURES[task] if not measure.needs]
+        assert list(measures_of(card(task))) == always
+    assert measures_of(card(Task.REGRESSION))["bias"].better is Better.NEARER

@@ -15,6 +15,7 @@ from monitors.labels.codes import decision_codes
 from monitors.labels.group_names import NAMES_MAX, OTHER
 from monitors.labels.judged import JudgedBlock
 from monitors.labels.message import Awaited
+from monitors.profile.reading import tensors_read
 from registry.card import Card, Decision, Feature, FeatureType, Group, Label, Score, Task
 from tests.monitors.labels.samples import STABLE, START, Reader, label, name
 
@@ -63,6 +64,33 @@ def test_scores_of_several_columns_come_back_exactly(tmp_path: Path, dtype: type
     np.testing.assert_array_equal(found.decisions, scores.argmax(axis=1))
     assert np.isnan(found.scores).all()
     assert (found.labels == 1.0).all()
+
+
+def test_the_ends_of_an_interval_come_back_beside_the_score(tmp_path: Path) -> None:
+    """From two outputs, one of several columns."""
+    scores: NDArray[Any] = np.random.default_rng(2).random((ROWS, 2)).astype(np.float32)
+    upper = np.arange(ROWS, dtype=np.float64)
+    card = Card.model_validate(
+        {
+            "task": "regression",
+            "score": {"output": "p", "column": 1},
+            "interval": {
+                "lower": {"output": "p", "column": 0},
+                "upper": {"output": "up"},
+                "coverage": 0.9,
+            },
+            "label": {"type": "number"},
+        }
+    )
+    outputs = {"p": scores, "up": upper}
+    assert tensors_read(card)[1] == outputs.keys()
+
+    found = judged(card, block(outputs), tmp_path, 0.5)
+
+    assert found.ends is not None
+    np.testing.assert_array_equal(found.ends, np.stack([scores[:, 0], upper], axis=1))
+    np.testing.assert_array_equal(found.scores, scores[:, 1])
+    assert found.score_columns is None
 
 
 def test_a_score_of_too_many_columns_is_not_kept(tmp_path: Path) -> None:

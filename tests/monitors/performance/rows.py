@@ -68,6 +68,7 @@ def cut(block: JudgedBlock, rows: slice) -> JudgedBlock:
         block.corrected[rows],
         None if block.score_columns is None else block.score_columns[rows],
         {name: values[rows] for name, values in block.groups.items()},
+        ends=None if block.ends is None else block.ends[rows],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -109,7 +110,7 @@ MANY = 200_000
 TASKS = {
     Task.BINARY: ("log_loss", "brier"),
     Task.MULTICLASS: ("macro_precision", "macro_recall", "macro_f1", "log_loss"),
-    Task.REGRESSION: ("mae", "rmse", "bias"),
+    Task.REGRESSION: ("mae", "rmse", "bias", "pinball", "interval_coverage"),
 }
 
 
@@ -121,7 +122,9 @@ def rows_of(task: Task, rng: np.random.Generator, rows: int) -> Rows:
     if task is Task.MULTICLASS:
         chances, labels = several(rng, rows)
         return Rows.of(task, judged(labels, None, chances.argmax(axis=1), columns=chances))
-    return Rows.of(task, judged(rng.standard_normal(rows), rng.standard_exponential(rows)))
+    block = judged(rng.standard_normal(rows), rng.standard_exponential(rows))
+    ends = np.stack([np.full(rows, -1.3), rng.standard_exponential(rows)], axis=1)
+    return Rows.of(task, replace(block, ends=ends), 0.8)
 
 
 @pytest.mark.parametrize("task", TASKS)

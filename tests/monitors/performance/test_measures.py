@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from monitors.labels.judged import JudgedBlock
+from monitors.performance.figures import Share
 from monitors.performance.measures import COUNTED, figure, of, tally_of
 from monitors.performance.rows import Rows
 from monitors.performance.tally import Tally
@@ -88,6 +90,27 @@ def test_measures_of_a_regression_are_scikit_learns() -> None:
     assert of(Task.REGRESSION, scores, None, None, labels) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9])
+def test_what_quantiles_lose_is_scikit_learns_pinball_loss(quantile: float) -> None:
+    """Scores that are no good quantiles; without a level there is no such measure."""
+    rng = np.random.default_rng(5)
+    labels, scores = rng.standard_normal(1000), rng.standard_normal(1000)
+    found = of(Task.REGRESSION, scores, None, None, labels, quantile)
+    expected = metrics.mean_pinball_loss(labels, scores, alpha=quantile)
+    assert found["pinball"] == pytest.approx(expected, rel=1e-9)
+    assert "pinball" not in of(Task.REGRESSION, scores, None, None, labels)
+
+
+def test_a_label_is_within_an_interval_that_it_is_at_the_end_of() -> None:
+    """Rows of which an end or the label is missing do not count; ends that cross hold nothing."""
+    ends = np.array([[0, 1], [1, 2], [0, 0.5], [2, 0], [np.nan, 2], [0, 2]])
+    labels = np.array([1.0, 1.0, 1.0, 1.0, 1.0, np.nan])
+    block = replace(judged(labels, np.zeros(6)), ends=ends)
+    tally = tally_of(Rows.of(Task.REGRESSION, block), ["interval_coverage"])
+    found = figure(Task.REGRESSION, "interval_coverage", tally)
+    assert found == Share(2, 4)
+
+
 def _binary(rng: np.random.Generator) -> JudgedBlock:
     scores, labels = binary(rng, 400)
     return judged(labels, scores)
@@ -99,7 +122,8 @@ def _several(rng: np.random.Generator) -> JudgedBlock:
 
 
 def _regression(rng: np.random.Generator) -> JudgedBlock:
-    return judged(rng.standard_normal(400) * 1e3, rng.standard_normal(400) / 7)
+    block = judged(rng.standard_normal(400) * 1e3, rng.standard_normal(400) / 7)
+    return replace(block, ends=np.sort(rng.standard_normal((400, 2)) * 1e3, axis=1))
 
 
 BLOCKS: dict[Task, Callable[[np.random.Generator], JudgedBlock]] = {
@@ -111,7 +135,7 @@ BLOCKS: dict[Task, Callable[[np.random.Generator], JudgedBlock]] = {
 
 def counted(task: Task, block: JudgedBlock) -> Tally:
     """The tally of all measures."""
-    return tally_of(Rows.of(task, block), COUNTED[task])
+    return tally_of(Rows.of(task, block, 0.9), COUNTED[task])
 
 
 @pytest.mark.parametrize("task", BLOCKS)

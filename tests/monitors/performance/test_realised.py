@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,59 @@ def test_every_measure_that_is_worse_than_allowed_alarms(task: Task) -> None:
     unbacked = {name for name in names if signals[name].log10_evidence is None}
     assert unbacked <= {"auc", "macro_f1", "macro_recall", "bias"}
     assert all((signals[name].log10_evidence or 9) > 2 for name in names)
+
+
+UNCERTAIN = Card.model_validate(
+    {
+        "task": "regression",
+        "score": {"output": "p", "column": 1, "quantile": 0.9},
+        "interval": {
+            "lower": {"output": "p", "column": 0},
+            "upper": {"output": "p", "column": 2},
+            "coverage": 0.9,
+        },
+        "label": {"type": "number"},
+        "performance": {"tolerance": {"interval_coverage": 0.03}, "maximum": {"pinball": 0.2}},
+    }
+)
+
+
+def within(share: float, rows: int = 5000) -> JudgedBlock:
+    """Labels of which just such a share is between the ends; scores are their 0.9 quantile."""
+    rng = np.random.default_rng(6)
+    labels = rng.standard_normal(rows)
+    upper = np.where(np.arange(rows) < round(rows * share), np.inf, -10.0)
+    ends = np.stack([np.full(rows, -10.0), rng.permutation(upper)], axis=1)
+    return replace(judged(labels, np.full(rows, 1.2816)), ends=ends)
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(0.9, Verdict.OK), (0.8, Verdict.ALARM), (0.99, Verdict.ALARM)],
+)
+def test_an_interval_must_hold_as_often_as_it_promised(share: float, verdict: Verdict) -> None:
+    """No less, which misleads, and no more, which says nothing; no reference is needed."""
+    found = by_subject(after(UNCERTAIN, within(share)))["interval_coverage"]
+    assert (found.value, found.verdict) == (share, verdict)
+    assert "allowed from 0.87 to 0.93 (promised 0.9, tolerance 0.03)" in found.message
+    assert ((found.log10_evidence or 0) > 2) is (verdict is Verdict.ALARM)
+
+
+def test_a_quantile_is_judged_by_its_pinball_loss() -> None:
+    """The best that a fixed number can lose is 0.1755; a mean in its place loses more."""
+    block = within(0.9, 20_000)
+    good = by_subject(after(UNCERTAIN, block))["pinball"]
+    assert good.value == pytest.approx(0.1755, abs=0.004)
+    assert good.verdict is Verdict.OK
+    bad = by_subject(after(UNCERTAIN, replace(block, scores=np.zeros(20_000))))["pinball"]
+    assert bad.verdict is Verdict.ALARM
+    assert (bad.log10_evidence or 0) > 2
+
+
+def test_a_regression_that_declares_neither_is_not_told_of_them() -> None:
+    """No lines that can never say anything."""
+    told = by_subject(after(card(Task.REGRESSION), judged(np.zeros(9), np.zeros(9))))
+    assert list(told) == ["mae", "rmse", "bias", "r2"]
 
 
 def test_too_few_rows_of_a_kind_say_how_many_of_all_are_needed() -> None:

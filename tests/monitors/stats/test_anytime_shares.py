@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import betaln
 
-from monitors.stats.anytime_shares import anytime_share, log_won_below
+from monitors.stats.anytime_shares import anytime_share, log_won_outside
 from monitors.stats.intervals import wilson
 from tests.monitors.stats.fair import assert_alarms_within, assert_mean_at_most_one
 
@@ -35,7 +35,7 @@ def mean(won: Callable[[float, float, float], float], share: float) -> None:
 @pytest.mark.parametrize("share", [LEAST, 0.85, 0.95, 1.0])
 def test_the_mean_over_all_outcomes_is_at_most_one(share: float) -> None:
     """At the least share, and at every larger one."""
-    mean(log_won_below, share)
+    mean(log_won_outside, share)
 
 
 def test_a_broken_one_is_found() -> None:
@@ -50,7 +50,7 @@ def test_no_alarm_at_the_least_share() -> None:
     def ever(seed: int) -> bool:
         hits = np.cumsum(np.random.default_rng([41, seed]).random(500) < LEAST)
         return any(
-            log_won_below(float(each), row, LEAST) >= log(10) for row, each in enumerate(hits, 1)
+            log_won_outside(float(each), row, LEAST) >= log(10) for row, each in enumerate(hits, 1)
         )
 
     assert_alarms_within(0.1, 200, ever)
@@ -58,9 +58,22 @@ def test_no_alarm_at_the_least_share() -> None:
 
 def test_a_share_that_is_too_small_is_found() -> None:
     """And nothing is won where it is not; nothing at all is said of no rows."""
-    assert log_won_below(700, 1000, LEAST) > log(1e6)
-    assert log_won_below(900, 1000, LEAST) < 0
-    assert log_won_below(0, 0, LEAST) == 0
+    assert log_won_outside(700, 1000, LEAST) > log(1e6)
+    assert log_won_outside(900, 1000, LEAST) < 0
+    assert log_won_outside(0, 0, LEAST) == 0
+
+
+@pytest.mark.parametrize("share", [LEAST, 0.85, 0.9])
+def test_between_two_shares_the_mean_over_all_outcomes_is_at_most_one(share: float) -> None:
+    """Whatever the share is from the least to the most."""
+    mean(lambda hits, rows, least: log_won_outside(hits, rows, least, 0.9), share)
+
+
+def test_a_share_that_is_too_large_is_found() -> None:
+    """And one that is within what is allowed is not."""
+    assert log_won_outside(980, 1000, LEAST, 0.9) > log(1e6)
+    assert log_won_outside(850, 1000, LEAST, 0.9) < 0
+    assert log_won_outside(700, 1000, LEAST, 0.9) == log_won_outside(700, 1000, LEAST)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from monitors.labels.judged import JudgedBlock
 from monitors.observer import Observer
 from monitors.training import log as module
 from monitors.training.log import TrainingLog, delete
+from monitors.training.spool import Spool
 from monitors.watched import Watched
 from registry.card import Label, Policy
 from registry.records import Version
@@ -74,6 +76,15 @@ def written(folder: Path) -> pa.Table:
     ).to_table()
 
 
+def counted(training: TrainingLog) -> dict[str, int]:
+    """What the log counts that is not nothing, by its last name or by its reason."""
+    return {
+        (reason[0] if reason else name.rpartition(".")[2]): count
+        for (name, reason), count in training.counters().items()
+        if count
+    }
+
+
 def test_labelled_rows_become_a_file_of_their_version_and_day(
     training: TrainingLog, tmp_path: Path
 ) -> None:
@@ -87,6 +98,7 @@ def test_labelled_rows_become_a_file_of_their_version_and_day(
 
     (path,) = tmp_path.rglob("*.parquet")
     assert path.parent == tmp_path / FOLDER
+    assert counted(training) == {"rows": 30, "written": path.stat().st_size}
     table = pq.ParquetFile(path).read()
     assert table.column_names[-3:] == ["age", "debt", "town"]
     assert table["weir_prediction_id"].to_pylist() == [f"{n:032x}" for n in range(30)]
@@ -277,6 +289,8 @@ def test_rows_wait_no_longer_and_no_more_than_they_may(tmp_path: Path) -> None:
     training.judge(judged(late))
     write(training, NOON + 11.2 * DAY)
     write(training, NOON + 11.2 * DAY + 61)
+    found = counted(training)
+    assert (found["surplus"], found["expired"], found["rows"]) == (10, 20, 10)
     training.close()
     assert sorted(written(tmp_path)["weir_request_id"].to_pylist()) == sorted(
         f"r{n}" for n in range(10, 20)
@@ -344,6 +358,8 @@ def test_what_comes_too_fast_is_left_out(
     training.take(LABELLED, rows(20, first=20))
     gathered = training.gathered()
     assert (gathered.rows, gathered.left_out, len(gathered.kept)) == (20, 20, 1)
+    training.write(gathered, NOON)
+    assert counted(training) == {"too_fast": 20}
 
 
 def test_rows_that_do_not_fit_the_card_harm_nobody(training: TrainingLog, tmp_path: Path) -> None:
@@ -355,6 +371,25 @@ def test_rows_that_do_not_fit_the_card_harm_nobody(training: TrainingLog, tmp_pa
     write(training, NOON)
     write(training, NOON + 61)
     assert written(tmp_path).num_rows == 5
+    assert counted(training)["unfit"] == 5
+
+
+def test_rows_that_the_disk_does_not_take_are_counted(
+    training: TrainingLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are on disk already are not."""
+
+    def full(*_: object) -> None:
+        message = "database or disk is full"
+        raise sqlite3.OperationalError(message)
+
+    training.take(LABELLED, rows(5))
+    write(training, NOON)
+    training.take(LABELLED, rows(7, first=5))
+    monkeypatch.setattr(Spool, "add", full)
+    with pytest.raises(OSError, match="disk is full"):
+        write(training, NOON)
+    assert counted(training) == {"unwritten": 7}
 
 
 def test_numbers_that_are_none_and_missing_texts_are_missing(
@@ -399,6 +434,8 @@ def test_a_version_that_is_watched_gives_its_rows_to_the_log(training: TrainingL
     observer.fold(rows(300))
     observer.fold(replace(rows(300, first=300), role="pinned"))
     assert training.gathered().rows == 300
+    own, *_ = observer.snapshots()
+    assert own.counters.items() >= training.counters().items()
 
     watched = Watched(("m", 1, "stable"), version, None, Monitors(), NOON, training)
     watched.judge(judged(rows(20)))

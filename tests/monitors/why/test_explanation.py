@@ -19,14 +19,15 @@ from monitors.kept import Place
 from monitors.observer import Observer
 from monitors.profile.build import build_profile
 from monitors.profile.reference import Importance
-from monitors.signal import Key
+from monitors.signal import Key, Signal, Verdict
 from monitors.why.answer import Why
+from monitors.why.case import open_case
 from monitors.why.explanation import explain
 from monitors.why.model import Model
-from registry.card import Card, Policy
+from registry.card import Card, Label, Policy, Strata
 from registry.records import Version
 from registry.signature import Datatype, TensorSpec
-from tests.monitors.samples import CARD, SIGNATURE, block, columns, model
+from tests.monitors.samples import CARD, LABELLED, SIGNATURE, block, columns, model
 
 VERSION = Version("m", 1, "sha256:0", SIGNATURE, CARD, "sha256:1", 1, "ada", "")
 PLACE: Place = ("m", 1, "stable")
@@ -76,6 +77,101 @@ def drifted(watching: Observer, before: int = 2) -> Observer:
 def why(watching: Observer, key: Key = AGE) -> Why:
     """What is known of an alarm."""
     return explain(watching.case(PLACE, key), opened)
+
+
+def in_place(known: tuple[Signal, ...], *new: Signal) -> tuple[Signal, ...]:
+    """Signals, of which some say something else now."""
+    said = {each.key for each in new}
+    return (*(each for each in known if each.key not in said), *new)
+
+
+def with_alarm(signal: Signal, card: Card = LABELLED, *, moves: bool = True) -> Why:
+    """What is known of an alarm that a monitor raised while one feature has moved, or none."""
+    watching = drifted(observer(card)) if moves else observer(card)
+    if not moves:
+        watching.fold(at(BEGUN, 0.0, 10))
+        watching.look()
+    (watched,) = watching.signals("m")
+    watched.signals = in_place(watched.signals, signal)
+    watched.note_alarm(signal.key, CHANGED + 60)
+    return explain(open_case(watched, signal.key, CHANGED + 60), opened)
+
+
+@pytest.mark.parametrize(
+    ("key", "about"),
+    [
+        (("performance", "realised", "accuracy"), "how right the model is"),
+        (("performance", "miscalibration", "score"), "how right the model is"),
+        (("performance", "estimated", "accuracy"), "how right the model is"),
+        (("fairness", "selection_rate", "age"), "how groups fare beside one another"),
+        (("fairness", "equal_opportunity", "sex=f"), "how groups fare beside one another"),
+        (("business", "kpi", "age"), "what predictions are worth"),
+    ],
+)
+def test_an_alarm_about_outcomes_is_put_down_to_no_feature(key: Key, about: str) -> None:
+    """Its own signal comes first, without the bins of a feature or score of that name."""
+    signal = Signal(*key, Verdict.ALARM, 700, 0.7, 0.6, 0.8, message="0.7; allowed from 0.9")
+    found = with_alarm(signal)
+    assert found.moved[0].signal == signal
+    assert found.moved[0].bins == ()
+    assert (found.attribution, found.slices, found.estimated) == (None, None, False)
+    said = "; ".join(found.notes)
+    assert about in said
+    assert "age" in said.split("moved too")[0]
+    of_labels = key[1] in ("realised", "miscalibration", "equal_opportunity")
+    assert ("it rests on labels" in said) is of_labels
+
+
+def test_where_no_feature_moved_that_is_said_and_none_of_that_name_is_blamed() -> None:
+    """A figure that is called like a feature is none."""
+    signal = Signal("business", "kpi", "age", Verdict.ALARM, 700, message="too little")
+    found = with_alarm(signal, moves=False)
+    assert [each.signal for each in found.moved] == [signal]
+    assert found.notes[-1] == "no monitor of drift or of data quality is in alarm"
+
+
+def test_beside_an_alarm_about_outcomes_the_others_of_its_family_are_told() -> None:
+    """The monitor of the loss knows whether inputs moved; of another family nothing is told."""
+    watching = drifted(observer(LABELLED))
+    (watched,) = watching.signals("m")
+    loss, accuracy, fair = (
+        Signal(*key, Verdict.ALARM, 700, message=key[2])
+        for key in (
+            ("performance", "loss", "loss"),
+            ("performance", "realised", "accuracy"),
+            ("fairness", "selection_rate", "sex=f"),
+        )
+    )
+    watched.signals = in_place(watched.signals, fair, loss, accuracy)
+    found = explain(open_case(watched, accuracy.key, CHANGED + 60), opened)
+    told = [each.signal for each in found.moved]
+    assert told[:2] == [accuracy, loss]
+    assert fair not in told
+    assert AGE in [each.key for each in told]
+    of_drift = explain(open_case(watched, AGE, CHANGED + 60), opened)
+    assert {each.signal.family for each in of_drift.moved} <= {"drift", "quality"}
+
+
+def test_how_late_labels_are_is_said_in_days() -> None:
+    """What was changed before the alarm is what labels are about."""
+    late = LABELLED.model_copy(update={"label": Label(expected_delay_days=30)})
+    signal = Signal("performance", "loss", "loss", Verdict.ALARM, 700, message="worse")
+    said = "; ".join(with_alarm(signal, late).notes)
+    assert "labels, which count 30 days after their predictions or later" in said
+
+
+def test_in_strata_it_says_that_bins_and_parts_are_not() -> None:
+    """Of a day on which other hours came than usual, that is part of what is told."""
+    card = CARD.model_copy(update={"strata": Strata(feature="town")})
+    found = why(drifted(observer(card)))
+    assert "compare rows within town, but the bins, parts and slices here do not" in found.notes[0]
+    assert found.attribution is not None
+
+
+def test_an_alarm_of_which_no_monitor_tells_now_says_so() -> None:
+    """As of a figure that is no longer in the settings."""
+    found = why(drifted(observer()), ("business", "kpi", "profit"))
+    assert "the monitor does not tell of this now" in found.notes[0]
 
 
 def test_what_drifted_is_blamed_for_what_it_did() -> None:

@@ -46,7 +46,7 @@ class Cases:
         self.at_once -= 1
         if key[2] == "nothing":
             raise NotFound("it is not watched")
-        return Case(VERSION, None, float(len(self.opened)), True, (), False, None, None)
+        return Case(key, VERSION, None, float(len(self.opened)), True, (), False, None, None)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Weir's figures beside those of other libraries, on the same rows."""
