@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.addresses import Name, names_of_bytes
 from monitors.labels.codes import Value, codes, decision_codes
 from monitors.labels.judged import JudgedBlock
 from monitors.profile.categories import texts
@@ -33,11 +34,11 @@ Names = Mapping[str, NDArray[np.object_]]
 class AwaitingRows:
     """Rows of one version in one role whose truth is awaited, column by column.
 
-    `ids` has 16 bytes a row, `requests` the callers' own names of their requests. `at` is when
+    `ids` has two whole numbers a row, `requests` the callers' own names of their requests. `at` is when
     they were predicted, in seconds since 1970. `groups` are those that came with the request.
     """
 
-    ids: Sequence[bytes]
+    ids: Sequence[Name]
     row_numbers: Sequence[int]
     requests: Sequence[str | None]
     at: float
@@ -56,7 +57,7 @@ def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
     groups = group_values(card, block.inputs, block.groups, rows)
     nobody: list[str | None] = [None] * rows
     return AwaitingRows(
-        ids=_ids(block.prediction_ids),
+        ids=names_of_bytes(_bytes_of(block.prediction_ids)),
         row_numbers=block.row_numbers.tolist(),
         requests=nobody if block.request_ids is None else block.request_ids.tolist(),
         at=block.made_at,
@@ -83,7 +84,8 @@ class JudgedRow(NamedTuple):
     """A judged row as it is kept."""
 
     sequence: int
-    id: bytes
+    id_high: int
+    id_low: int
     row_number: int
     at: float
     score: float | None
@@ -109,7 +111,8 @@ def judged_block(
     known = ~np.isnan(labels)
     rows = [row for row, is_known in zip(kept, known.tolist(), strict=True) if is_known]
     later, values = _facts(card, rows)
-    ids = b"".join(row.id for row in rows).hex().encode()
+    halves = np.array([(row.id_high, row.id_low) for row in rows], dtype=">i8")
+    ids = halves.tobytes().hex().encode()
     numbers = np.array([row.row_number for row in rows], dtype=np.int64)
     return JudgedBlock(
         *place,
@@ -149,9 +152,8 @@ def _room_for(names: Collection[str], held: Collection[str]) -> list[str]:
     return [name for name in names if name in held] + fresh[: VALUE_NAMES_MAX - len(held)]
 
 
-def _ids(prediction_ids: NDArray[np.bytes_]) -> list[bytes]:
-    whole = bytes.fromhex(np.ascontiguousarray(prediction_ids, dtype="S32").tobytes().decode())
-    return [whole[at : at + 16] for at in range(0, len(whole), 16)]
+def _bytes_of(prediction_ids: NDArray[np.bytes_]) -> bytes:
+    return bytes.fromhex(np.ascontiguousarray(prediction_ids, dtype="S32").tobytes().decode())
 
 
 def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -75,12 +75,16 @@ class Tally:
         for place, count in Counter(map(place_of_decision, decisions)).items():
             self.cells[arm, int(at // 60), place, PREDICTED] += count
 
-    def labelled(self, arm: int, at: float, decision: float | None) -> None:
-        """Count that a prediction has its label now."""
-        self.counts[LABELLED] += 1
-        self.counts[PENDING] -= 1
-        delay = place_of_delay(self.now - at)
-        self.cells[arm, int(at // 60), place_of_decision(decision), delay] += 1
+    def labelled(self, predictions: Sequence[tuple[int, float, float | None]]) -> None:
+        """Count that predictions have their label now: the arm, the time and the decision of each.
+
+        Those of one block are alike: each kind is looked at once.
+        """
+        self.counts[LABELLED] += len(predictions)
+        self.counts[PENDING] -= len(predictions)
+        for (arm, at, decision), count in Counter(predictions).items():
+            delay = place_of_delay(self.now - at)
+            self.cells[arm, int(at // 60), place_of_decision(decision), delay] += count
 
     def write(self, db: sqlite3.Connection) -> None:
         """Add the counts to those of the file."""

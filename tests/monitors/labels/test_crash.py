@@ -103,9 +103,8 @@ def _is_there(reader: Reader, kind: str, numbers: list[int], odd: int) -> None:
         assert receipt.repeated == len(again)
     else:
         db = reader.book._stores["m"]._db
-        ids = [(n.to_bytes(16, "big"),) for n in numbers]
-        known = "SELECT 1 FROM predictions WHERE id = ?"
-        assert all(db.execute(known, each).fetchone() for each in ids)
+        known = "SELECT 1 FROM predictions WHERE id_high = 0 AND id_low = ?"
+        assert all(db.execute(known, (n,)).fetchone() for n in numbers)
 
 
 def test_kill_9_loses_no_label_and_no_prediction_that_was_acknowledged(tmp_path: Path) -> None:
