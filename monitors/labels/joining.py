@@ -130,7 +130,7 @@ class Joining:
             "INSERT INTO asked (high, low, row_number, of_request) VALUES (?, ?, ?, ?)", asked
         )
         for place, *row in self._db.execute(_FOUND):
-            self._found[asked[place - 1]].append(self._note(row))
+            self._found[asked[place - 1]].append(self._note(*row))
 
     def label(self, address: Address, given: Given) -> Outcome:
         """Give a label to the predictions that it is about, or let it wait for them."""
@@ -170,7 +170,7 @@ class Joining:
         """
         if siblings:
             for label, at, facts, *row in self._db.execute(_SIBLINGS, {"after": after}):
-                self._give(self._note(row), Given(label, at, facts))
+                self._give(self._note(*row), Given(label, at, facts))
         if self._held[WAITING_NOW] <= 0:
             return
         # In the order in which they came, so that the last of those for one prediction holds.
@@ -178,7 +178,7 @@ class Joining:
         for turn, label, at, facts, *row in self._db.execute(
             f"{_WAITED} ORDER BY 1", {"after": after}
         ):
-            self._give(self._note(row), Given(label, at, facts))
+            self._give(self._note(*row), Given(label, at, facts))
             turns.add(turn)
         self._db.executemany("DELETE FROM waiting WHERE turn = ?", [(turn,) for turn in turns])
         self._tally.counts[WAITING_NOW] -= len(turns)
@@ -239,12 +239,12 @@ class Joining:
         )
         self._tally.counts[TOLD] += len(numbers)
 
-    def _note(self, row: Sequence[Any]) -> _Known:
-        n, arm, at, due, decision, told, label, labelled_at, facts = row
+    def _note(self, n: int, *row: Any) -> _Known:
         known = self._known.get(n)
         if known is None:
-            before = None if label is None else Given(label, labelled_at, facts)
-            known = self._known[n] = _Known(n, arm, at, due, decision, told, before, before)
+            *rest, label, at, facts = row
+            before = None if label is None else Given(label, at, facts)
+            known = self._known[n] = _Known(n, *rest, before, before)
         return known
 
     def _give(self, known: _Known, given: Given) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,70 +81,75 @@ def facts(groups: Mapping[str, str], values: Mapping[str, float]) -> str | None:
     return json.dumps([groups, values], sort_keys=True, separators=(",", ":"))
 
 
-class JudgedRow(NamedTuple):
-    """A judged row as it is kept."""
+class JudgedRows(NamedTuple):
+    """Judged rows as they are kept, column by column."""
 
-    sequence: int
-    id_high: int
-    id_low: int
-    row_number: int
-    at: float
-    score: float | None
-    decision: float | None
-    score_columns: bytes | None
-    group_codes: bytes | None
-    labelled_at: float
-    label: Value
-    facts: str | None
-    audit: str | None
-    sign: int
-    corrected: int
+    id_high: Sequence[int]
+    id_low: Sequence[int]
+    row_number: Sequence[int]
+    at: Sequence[float]
+    score: Sequence[float | None]
+    decision: Sequence[float | None]
+    score_columns: Sequence[bytes | None]
+    group_codes: Sequence[bytes | None]
+    labelled_at: Sequence[float]
+    label: Sequence[Value]
+    facts: Sequence[str | None]
+    audit: Sequence[str | None]
+    sign: Sequence[int]
+    corrected: Sequence[int]
 
 
 def judged_block(
-    place: tuple[str, int, str], card: Card, kept: Sequence[JudgedRow], groups: Names
+    place: tuple[str, int, str], card: Card, kept: JudgedRows, groups: Names
 ) -> JudgedBlock:
     """Rows as the monitors take them in; `groups` are those that came with the requests.
 
     A row whose label the card does not know, since another version's card let it in, is left out.
     """
-    labels = codes([row.label for row in kept], card.label or Label())
+    labels = codes(kept.label, card.label or Label())
     known = ~np.isnan(labels)
-    rows = [row for row, is_known in zip(kept, known.tolist(), strict=True) if is_known]
-    later, values = _facts(card, rows)
-    halves = np.array([(row.id_high, row.id_low) for row in rows], dtype=">i8")
-    ids = halves.tobytes().hex().encode()
-    numbers = np.array([row.row_number for row in rows], dtype=np.int64)
+    if not known.all():
+        chosen = known.tolist()
+        rows = JudgedRows(*(tuple(compress(column, chosen)) for column in kept))
+        groups = {name: held[known] for name, held in groups.items()}
+        return judged_block(place, card, rows, groups)
+    later, values = _facts(card, kept.facts, kept.audit)
+    halves = np.array([kept.id_high, kept.id_low], dtype=">i8").T
+    ids = np.frombuffer(halves.tobytes().hex().encode(), dtype="S32")
     return JudgedBlock(
         *place,
-        keys=row_keys(np.frombuffer(ids, dtype="S32"), numbers),
-        scores=_floats([row.score for row in rows]),
-        decisions=_floats([row.decision for row in rows]),
-        labels=labels[known],
-        predicted_at=_floats([row.at for row in rows]),
-        labelled_at=_floats([row.labelled_at for row in rows]),
-        signs=np.array([row.sign for row in rows], dtype=np.int8),
-        corrected=np.array([row.corrected for row in rows], dtype=np.bool_),
-        score_columns=_unpacked([row.score_columns for row in rows]),
-        groups={**{name: held[known] for name, held in groups.items()}, **later},
+        keys=row_keys(ids, np.array(kept.row_number, dtype=np.int64)),
+        scores=_floats(kept.score),
+        decisions=_floats(kept.decision),
+        labels=labels,
+        predicted_at=_floats(kept.at),
+        labelled_at=_floats(kept.labelled_at),
+        signs=np.array(kept.sign, dtype=np.int8),
+        corrected=np.array(kept.corrected, dtype=np.bool_),
+        score_columns=_unpacked(kept.score_columns),
+        groups={**groups, **later},
         values=values,
     )
 
 
-def _facts(card: Card, rows: Sequence[JudgedRow]) -> tuple[Names, dict[str, NDArray[np.float64]]]:
+def _facts(
+    card: Card, *came: Sequence[str | None]
+) -> tuple[Names, dict[str, NDArray[np.float64]]]:
     """The groups that came after the request, and the numbers that came with the labels."""
+    rows = len(came[0])
     names = [group.name for group in card.groups if group.source in ("label", "audit")]
-    groups = {name: np.full(len(rows), None, dtype=np.object_) for name in names}
+    groups = {name: np.full(rows, None, dtype=np.object_) for name in names}
     values: dict[str, NDArray[np.float64]] = {}
-    for place, row in enumerate(rows):
-        for text in (row.facts, row.audit):
+    for place, texts_of_row in enumerate(zip(*came, strict=True)):
+        for text in texts_of_row:
             if text is None:
                 continue
             of_groups, of_values = json.loads(text)
             for name in of_groups.keys() & groups.keys():
                 groups[name][place] = of_groups[name]
             for name in _room_for(of_values, values):
-                values.setdefault(name, np.full(len(rows), np.nan))[place] = of_values[name]
+                values.setdefault(name, np.full(rows, np.nan))[place] = of_values[name]
     return groups, values
 
 

@@ -30,7 +30,7 @@ from monitors.labels.group_names import GroupNames
 from monitors.labels.joining import ASKED, Address, Given, Joining
 from monitors.labels.judged import JudgedBlock
 from monitors.labels.message import Truth
-from monitors.labels.rows import AwaitingRows, JudgedRow, facts, judged_block, request_groups
+from monitors.labels.rows import AwaitingRows, JudgedRows, facts, judged_block, request_groups
 from monitors.labels.tally import FUTURE, Outcome, Tally
 from registry.card import Card
 
@@ -163,16 +163,17 @@ class LabelStore:
         if code is None or self._heads.get(code, 0) <= after:
             return None
         found = self._db.execute(
-            "SELECT sequence, id_high, id_low, row_number, at, score, decision, score_columns, group_codes, "
-            "labelled_at, label, facts, audit, sign, corrected FROM judged "
+            "SELECT sequence, id_high, id_low, row_number, at, score, decision, score_columns, "
+            "group_codes, labelled_at, label, facts, audit, sign, corrected FROM judged "
             "WHERE sequence > ? AND arm = ? ORDER BY sequence LIMIT ?",
             (after, code, JUDGED_ROWS),
         ).fetchall()
         if not found:
             return None
-        rows = [JudgedRow(*row) for row in found]
-        groups = self._names.unpacked([row.group_codes for row in rows], request_groups(card))
-        return judged_block((self.model, *arm), card, rows, groups), rows[-1].sequence
+        numbers, *columns = zip(*found, strict=True)
+        rows = JudgedRows(*columns)
+        groups = self._names.unpacked(rows.group_codes, request_groups(card))
+        return judged_block((self.model, *arm), card, rows, groups), numbers[-1]
 
     def cells(self, arm: Arm) -> Counter[Cell]:
         """Predictions and labels of an arm by cohort, decision and delay."""
