@@ -189,8 +189,8 @@ class Joining:
         now = self._tally.now
         # In the order of the file, so that each page is met once.
         known = sorted((k for k in self._known.values() if k.changed), key=lambda k: k.n)
-        back = [each.n for each in known if each.told]
-        self._tell(back, -1, [0] * len(back))
+        back = [each for each in known if each.told]
+        self._tell([(each.n, each.arm, 0) for each in back], -1)
         self._tally.counts[CORRECTIONS] += len(back)
         self._db.executemany(
             "INSERT OR REPLACE INTO audits (high, low, row_number, came_at, facts) "
@@ -212,32 +212,37 @@ class Joining:
                 with_facts.append((label, at, int(tell), facts, each.n))
         self._db.executemany(_UPDATE.format("NULL"), plain)
         self._db.executemany(_UPDATE.format("?"), with_facts)
-        self._tell([each.n for each in ripe], 1, [int(each.told) for each in ripe])
+        self._tell([(each.n, each.arm, each.told) for each in ripe], 1)
 
     def tell_ripe(self, at_most: int) -> None:
         """Tell of labelled predictions that have become old enough for it."""
         ripe = self._db.execute(
-            "SELECT n FROM predictions WHERE label IS NOT NULL AND told = 0 AND due <= ? "
+            "SELECT n, arm, 0 FROM predictions WHERE label IS NOT NULL AND told = 0 AND due <= ? "
             "ORDER BY due, n LIMIT ?",
             (self._tally.now, at_most),
         ).fetchall()
-        self._db.executemany("UPDATE predictions SET told = 1 WHERE n = ?", ripe)
-        self._tell([n for (n,) in ripe], 1, [0] * len(ripe))
+        self._db.executemany(
+            "UPDATE predictions SET told = 1 WHERE n = ?", [(n,) for n, *_ in ripe]
+        )
+        self._tell(ripe, 1)
 
-    def _tell(self, numbers: Sequence[int], sign: int, corrected: Sequence[int]) -> None:
-        """Write rows down as they are now, under the next numbers."""
+    def _tell(self, rows: Sequence[tuple[int, int, int]], sign: int) -> None:
+        """Write rows down as they are now, under the next numbers.
+
+        Each is the prediction's number, its arm, and 1 where another label was told of before.
+        """
         if sign > 0 and self._held[AUDITS_NOW] + self._tally.counts[AUDITS_NOW] > 0:
-            self._db.executemany(_ADD_AUDIT, [(n,) for n in numbers])
+            self._db.executemany(_ADD_AUDIT, [(n,) for n, *_ in rows])
         first = self._held[TOLD] + self._tally.counts[TOLD] + 1
         now = self._tally.now
         self._db.executemany(
             _TELL,
             [
-                (first + place, now, sign, again, n)
-                for place, (n, again) in enumerate(zip(numbers, corrected, strict=True))
+                (sequence, now, sign, corrected, n)
+                for sequence, (n, _, corrected) in enumerate(rows, first)
             ],
         )
-        self._tally.counts[TOLD] += len(numbers)
+        self._tally.told([arm for _, arm, _ in rows], first)
 
     def _note(self, n: int, *row: Any) -> _Known:
         known = self._known.get(n)

@@ -78,7 +78,7 @@ def facts(groups: Mapping[str, str], values: Mapping[str, float]) -> str | None:
     """What came with a label, as a text that is the same for the same facts; None for nothing."""
     if not groups and not values:
         return None
-    return json.dumps([groups, values], sort_keys=True, separators=(",", ":"))
+    return json.dumps([dict(groups), dict(values)], sort_keys=True, separators=(",", ":"))
 
 
 class JudgedRows(NamedTuple):

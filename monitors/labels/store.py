@@ -66,8 +66,8 @@ class LabelStore:
             self._delays[version, role] = delay_s
         self.counts = Counter[str](dict(self._db.execute("SELECT name, count FROM counts")))
         self.session = Counter[str]()
-        self._heads: dict[int, int] = {}
-        self._read_heads()
+        heads = self._db.execute("SELECT arm, MAX(sequence) FROM judged GROUP BY arm")
+        self._heads: dict[int, int] = dict(heads.fetchall())
 
     def close(self) -> None:
         """Close the file."""
@@ -247,16 +247,7 @@ class LabelStore:
             tally.write(self._db)
         self.counts.update(tally.counts)
         self.session.update(tally.counts)
-        self._read_heads()
-
-    def _read_heads(self) -> None:
-        top = max(self._heads.values(), default=0)
-        fresh: Mapping[int, int] = dict(
-            self._db.execute(
-                "SELECT arm, MAX(sequence) FROM judged WHERE sequence > ? GROUP BY arm", (top,)
-            )
-        )
-        self._heads.update(fresh)
+        self._heads.update(tally.heads)
 
 
 def _outcome(joining: Joining, address: Address, truth: Truth, now: float) -> Outcome:

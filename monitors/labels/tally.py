@@ -62,11 +62,15 @@ HELD, PENDING, WAITING_NOW, AUDITS_NOW = "held", "pending", "waiting now", "audi
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of one change at `now`, in seconds since 1970."""
+    """The counts of one change at `now`, in seconds since 1970.
+
+    `heads` has the number of the last judged row of each arm of which one was told.
+    """
 
     now: float
     counts: Counter[str] = field(default_factory=Counter)
     cells: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
+    heads: dict[int, int] = field(default_factory=dict)
 
     def predicted(self, arm: int, at: float, decisions: Sequence[float | None]) -> None:
         """Count predictions of one moment."""
@@ -85,6 +89,11 @@ class Tally:
         for (arm, at, decision), count in Counter(predictions).items():
             delay = place_of_delay(self.now - at)
             self.cells[arm, int(at // 60), place_of_decision(decision), delay] += count
+
+    def told(self, arms: Sequence[int], first: int) -> None:
+        """Count judged rows that go by rising numbers; the arm of each."""
+        self.counts[TOLD] += len(arms)
+        self.heads.update(zip(arms, range(first, first + len(arms)), strict=True))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Add the counts to those of the file."""
