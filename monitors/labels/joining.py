@@ -24,10 +24,13 @@ from monitors.labels.tally import (
 )
 
 ASKED = (
-    "CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, high INTEGER, low INTEGER, "
+    "CREATE TEMP TABLE asked (place INTEGER PRIMARY KEY, high INTEGER, low INTEGER, "
     "row_number INTEGER, of_request INTEGER)"
 )
 """The addresses of one change, in memory; the first is in place 1."""
+
+TOLD_NOW = "CREATE TEMP TABLE told_now (sequence INTEGER PRIMARY KEY, n INTEGER, corrected INTEGER)"
+"""The predictions that are written down as judged at once, in memory."""
 
 _HELD = "p.n, p.arm, p.at, p.due, p.decision, p.told, p.label, p.labelled_at, p.facts"
 _FOUND = " UNION ALL ".join(
@@ -65,8 +68,9 @@ _ADD_AUDIT = (
 _TELL = (
     "INSERT INTO judged (sequence, told_at, arm, id_high, id_low, row_number, at, score, decision, "
     "score_columns, group_codes, labelled_at, label, facts, audit, sign, corrected) "
-    "SELECT ?, ?, arm, id_high, id_low, row_number, at, score, decision, score_columns, "
-    "group_codes, labelled_at, label, facts, audit, ?, ? FROM predictions WHERE n = ?"
+    "SELECT d.sequence, ?, arm, id_high, id_low, row_number, at, score, decision, score_columns, "
+    "group_codes, labelled_at, label, facts, audit, ?, d.corrected "
+    "FROM told_now d CROSS JOIN predictions p ON p.n = d.n ORDER BY d.sequence"
 )
 
 Address = tuple[int, int, int, int]
@@ -129,8 +133,13 @@ class Joining:
         self._db.executemany(
             "INSERT INTO asked (high, low, row_number, of_request) VALUES (?, ?, ?, ?)", asked
         )
-        for place, *row in self._db.execute(_FOUND):
-            self._found[asked[place - 1]].append(self._note(*row))
+        # Names, not a list of all that follows: this is done for every label.
+        for place, n, arm, at, due, decision, told, label, labelled_at, facts in self._db.execute(
+            _FOUND
+        ):
+            self._found[asked[place - 1]].append(
+                self._note(n, arm, at, due, decision, told, label, labelled_at, facts)
+            )
 
     def label(self, address: Address, given: Given) -> Outcome:
         """Give a label to the predictions that it is about, or let it wait for them."""
@@ -231,25 +240,35 @@ class Joining:
 
         Each is the prediction's number, its arm, and 1 where another label was told of before.
         """
+        if not rows:
+            return
         if sign > 0 and self._held[AUDITS_NOW] + self._tally.counts[AUDITS_NOW] > 0:
             self._db.executemany(_ADD_AUDIT, [(n,) for n, *_ in rows])
         first = self._held[TOLD] + self._tally.counts[TOLD] + 1
-        now = self._tally.now
+        self._db.execute("DELETE FROM told_now")
         self._db.executemany(
-            _TELL,
-            [
-                (sequence, now, sign, corrected, n)
-                for sequence, (n, _, corrected) in enumerate(rows, first)
-            ],
+            "INSERT INTO told_now VALUES (?, ?, ?)",
+            [(sequence, n, corrected) for sequence, (n, _, corrected) in enumerate(rows, first)],
         )
+        self._db.execute(_TELL, (self._tally.now, sign))
         self._tally.told([arm for _, arm, _ in rows], first)
 
-    def _note(self, n: int, *row: Any) -> _Known:
+    def _note(
+        self,
+        n: int,
+        arm: int,
+        at: float,
+        due: float,
+        decision: float | None,
+        told: int,
+        label: Value | None,
+        labelled_at: float,
+        facts: str | None,
+    ) -> _Known:
         known = self._known.get(n)
         if known is None:
-            *rest, label, at, facts = row
-            before = None if label is None else Given(label, at, facts)
-            known = self._known[n] = _Known(n, *rest, before, before)
+            before = None if label is None else Given(label, labelled_at, facts)
+            known = self._known[n] = _Known(n, arm, at, due, decision, told, before, before)
         return known
 
     def _give(self, known: _Known, given: Given) -> None:

@@ -27,7 +27,7 @@ from monitors.labels.bounds import drop_judged, drop_old, drop_surplus, widen_co
 from monitors.labels.coverage import Cell
 from monitors.labels.database import opened, transaction
 from monitors.labels.group_names import GroupNames
-from monitors.labels.joining import ASKED, Address, Given, Joining
+from monitors.labels.joining import ASKED, TOLD_NOW, Address, Given, Joining
 from monitors.labels.judged import JudgedBlock
 from monitors.labels.message import Truth
 from monitors.labels.rows import AwaitingRows, JudgedRows, facts, judged_block, request_groups
@@ -57,6 +57,7 @@ class LabelStore:
         self._settings = settings
         self._db = opened(path, model)
         self._db.execute(ASKED)
+        self._db.execute(TOLD_NOW)
         open_addresses(self._db)
         self._names = GroupNames(self._db)
         self._arms: dict[Arm, int] = {}
@@ -251,10 +252,10 @@ class LabelStore:
 
 
 def _outcome(joining: Joining, address: Address, truth: Truth, now: float) -> Outcome:
-    brought = facts(truth.groups, truth.values)
-    if truth.value is None:
+    _, _, _, value, at, groups, values = truth
+    brought = facts(groups, values)
+    if value is None:
         return joining.audit(address, brought or "")
-    at = now if truth.at is None else truth.at
-    # As the file has it, and handed over faster.
-    value = int(truth.value) if isinstance(truth.value, bool) else truth.value
-    return joining.label(address, Given(value, at, brought))
+    # A boolean as the file has it, which is also handed over faster.
+    number = int(value) if isinstance(value, bool) else value
+    return joining.label(address, Given(number, now if at is None else at, brought))
