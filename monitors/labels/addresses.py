@@ -38,7 +38,7 @@ Name = tuple[int, int]
 def same_row(tree: str) -> str:
     """SQL: the predictions `p` behind `:after`, and each `s` before them for the same row."""
     return (
-        f"FROM predictions p CROSS JOIN {tree} t ON t.high = p.id_high "  # noqa: S608 - ours
+        f"FROM predictions p CROSS JOIN {tree} t ON t.high = p.id_high "
         "AND t.row_number = p.row_number AND t.n < p.n "
         "CROSS JOIN predictions s ON s.n = t.n "
         "WHERE p.n > :after AND s.id_high = p.id_high AND s.id_low = p.id_low"

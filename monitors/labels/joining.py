@@ -34,7 +34,7 @@ TOLD_NOW = "CREATE TEMP TABLE told_now (sequence INTEGER PRIMARY KEY, n INTEGER,
 
 _HELD = "p.n, p.arm, p.at, p.due, p.decision, p.told, p.label, p.labelled_at, p.facts"
 _FOUND = " UNION ALL ".join(
-    f"SELECT a.place, {_HELD} FROM asked a "
+    f"SELECT a.place, {_HELD} FROM asked a "  # noqa: S608 - ours
     f"CROSS JOIN {tree} t ON t.high = a.high AND t.row_number = a.row_number "
     "CROSS JOIN predictions p ON p.n = t.n WHERE CASE a.of_request "
     "WHEN 0 THEN p.id_high = a.high AND p.id_low = a.low "
@@ -42,24 +42,23 @@ _FOUND = " UNION ALL ".join(
     for tree in TREES
 )
 _WAITED = " UNION ALL ".join(
-    f"SELECT w.turn, w.label, w.labelled_at, w.facts, {_HELD} "
+    f"SELECT w.turn, w.label, w.labelled_at, w.facts, {_HELD} "  # noqa: S608 - ours
     f"FROM predictions p CROSS JOIN waiting w ON w.high = p.{name}_high "
     f"AND w.low = p.{name}_low AND w.row_number = p.row_number WHERE p.n > :after"
     for name in ("id", "request")
 )
 _SIBLINGS = " UNION ALL ".join(
-    f"SELECT s.label, s.labelled_at, s.facts, {_HELD} {same_row(tree)} "
-    "AND s.label IS NOT NULL"
+    f"SELECT s.label, s.labelled_at, s.facts, {_HELD} {same_row(tree)} AND s.label IS NOT NULL"
     for tree in TREES
 )
 _AT = "WHERE high = ? AND low = ? AND row_number = ?"
-_WAITS = f"SELECT label, labelled_at, facts, turn FROM waiting {_AT}"
-_AUDIT = f"SELECT facts FROM audits {_AT}"
+_WAITS = f"SELECT label, labelled_at, facts, turn FROM waiting {_AT}"  # noqa: S608 - ours
+_AUDIT = f"SELECT facts FROM audits {_AT}"  # noqa: S608 - ours
 _UPDATE = "UPDATE predictions SET label = ?, labelled_at = ?, told = ?, facts = {} WHERE n = ?"
 _ADD_AUDIT = (
-    "UPDATE predictions SET audit = COALESCE("
+    "UPDATE predictions SET audit = COALESCE("  # noqa: S608 - ours
     + ", ".join(
-        f"(SELECT a.facts FROM audits a WHERE a.high = {name}_high AND a.low = {name}_low "
+        f"(SELECT a.facts FROM audits a WHERE a.high = {name}_high AND a.low = {name}_low "  # noqa: S608 - ours
         "AND a.row_number = predictions.row_number)"
         for name in ("id", "request")
     )
@@ -133,13 +132,8 @@ class Joining:
         self._db.executemany(
             "INSERT INTO asked (high, low, row_number, of_request) VALUES (?, ?, ?, ?)", asked
         )
-        # Names, not a list of all that follows: this is done for every label.
-        for place, n, arm, at, due, decision, told, label, labelled_at, facts in self._db.execute(
-            _FOUND
-        ):
-            self._found[asked[place - 1]].append(
-                self._note(n, arm, at, due, decision, told, label, labelled_at, facts)
-            )
+        for place, *row in self._db.execute(_FOUND):
+            self._found[asked[place - 1]].append(self._note(row))
 
     def label(self, address: Address, given: Given) -> Outcome:
         """Give a label to the predictions that it is about, or let it wait for them."""
@@ -179,7 +173,7 @@ class Joining:
         """
         if siblings:
             for label, at, facts, *row in self._db.execute(_SIBLINGS, {"after": after}):
-                self._give(self._note(*row), Given(label, at, facts))
+                self._give(self._note(row), Given(label, at, facts))
         if self._held[WAITING_NOW] <= 0:
             return
         # In the order in which they came, so that the last of those for one prediction holds.
@@ -187,7 +181,7 @@ class Joining:
         for turn, label, at, facts, *row in self._db.execute(
             f"{_WAITED} ORDER BY 1", {"after": after}
         ):
-            self._give(self._note(*row), Given(label, at, facts))
+            self._give(self._note(row), Given(label, at, facts))
             turns.add(turn)
         self._db.executemany("DELETE FROM waiting WHERE turn = ?", [(turn,) for turn in turns])
         self._tally.counts[WAITING_NOW] -= len(turns)
@@ -253,18 +247,8 @@ class Joining:
         self._db.execute(_TELL, (self._tally.now, sign))
         self._tally.told([arm for _, arm, _ in rows], first)
 
-    def _note(
-        self,
-        n: int,
-        arm: int,
-        at: float,
-        due: float,
-        decision: float | None,
-        told: int,
-        label: Value | None,
-        labelled_at: float,
-        facts: str | None,
-    ) -> _Known:
+    def _note(self, row: Sequence[Any]) -> _Known:
+        n, arm, at, due, decision, told, label, labelled_at, facts = row
         known = self._known.get(n)
         if known is None:
             before = None if label is None else Given(label, labelled_at, facts)

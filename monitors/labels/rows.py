@@ -35,8 +35,8 @@ Names = Mapping[str, NDArray[np.object_]]
 class AwaitingRows:
     """Rows of one version in one role whose truth is awaited, column by column.
 
-    `ids` has two whole numbers a row, `requests` the callers' own names of their requests. `at` is when
-    they were predicted, in seconds since 1970. `groups` are those that came with the request.
+    `ids` has two whole numbers a row, `requests` the callers' own names of their requests. `at` is
+    when they were predicted, in seconds since 1970. `groups` are those that came with the request.
     """
 
     ids: Sequence[Name]
@@ -133,9 +133,7 @@ def judged_block(
     )
 
 
-def _facts(
-    card: Card, *came: Sequence[str | None]
-) -> tuple[Names, dict[str, NDArray[np.float64]]]:
+def _facts(card: Card, *came: Sequence[str | None]) -> tuple[Names, dict[str, NDArray[np.float64]]]:
     """The groups that came after the request, and the numbers that came with the labels."""
     rows = len(came[0])
     names = [group.name for group in card.groups if group.source in ("label", "audit")]

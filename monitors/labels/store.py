@@ -6,7 +6,6 @@ each name of a group, and the pages that SQLite caches; everything else is in th
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +42,7 @@ _DAY_S = 86_400.0
 
 Arm = tuple[int, str]
 """A version and its role."""
+
 
 class LabelStore:
     """What waits of one model, and what is judged.
@@ -188,9 +188,7 @@ class LabelStore:
         self.session[reason] += rows
 
     def _addresses(self, truths: Sequence[Truth]) -> list[Address]:
-        by_id = iter(
-            names_of_ids(t.prediction_id for t in truths if t.prediction_id is not None)
-        )
+        by_id = iter(names_of_ids(t.prediction_id for t in truths if t.prediction_id is not None))
         return [
             (*next(by_id), truth.row, 0)
             if truth.prediction_id is not None
@@ -207,7 +205,7 @@ class LabelStore:
             raise
 
     def _insert(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        # Those that nothing is known of are left out: a None takes longer to hand over than a number.
+        # Columns without a value are left out: it takes long to hand over a None.
         known = {
             name: values
             for name, values in columns.items()
