@@ -1,7 +1,8 @@
 """The labels of one model and the predictions that wait for them, in a file that outlives crashes.
 
 Every change is one commit, on disk when the call returns. Memory holds a number for each arm and
-each name of a group, and the pages that SQLite caches; everything else is in the file.
+each name of a group, where the newest predictions are found, and the pages that SQLite caches;
+everything else is in the file.
 """
 
 from __future__ import annotations
