@@ -111,9 +111,9 @@ def judged_block(
     known = ~np.isnan(labels)
     if not known.all():
         chosen = known.tolist()
-        rows = JudgedRows(*(tuple(compress(column, chosen)) for column in kept))
+        columns: list[Any] = [tuple(compress(column, chosen)) for column in kept]
         groups = {name: held[known] for name, held in groups.items()}
-        return judged_block(place, card, rows, groups)
+        return judged_block(place, card, JudgedRows(*columns), groups)
     later, values = _facts(card, kept.facts, kept.audit)
     halves = np.array([kept.id_high, kept.id_low], dtype=">i8").T
     ids = np.frombuffer(halves.tobytes().hex().encode(), dtype="S32")

@@ -197,7 +197,7 @@ class LabelStore:
             for truth in truths
         ]
 
-    def _packed(self, rows: AwaitingRows) -> Sequence[bytes | None]:
+    def _packed(self, rows: AwaitingRows) -> Sequence[bytearray | None]:
         try:
             with transaction(self._db):
                 return self._names.packed(rows.groups, len(rows.ids))
