@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -103,14 +104,15 @@ class LabelBook:
         truths: list[Truth] = []
         refused: list[tuple[int, str]] = []
         in_future = 0
-        for index, message in enumerate(messages):
-            try:
-                truths.append(truth_of(message, awaited, now, audit=audit))
-            except Refused as error:
-                refused.append((index, error.message))
-                in_future += isinstance(error, InTheFuture)
-        with _disk():
-            outcomes = self._store(model).hear(truths, now, len(refused), in_future)
+        with _uncollected():
+            for index, message in enumerate(messages):
+                try:
+                    truths.append(truth_of(message, awaited, now, audit=audit))
+                except Refused as error:
+                    refused.append((index, error.message))
+                    in_future += isinstance(error, InTheFuture)
+            with _disk():
+                outcomes = self._store(model).hear(truths, now, len(refused), in_future)
         return Receipt(
             accepted=len(outcomes),
             joined=outcomes.count(Outcome.JOINED),
@@ -242,6 +244,18 @@ def _disk() -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise Unavailable(f"labels cannot be read or written: {error}") from None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Ten thousand messages make no cycle, but collections that walk over all of them again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _delay_s(card: Card | None) -> float:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from math import inf
 
+from monitors.labels.addresses import forget
 from monitors.labels.coverage import AGES_S, coarse
 from monitors.labels.tally import AUDITS_NOW, HELD, LOST, PENDING, WAITING_NOW, Later, Loss, Tally
 
@@ -104,10 +105,10 @@ def _drop_predictions(
 ) -> None:
     gone = db.execute(
         f"DELETE FROM predictions WHERE {which} "  # noqa: S608 - one of the two above
-        "RETURNING label, told",
+        "RETURNING label, told, id_high, request_high, row_number, n",
         bounds,
     ).fetchall()
-    untold = sum(1 for _, told in gone if not told)
+    forget(db, [(high, row, n) for _, _, *highs, row, n in gone for high in highs])
     tally.counts[HELD] -= len(gone)
-    tally.counts[PENDING] -= sum(label is None for label, _ in gone)
-    tally.counts[LOST + loss] += untold
+    tally.counts[PENDING] -= sum(label is None for label, *_ in gone)
+    tally.counts[LOST + loss] += sum(not told for _, told, *_ in gone)

@@ -31,7 +31,7 @@ class GroupNames:
 
     def packed(
         self, groups: Mapping[str, Sequence[str | None]], rows: int
-    ) -> Sequence[bytes | None]:
+    ) -> Sequence[bytearray | None]:
         """The numbers of each row's groups, in the order of the attributes; None where no groups.
 
         Names that are new are kept at once.
@@ -43,7 +43,8 @@ class GroupNames:
             codes = {name: self._code(attribute, name) for name in dict.fromkeys(names)}
             table[:, place] = [codes[name] for name in names]
         whole, width = table.tobytes(), len(groups) * _CODE.itemsize
-        return [whole[at : at + width] for at in range(0, len(whole), width)]
+        # Python's sqlite3 looks for an adapter of bytes each time, and hands these over at once.
+        return [bytearray(whole[at : at + width]) for at in range(0, len(whole), width)]
 
     def unpacked(
         self, kept: Sequence[bytes | None], attributes: Sequence[str]

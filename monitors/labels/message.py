@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite, isnan, nan
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from configs.errors import InTheFuture, Refused
 from monitors.labels.codes import Value, code_of
@@ -26,16 +27,21 @@ _NAME_MAX = 64
 _WHOLE_MAX = 2**53
 _PLAIN = (bool, int, float, str)
 _KEYS = frozenset(("prediction_id", "key", "row", "label", "at", "groups", "values"))
+_MOST_HAVE = frozenset(("prediction_id", "label"))
 _ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """What may come for a model: its labels, and group attributes with them or by themselves."""
+    """What may come for a model: its labels, and group attributes with them or by themselves.
+
+    `read` remembers labels that were read, where there are few of them, each with its type.
+    """
 
     label: Label
     with_labels: frozenset[str] = frozenset()
     by_audit: frozenset[str] = frozenset()
+    read: dict[tuple[type, Value], Value] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, card: Card) -> Awaited | None:
@@ -49,8 +55,7 @@ class Awaited:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(NamedTuple):
     """What was true of one row of one prediction.
 
     The prediction is named by its id (32 lower-case hexadecimal digits) or by `key`, the caller's
@@ -63,8 +68,8 @@ class Truth:
     row: int = 0
     value: Value | None = None
     at: float | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, str] = MappingProxyType({})
+    values: Mapping[str, float] = MappingProxyType({})
 
 
 def truth_of(
@@ -76,6 +81,8 @@ def truth_of(
     `Refused` with the reason for one that cannot be right, `InTheFuture` for one that cannot be
     known yet.
     """
+    if not audit and plain.keys() == _MOST_HAVE and None not in plain.values():
+        return Truth(_id(plain["prediction_id"]), None, 0, _value(plain["label"], awaited))
     if not plain.keys() <= _KEYS:
         strange = ", ".join(repr(str(key)[:_NAME_MAX]) for key in plain if key not in _KEYS)
         raise Refused(f"unknown key {strange}; a message may have {', '.join(sorted(_KEYS))}")
@@ -91,7 +98,7 @@ def truth_of(
         return Truth(prediction_id, key, row, None, at, _audited(plain, awaited))
     if label is None:
         raise Refused("label is missing; groups for audits have a channel of their own")
-    value = _value(label, awaited.label)
+    value = _value(label, awaited)
     groups = _groups(plain.get("groups"), awaited.with_labels, "label")
     return Truth(prediction_id, key, row, value, at, groups, _values(plain.get("values")))
 
@@ -103,17 +110,27 @@ def _address(prediction_id: object, key: object) -> tuple[str | None, str | None
         if not isinstance(key, str) or not 0 < len(key) <= KEY_MAX:
             raise Refused(f"key must be a text of 1 to {KEY_MAX} characters, the request's own id")
         return None, key
-    if not isinstance(prediction_id, str) or not _ID.fullmatch(prediction_id):
+    return _id(prediction_id), None
+
+
+def _id(given: object) -> str:
+    if not isinstance(given, str) or not _ID.fullmatch(given):
         raise Refused("prediction_id must be 32 hexadecimal digits, as Weir-Prediction-Id has them")
-    return prediction_id.lower(), None
+    return given.lower()
 
 
-def _value(given: object, label: Label) -> Value:
+def _value(given: object, awaited: Awaited) -> Value:
+    label = awaited.label
     if not isinstance(given, _PLAIN):
         raise Refused(_wrong_type(label))
+    known = awaited.read.get((type(given), given))
+    if known is not None:
+        return known
     value = _read(given, label)
     if isnan(code_of(value, label)):
         raise Refused(f"label {_shown(given)} is not one of label.classes of the card")
+    if label.classes or label.type == "boolean":
+        awaited.read[type(given), given] = value
     return value
 
 

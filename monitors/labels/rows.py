@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.addresses import Name, names_of_bytes
 from monitors.labels.codes import Value, codes, decision_codes
 from monitors.labels.judged import JudgedBlock
 from monitors.profile.categories import texts
@@ -33,12 +35,12 @@ Names = Mapping[str, NDArray[np.object_]]
 class AwaitingRows:
     """Rows of one version in one role whose truth is awaited, column by column.
 
-    `ids` has 16 bytes a row, `requests` the callers' own names of their requests. `at` is when
-    they were predicted, in seconds since 1970. `columns` are those of a score of several, or the
-    ends of an interval. `groups` are those that came with the request.
+    `ids` has two whole numbers a row, `requests` the callers' own names of their requests. `at` is
+    when they were predicted, in seconds since 1970. `columns` are those of a score of several, or
+    the ends of an interval. `groups` are those that came with the request.
     """
 
-    ids: Sequence[bytes]
+    ids: Sequence[Name]
     row_numbers: Sequence[int]
     requests: Sequence[str | None]
     at: float
@@ -59,7 +61,7 @@ def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
     groups = group_values(card, block.inputs, block.groups, rows)
     nobody: list[str | None] = [None] * rows
     return AwaitingRows(
-        ids=_ids(block.prediction_ids),
+        ids=names_of_bytes(_bytes_of(block.prediction_ids)),
         row_numbers=block.row_numbers.tolist(),
         requests=nobody if block.request_ids is None else block.request_ids.tolist(),
         at=block.made_at,
@@ -79,73 +81,78 @@ def facts(groups: Mapping[str, str], values: Mapping[str, float]) -> str | None:
     """What came with a label, as a text that is the same for the same facts; None for nothing."""
     if not groups and not values:
         return None
-    return json.dumps([groups, values], sort_keys=True, separators=(",", ":"))
+    return json.dumps([dict(groups), dict(values)], sort_keys=True, separators=(",", ":"))
 
 
-class JudgedRow(NamedTuple):
-    """A judged row as it is kept."""
+class JudgedRows(NamedTuple):
+    """Judged rows as they are kept, column by column."""
 
-    sequence: int
-    id: bytes
-    row_number: int
-    at: float
-    score: float | None
-    decision: float | None
-    score_columns: bytes | None
-    group_codes: bytes | None
-    labelled_at: float
-    label: Value
-    facts: str | None
-    audit: str | None
-    sign: int
-    corrected: int
+    id_high: Sequence[int]
+    id_low: Sequence[int]
+    row_number: Sequence[int]
+    at: Sequence[float]
+    score: Sequence[float | None]
+    decision: Sequence[float | None]
+    score_columns: Sequence[bytes | None]
+    group_codes: Sequence[bytes | None]
+    labelled_at: Sequence[float]
+    label: Sequence[Value]
+    facts: Sequence[str | None]
+    audit: Sequence[str | None]
+    sign: Sequence[int]
+    corrected: Sequence[int]
 
 
 def judged_block(
-    place: tuple[str, int, str], card: Card, kept: Sequence[JudgedRow], groups: Names
+    place: tuple[str, int, str], card: Card, kept: JudgedRows, groups: Names
 ) -> JudgedBlock:
     """Rows as the monitors take them in; `groups` are those that came with the requests.
 
     A row whose label the card does not know, since another version's card let it in, is left out.
     """
-    labels = codes([row.label for row in kept], card.label or Label())
+    labels = codes(kept.label, card.label or Label())
     known = ~np.isnan(labels)
-    rows = [row for row, is_known in zip(kept, known.tolist(), strict=True) if is_known]
-    later, values = _facts(card, rows)
-    ids = b"".join(row.id for row in rows).hex().encode()
-    columns = _unpacked([row.score_columns for row in rows])
-    numbers = np.array([row.row_number for row in rows], dtype=np.int64)
+    if not known.all():
+        chosen = known.tolist()
+        left: list[Any] = [tuple(compress(column, chosen)) for column in kept]
+        groups = {name: held[known] for name, held in groups.items()}
+        return judged_block(place, card, JudgedRows(*left), groups)
+    later, values = _facts(card, kept.facts, kept.audit)
+    halves = np.array([kept.id_high, kept.id_low], dtype=">i8").T
+    ids = np.frombuffer(halves.tobytes().hex().encode(), dtype="S32")
+    columns = _unpacked(kept.score_columns)
     return JudgedBlock(
         *place,
-        keys=row_keys(np.frombuffer(ids, dtype="S32"), numbers),
-        scores=_floats([row.score for row in rows]),
-        decisions=_floats([row.decision for row in rows]),
-        labels=labels[known],
-        predicted_at=_floats([row.at for row in rows]),
-        labelled_at=_floats([row.labelled_at for row in rows]),
-        signs=np.array([row.sign for row in rows], dtype=np.int8),
-        corrected=np.array([row.corrected for row in rows], dtype=np.bool_),
+        keys=row_keys(ids, np.array(kept.row_number, dtype=np.int64)),
+        scores=_floats(kept.score),
+        decisions=_floats(kept.decision),
+        labels=labels,
+        predicted_at=_floats(kept.at),
+        labelled_at=_floats(kept.labelled_at),
+        signs=np.array(kept.sign, dtype=np.int8),
+        corrected=np.array(kept.corrected, dtype=np.bool_),
         score_columns=columns if card.interval is None else None,
         ends=None if card.interval is None or columns is None else columns.astype(np.float64),
-        groups={**{name: held[known] for name, held in groups.items()}, **later},
+        groups={**groups, **later},
         values=values,
     )
 
 
-def _facts(card: Card, rows: Sequence[JudgedRow]) -> tuple[Names, dict[str, NDArray[np.float64]]]:
+def _facts(card: Card, *came: Sequence[str | None]) -> tuple[Names, dict[str, NDArray[np.float64]]]:
     """The groups that came after the request, and the numbers that came with the labels."""
+    rows = len(came[0])
     names = [group.name for group in card.groups if group.source in ("label", "audit")]
-    groups = {name: np.full(len(rows), None, dtype=np.object_) for name in names}
+    groups = {name: np.full(rows, None, dtype=np.object_) for name in names}
     values: dict[str, NDArray[np.float64]] = {}
-    for place, row in enumerate(rows):
-        for text in (row.facts, row.audit):
+    for place, texts_of_row in enumerate(zip(*came, strict=True)):
+        for text in texts_of_row:
             if text is None:
                 continue
             of_groups, of_values = json.loads(text)
             for name in of_groups.keys() & groups.keys():
                 groups[name][place] = of_groups[name]
             for name in _room_for(of_values, values):
-                values.setdefault(name, np.full(len(rows), np.nan))[place] = of_values[name]
+                values.setdefault(name, np.full(rows, np.nan))[place] = of_values[name]
     return groups, values
 
 
@@ -154,9 +161,8 @@ def _room_for(names: Collection[str], held: Collection[str]) -> list[str]:
     return [name for name in names if name in held] + fresh[: VALUE_NAMES_MAX - len(held)]
 
 
-def _ids(prediction_ids: NDArray[np.bytes_]) -> list[bytes]:
-    whole = bytes.fromhex(np.ascontiguousarray(prediction_ids, dtype="S32").tobytes().decode())
-    return [whole[at : at + 16] for at in range(0, len(whole), 16)]
+def _bytes_of(prediction_ids: NDArray[np.bytes_]) -> bytes:
+    return bytes.fromhex(np.ascontiguousarray(prediction_ids, dtype="S32").tobytes().decode())
 
 
 def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -21,14 +21,18 @@ CREATE TABLE group_names (
     UNIQUE (attribute, name)
 ) STRICT;
 
--- In the order in which they came. told says that the monitors know of it, and as what is in the row. labelled_at holds the time of the prediction until there is a
--- label, so that a row does not grow, and its page is not split, when its label comes.
+-- In the order in which they came, under numbers that rise. Ids and the hashes of requests are 128
+-- bits, kept as two whole numbers. told says that the monitors know of it, and as what is in the
+-- row. labelled_at holds the time of the prediction until there is a label, so that a row does not
+-- grow, and its page is not split, when its label comes.
 CREATE TABLE predictions (
     n             INTEGER NOT NULL PRIMARY KEY,
-    id            BLOB    NOT NULL,
+    id_high       INTEGER NOT NULL,
+    id_low        INTEGER NOT NULL,
     row_number    INTEGER NOT NULL,
     arm           INTEGER NOT NULL,
-    request       BLOB,
+    request_high  INTEGER,
+    request_low   INTEGER,
     at            REAL    NOT NULL,
     due           REAL    NOT NULL,
     score         REAL,
@@ -41,39 +45,54 @@ CREATE TABLE predictions (
     facts         TEXT,
     audit         TEXT
 ) STRICT;
-CREATE UNIQUE INDEX predictions_by_id ON predictions (id, row_number, arm);
-CREATE INDEX predictions_by_request ON predictions (request, row_number)
-    WHERE request IS NOT NULL;
 CREATE INDEX predictions_ripening ON predictions (due) WHERE label IS NOT NULL AND told = 0;
+
+-- Where predictions are found: by the higher half of their id, and of their request's hash. Those
+-- behind the number in addressed are not in it yet: they are added by the thousand.
+CREATE TABLE addresses (
+    high       INTEGER NOT NULL,
+    row_number INTEGER NOT NULL,
+    n          INTEGER NOT NULL,
+    PRIMARY KEY (high, row_number, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE addressed (
+    n INTEGER NOT NULL
+) STRICT;
+INSERT INTO addressed VALUES (0);
 
 -- Labels whose prediction has not come. An address is a prediction's id or the hash of a request's.
 CREATE TABLE waiting (
     turn        INTEGER NOT NULL PRIMARY KEY,
-    address     BLOB    NOT NULL,
+    high        INTEGER NOT NULL,
+    low         INTEGER NOT NULL,
     row_number  INTEGER NOT NULL,
     came_at     REAL    NOT NULL,
     labelled_at REAL    NOT NULL,
     label       ANY     NOT NULL,
     facts       TEXT,
-    UNIQUE (address, row_number)
+    UNIQUE (high, low, row_number)
 ) STRICT;
 
 -- Group attributes that came by themselves.
 CREATE TABLE audits (
     turn       INTEGER NOT NULL PRIMARY KEY,
-    address    BLOB    NOT NULL,
+    high       INTEGER NOT NULL,
+    low        INTEGER NOT NULL,
     row_number INTEGER NOT NULL,
     came_at    REAL    NOT NULL,
     facts      TEXT    NOT NULL,
-    UNIQUE (address, row_number)
+    UNIQUE (high, low, row_number)
 ) STRICT;
 
--- What the monitors are to be told, under numbers that are never given twice; whole, since its prediction may be gone by then.
+-- What the monitors are to be told, under numbers that are never given twice; whole, since its
+-- prediction may be gone by then.
 CREATE TABLE judged (
     sequence      INTEGER NOT NULL PRIMARY KEY,
     told_at       REAL    NOT NULL,
     arm           INTEGER NOT NULL,
-    id            BLOB    NOT NULL,
+    id_high       INTEGER NOT NULL,
+    id_low        INTEGER NOT NULL,
     row_number    INTEGER NOT NULL,
     at            REAL    NOT NULL,
     score         REAL,

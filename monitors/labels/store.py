@@ -1,28 +1,36 @@
 """The labels of one model and the predictions that wait for them, in a file that outlives crashes.
 
 Every change is one commit, on disk when the call returns. Memory holds a number for each arm and
-each name of a group, and the pages that SQLite caches; everything else is in the file.
+each name of a group, where the newest predictions are found, and the pages that SQLite caches;
+everything else is in the file.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from configs.errors import Unavailable
 from configs.settings import Labels
+from monitors.labels.addresses import (
+    drop_repeated,
+    gather,
+    last_number,
+    name_of_request,
+    names_of_ids,
+    open_addresses,
+)
 from monitors.labels.bounds import drop_judged, drop_old, drop_surplus, widen_cohorts
 from monitors.labels.coverage import Cell
 from monitors.labels.database import opened, transaction
 from monitors.labels.group_names import GroupNames
-from monitors.labels.joining import ASKED, Address, Given, Joining
+from monitors.labels.joining import ASKED, TOLD_NOW, Address, Given, Joining
 from monitors.labels.judged import JudgedBlock
 from monitors.labels.message import Truth
-from monitors.labels.rows import AwaitingRows, JudgedRow, facts, judged_block, request_groups
+from monitors.labels.rows import AwaitingRows, JudgedRows, facts, judged_block, request_groups
 from monitors.labels.tally import FUTURE, Outcome, Tally
 from registry.card import Card
 
@@ -35,20 +43,6 @@ _DAY_S = 86_400.0
 
 Arm = tuple[int, str]
 """A version and its role."""
-
-_Prediction = tuple[
-    bytes,
-    int,
-    int,
-    bytes | None,
-    float,
-    float,
-    float | None,
-    float | None,
-    bytes | None,
-    bytes | None,
-    float,
-]
 
 
 class LabelStore:
@@ -64,6 +58,8 @@ class LabelStore:
         self._settings = settings
         self._db = opened(path, model)
         self._db.execute(ASKED)
+        self._db.execute(TOLD_NOW)
+        open_addresses(self._db)
         self._names = GroupNames(self._db)
         self._arms: dict[Arm, int] = {}
         self._delays: dict[Arm, float] = {}
@@ -72,8 +68,8 @@ class LabelStore:
             self._delays[version, role] = delay_s
         self.counts = Counter[str](dict(self._db.execute("SELECT name, count FROM counts")))
         self.session = Counter[str]()
-        self._heads: dict[int, int] = {}
-        self._read_heads()
+        heads = self._db.execute("SELECT arm, MAX(sequence) FROM judged GROUP BY arm")
+        self._heads: dict[int, int] = dict(heads.fetchall())
 
     def close(self) -> None:
         """Close the file."""
@@ -94,29 +90,39 @@ class LabelStore:
         code = self._code(arm, delay_s)
         groups = self._packed(rows)
         at = min(rows.at, now)
+        requests = [None if r is None else name_of_request(r, self._secret) for r in rows.requests]
+        count = len(rows.ids)
         with self._change(now) as tally:
-            (after,) = self._db.execute("SELECT COALESCE(MAX(n), 0) FROM predictions").fetchone()
-            fresh = self._insert(
-                [
-                    (id_, row, code, self._hash(request), at, at + delay_s, score, decision, *kept)
-                    for id_, row, request, score, decision, *kept in zip(
-                        rows.ids,
-                        rows.row_numbers,
-                        rows.requests,
-                        rows.scores,
-                        rows.decisions,
-                        rows.columns,
-                        groups,
-                        [at] * len(rows.ids),
-                        strict=True,
-                    )
-                ]
+            after = last_number(self._db)
+            self._insert(
+                {
+                    "n": range(after + 1, after + 1 + count),
+                    "id_high": [high for high, _ in rows.ids],
+                    "id_low": [low for _, low in rows.ids],
+                    "row_number": rows.row_numbers,
+                    "arm": [code] * count,
+                    "request_high": [name and name[0] for name in requests],
+                    "request_low": [name and name[1] for name in requests],
+                    "at": [at] * count,
+                    "due": [at + delay_s] * count,
+                    "score": rows.scores,
+                    "decision": rows.decisions,
+                    "score_columns": rows.columns,
+                    "group_codes": groups,
+                    "labelled_at": [at] * count,
+                }
             )
-            tally.predicted(code, at, [row[7] for row in fresh])
+            gather(self._db, after)
+            repeated = drop_repeated(self._db, after)
+            tally.predicted(
+                code,
+                at,
+                [each for n, each in enumerate(rows.decisions, after + 1) if n not in repeated],
+            )
             joining = Joining(self._db, tally, self.counts)
             joining.meet(after, siblings=len(self._arms) > 1)
             joining.settle()
-            self._bound(tally, _DROPPED_ROWS + 2 * len(fresh))
+            self._bound(tally, _DROPPED_ROWS + 2 * count)
 
     def hear(
         self, truths: Sequence[Truth], now: float, refused: int = 0, in_future: int = 0
@@ -124,7 +130,7 @@ class LabelStore:
         """Take in labels and groups; what became of each. Those that were refused are counted."""
         with self._change(now) as tally:
             joining = Joining(self._db, tally, self.counts)
-            addresses = [self._address(truth) for truth in truths]
+            addresses = self._addresses(truths)
             joining.find(addresses)
             outcomes = [
                 _outcome(joining, address, truth, now)
@@ -159,16 +165,17 @@ class LabelStore:
         if code is None or self._heads.get(code, 0) <= after:
             return None
         found = self._db.execute(
-            "SELECT sequence, id, row_number, at, score, decision, score_columns, group_codes, "
-            "labelled_at, label, facts, audit, sign, corrected FROM judged "
+            "SELECT sequence, id_high, id_low, row_number, at, score, decision, score_columns, "
+            "group_codes, labelled_at, label, facts, audit, sign, corrected FROM judged "
             "WHERE sequence > ? AND arm = ? ORDER BY sequence LIMIT ?",
             (after, code, JUDGED_ROWS),
         ).fetchall()
         if not found:
             return None
-        rows = [JudgedRow(*row) for row in found]
-        groups = self._names.unpacked([row.group_codes for row in rows], request_groups(card))
-        return judged_block((self.model, *arm), card, rows, groups), rows[-1].sequence
+        numbers, *columns = zip(*found, strict=True)
+        rows = JudgedRows(*columns)
+        groups = self._names.unpacked(rows.group_codes, request_groups(card))
+        return judged_block((self.model, *arm), card, rows, groups), numbers[-1]
 
     def cells(self, arm: Arm) -> Counter[Cell]:
         """Predictions and labels of an arm by cohort, decision and delay."""
@@ -181,12 +188,16 @@ class LabelStore:
         """Count rows that could not be kept; in memory alone, since the file may be the cause."""
         self.session[reason] += rows
 
-    def _address(self, truth: Truth) -> Address:
-        if truth.prediction_id is not None:
-            return Address(bytes.fromhex(truth.prediction_id), truth.row, of_request=False)
-        return Address(self._hash(truth.key) or b"", truth.row, of_request=True)
+    def _addresses(self, truths: Sequence[Truth]) -> list[Address]:
+        by_id = iter(names_of_ids(t.prediction_id for t in truths if t.prediction_id is not None))
+        return [
+            (*next(by_id), truth.row, 0)
+            if truth.prediction_id is not None
+            else (*name_of_request(truth.key or "", self._secret), truth.row, 1)
+            for truth in truths
+        ]
 
-    def _packed(self, rows: AwaitingRows) -> Sequence[bytes | None]:
+    def _packed(self, rows: AwaitingRows) -> Sequence[bytearray | None]:
         try:
             with transaction(self._db):
                 return self._names.packed(rows.groups, len(rows.ids))
@@ -194,34 +205,18 @@ class LabelStore:
             self._names = GroupNames(self._db)  # It may know numbers that are not in the file.
             raise
 
-    def _insert(self, rows: Sequence[_Prediction]) -> Sequence[_Prediction]:
-        """Insert rows, and give those that were not here before."""
-        insert = (
-            "INSERT INTO predictions (id, row_number, arm, request, at, due, score, decision, "
-            "score_columns, group_codes, labelled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    def _insert(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        # Columns without a value are left out: it takes long to hand over a None.
+        known = {
+            name: values
+            for name, values in columns.items()
+            if any(value is not None for value in values)
+        }
+        self._db.executemany(
+            f"INSERT INTO predictions ({', '.join(known)}) "  # noqa: S608 - names of our own
+            f"VALUES ({', '.join('?' * len(known))})",
+            zip(*known.values(), strict=True),
         )
-        self._db.execute("SAVEPOINT fresh")
-        try:
-            self._db.executemany(insert, rows)
-        except sqlite3.IntegrityError:
-            # Seldom, so that the search for those that are known is not paid for by all others.
-            self._db.execute("ROLLBACK TO fresh")
-            rows = [row for row in {row[:3]: row for row in rows}.values() if not self._has(row)]
-            self._db.executemany(insert, rows)
-        self._db.execute("RELEASE fresh")
-        return rows
-
-    def _has(self, row: _Prediction) -> bool:
-        found = self._db.execute(
-            "SELECT 1 FROM predictions WHERE id = ? AND row_number = ? AND arm = ?", row[:3]
-        )
-        return found.fetchone() is not None
-
-    def _hash(self, request: str | None) -> bytes | None:
-        if request is None:
-            return None
-        data = request.encode("utf-8", "surrogatepass")
-        return blake2b(data, key=self._secret, digest_size=16).digest()
 
     def _code(self, arm: Arm, delay_s: float) -> int:
         if self._delays.get(arm) != delay_s:
@@ -252,21 +247,14 @@ class LabelStore:
             tally.write(self._db)
         self.counts.update(tally.counts)
         self.session.update(tally.counts)
-        self._read_heads()
-
-    def _read_heads(self) -> None:
-        top = max(self._heads.values(), default=0)
-        fresh: Mapping[int, int] = dict(
-            self._db.execute(
-                "SELECT arm, MAX(sequence) FROM judged WHERE sequence > ? GROUP BY arm", (top,)
-            )
-        )
-        self._heads.update(fresh)
+        self._heads.update(tally.heads)
 
 
 def _outcome(joining: Joining, address: Address, truth: Truth, now: float) -> Outcome:
-    brought = facts(truth.groups, truth.values)
-    if truth.value is None:
+    _, _, _, value, at, groups, values = truth
+    brought = facts(groups, values)
+    if value is None:
         return joining.audit(address, brought or "")
-    at = now if truth.at is None else truth.at
-    return joining.label(address, Given(truth.value, at, brought))
+    # A boolean as the file has it, which is also handed over faster.
+    number = int(value) if isinstance(value, bool) else value
+    return joining.label(address, Given(number, now if at is None else at, brought))

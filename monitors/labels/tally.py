@@ -62,11 +62,15 @@ HELD, PENDING, WAITING_NOW, AUDITS_NOW = "held", "pending", "waiting now", "audi
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of one change at `now`, in seconds since 1970."""
+    """The counts of one change at `now`, in seconds since 1970.
+
+    `heads` has the number of the last judged row of each arm of which one was told.
+    """
 
     now: float
     counts: Counter[str] = field(default_factory=Counter)
     cells: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
+    heads: dict[int, int] = field(default_factory=dict)
 
     def predicted(self, arm: int, at: float, decisions: Sequence[float | None]) -> None:
         """Count predictions of one moment."""
@@ -75,12 +79,21 @@ class Tally:
         for place, count in Counter(map(place_of_decision, decisions)).items():
             self.cells[arm, int(at // 60), place, PREDICTED] += count
 
-    def labelled(self, arm: int, at: float, decision: float | None) -> None:
-        """Count that a prediction has its label now."""
-        self.counts[LABELLED] += 1
-        self.counts[PENDING] -= 1
-        delay = place_of_delay(self.now - at)
-        self.cells[arm, int(at // 60), place_of_decision(decision), delay] += 1
+    def labelled(self, predictions: Sequence[tuple[int, float, float | None]]) -> None:
+        """Count that predictions have their label now: the arm, the time and the decision of each.
+
+        Those of one block are alike: each kind is looked at once.
+        """
+        self.counts[LABELLED] += len(predictions)
+        self.counts[PENDING] -= len(predictions)
+        for (arm, at, decision), count in Counter(predictions).items():
+            delay = place_of_delay(self.now - at)
+            self.cells[arm, int(at // 60), place_of_decision(decision), delay] += count
+
+    def told(self, arms: Sequence[int], first: int) -> None:
+        """Count judged rows that go by rising numbers; the arm of each."""
+        self.counts[TOLD] += len(arms)
+        self.heads.update(zip(arms, range(first, first + len(arms)), strict=True))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Add the counts to those of the file."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 TEXT_MAX = 64
 """Longer values are cut, so that a caller cannot fill memory with names."""
 
+_TEXT_OR_MISSING = {str, type(None)}
+
 
 def text_of(value: object) -> str | None:
     """A value as text; None for a missing one (None, NaN, empty text).
@@ -33,12 +35,16 @@ def text_of(value: object) -> str | None:
 
 
 def texts(values: NDArray[Any]) -> list[str | None]:
-    """The texts of an array of shape (rows,); each distinct number is converted once."""
+    """The texts of an array of shape (rows,); each distinct number or text is converted once."""
     if values.dtype.kind in "biuf":
         distinct, places = np.unique(values, return_inverse=True)
         names = [text_of(value) for value in distinct.tolist()]
         return [names[place] for place in places.tolist()]
-    return [text_of(value) for value in values.tolist()]
+    each = values.tolist()
+    if set(map(type, each)) <= _TEXT_OR_MISSING:
+        known = {value: text_of(value) for value in set(each)}
+        return [known[value] for value in each]
+    return [text_of(value) for value in each]
 
 
 def hashed(text: str) -> str:

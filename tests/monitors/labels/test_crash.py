@@ -21,9 +21,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from configs.settings import Labels
+from monitors.labels import addresses
 from monitors.labels.book import LabelBook
 from tests.monitors.labels.samples import AWAITED, CARD, START, label, predictions
 
+addresses.GATHERED_MAX = 50  # So that it is killed while names go into the tree, too.
 folder, step = Path(sys.argv[1]), int(sys.argv[2])
 book = LabelBook(folder, Labels())
 while True:
@@ -103,9 +105,8 @@ def _is_there(reader: Reader, kind: str, numbers: list[int], odd: int) -> None:
         assert receipt.repeated == len(again)
     else:
         db = reader.book._stores["m"]._db
-        ids = [(n.to_bytes(16, "big"),) for n in numbers]
-        known = "SELECT 1 FROM predictions WHERE id = ?"
-        assert all(db.execute(known, each).fetchone() for each in ids)
+        known = "SELECT 1 FROM predictions WHERE id_high = ?1 AND id_low = ?1"
+        assert all(db.execute(known, (n,)).fetchone() for n in numbers)
 
 
 def test_kill_9_loses_no_label_and_no_prediction_that_was_acknowledged(tmp_path: Path) -> None:
