@@ -15,7 +15,6 @@ from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
-from serve.alarms.signature import read_secret
 from serve.control.rehousing import Rehousing
 from serve.control.replicas import Replicas, VersionKey
 from serve.models.addresses import announce, folder
@@ -26,6 +25,7 @@ from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 from serve.recorder.transport_ray import RayTransport
+from serve.webhook.signature import read_secret
 
 _OVER_INFERENCE = "asked over the inference port"
 

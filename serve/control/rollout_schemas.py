@@ -11,7 +11,7 @@ from pydantic import Field
 from configs.policy import Metric
 from registry.records import FULL
 from registry.rollouts import Hold, Rollout, RolloutChange, RolloutState
-from serve.control.schemas import Body, OneLine, View, VersionNumber
+from serve.control.schemas import Body, OneLine, VersionNumber, View
 from serve.rollout.account import Account, Guard, policy_of
 from serve.rollout.division import division
 from serve.rollout.service import Done

@@ -200,5 +200,3 @@ def says(rollout: Rollout, action: str, reason: str) -> str:
         else f"version {rollout.candidate} sees {percent(split.shadow_bp)} and answers nobody"
     )
     return f"{action}: {where}; {shares}; {reason}"
-
-
