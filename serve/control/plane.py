@@ -15,6 +15,7 @@ from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
 from registry.registry import Registry
+from registry.routing import back_to
 from serve.access.door import Door
 from serve.alarms.desk import AlarmDesk
 from serve.control.fleet import Fleet
@@ -144,11 +145,8 @@ class ControlPlane:
 
         async with self._change_turn:
             route = await self.route(model)
-            if route is None or not route.served:
-                back_to = None
-            else:  # A split ends at its stable version.
-                back_to = route.stable if len(route.arms) > 1 else route.previous
-            return await self._change(model, {back_to} if back_to is not None else set(), commit)
+            version = back_to(route) if route is not None and route.served else None
+            return await self._change(model, {version} if version is not None else set(), commit)
 
     async def load(self, model: str, actor: str, reason: str) -> Route:
         """Serve a model as it was before, or its latest version if it never was served."""
