@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from configs.errors import Breach, ModelNotFound, NotReady
@@ -14,6 +14,8 @@ from registry.card import Card
 from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
+from serve.judged_exchange import JudgedExchange
+from serve.judging import Judging, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -23,6 +25,10 @@ from serve.prediction import PredictionIds
 from serve.protocol.contract import Contract
 from serve.protocol.paths import Pin
 from serve.recorder.recorder import Recorder
+from serve.rollout.counting import RolloutCount
+from serve.rollout.lease import Lease
+from serve.rollout.tallies import Report
+from serve.rollout.units import Share
 from serve.router import Choice, Router, pinned
 from serve.served import ServedModel, ServedVersion
 from serve.shadow import ShadowQueue, Target
@@ -45,6 +51,10 @@ class Gateway:
         self._models: dict[str, ServedModel] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._ids = PredictionIds()
+        self._counts: dict[str, RolloutCount] = {}
+        self._alone = False
+        self.lease = Lease(self._loop.time())
+        self.share = Share()
         self.generation = 0
         self.registered: Mapping[str, tuple[int, ...]] = {}
         self.recorder = Recorder(settings.recorder)
@@ -64,6 +74,19 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
+        judging = model.judging
+        if judging is not None and pin is None:
+            on_trial = choice.role is Role.BASELINE or choice.version == judging.candidate
+            return JudgedExchange(
+                judging,
+                unit,
+                self._version(model, choice.version, may_fail=on_trial),
+                choice.role,
+                self._shadow_of(model, choice),
+                prediction_id,
+                draw,
+                draw_trace(draw),
+            )
         version = self._version(model, choice.version)
         return Exchange(
             version,
@@ -79,7 +102,17 @@ class Gateway:
         return self._loop.time() + self._settings.limits.deadline_s
 
     def apply(self, table: RouteTable) -> None:
-        """Route by a new table from now on; versions that it does not name leave when idle."""
+        """Route by a new table from now on; versions that it does not name leave when idle.
+
+        What was counted for rollouts that it does not name is forgotten.
+        """
+        self.lease.renew(self._loop.time())
+        self._alone = False
+        self._counts = {
+            rollout: count
+            for rollout, count in self._counts.items()
+            if rollout in _rollouts(table.models.values())
+        }
         before = self._models
         self._models = {
             name: self._serve(routed, before.get(name)) for name, routed in table.models.items()
@@ -92,6 +125,22 @@ class Gateway:
                 task = self._loop.create_task(version.leave(self._settings.limits.deadline_s))
                 self._leaving.add(task)
                 task.add_done_callback(self._leaving.discard)
+
+    def reports(self) -> tuple[Report, ...]:
+        """Give what was counted for each rollout of the table; nothing while nothing is judged."""
+        return tuple(count.report() for count in self._counts.values())
+
+    def keep_lease(self, now: float) -> None:
+        """Serve stable versions alone from now on if the lease is over, and no longer if it is not.
+
+        `now` is a reading of the loop's clock, as are those that the lease is renewed with.
+        """
+        alone = self.lease.over(now) and bool(self._counts)
+        if alone is not self._alone:
+            self._alone = alone
+            self._models = {
+                name: self._serve(model.routed, model) for name, model in self._models.items()
+            }
 
     def connected(self) -> frozenset[VersionKey]:
         """Give the versions that can be reached at this moment."""
@@ -129,6 +178,8 @@ class Gateway:
             gauges[names.VERSION_READY.name, series] = float(version.links.connected)
         for name, model in self._models.items():
             gauges[names.REQUESTS_LIMIT.name, (name,)] = float(model.gate.limit)
+            if model.routed.route.judged is not None:
+                gauges[names.ROUTER_STABLE_ALONE.name, (name,)] = float(self._alone)
         return gauges
 
     def model_version(self, name: str, pin: Pin) -> ServedVersion:
@@ -193,9 +244,9 @@ class Gateway:
             raise ModelNotFound(f"no model {name[:64]!r} is served")
         return model
 
-    def _version(self, model: ServedModel, number: int) -> ServedVersion:
+    def _version(self, model: ServedModel, number: int, *, may_fail: bool = False) -> ServedVersion:
         version = model.versions[number]
-        if not version.links.was_connected:
+        if not may_fail and not version.links.was_connected:
             raise NotReady(f"version {number} of {version.version.model} is not ready yet")
         return version
 
@@ -211,14 +262,24 @@ class Gateway:
         self.recorder.counts.add(names.REQUESTS_SHED, routed.route.model, by=0)
         for breach in Breach:
             self.recorder.counts.add(names.REQUESTS_REFUSED, routed.route.model, breach.value, by=0)
-        return ServedModel(
-            routed,
-            Router(routed.route),
-            {
-                number: known.get(number) or self._connect(version)
-                for number, version in routed.versions.items()
-            },
-        )
+        versions = {
+            number: known.get(number) or self._connect(version)
+            for number, version in routed.versions.items()
+        }
+        if self._alone:
+            return ServedModel(routed, Router(without_candidate(routed.route)), versions)
+        return ServedModel(routed, Router(routed.route), versions, self._judging(routed, versions))
+
+    def _judging(self, routed: RoutedModel, versions: dict[int, ServedVersion]) -> Judging | None:
+        """Give how a route's requests are judged; None if there is nothing to compare with."""
+        route = routed.route
+        if route.judged is None or incumbent(route) == route.judged.candidate:
+            return None
+        count = self._counts.get(route.judged.rollout)
+        if count is None:
+            count = RolloutCount(route.judged.rollout, lambda: self.share)
+            self._counts[count.rollout] = count
+        return Judging(route, versions, count.stretch(route.generation))
 
     def _connect(self, version: Version) -> ServedVersion:
         hosts = self._settings.hosts
@@ -239,6 +300,10 @@ class Gateway:
         return ServedVersion(
             version, contract, batcher, links, self.recorder, self._settings.limits
         )
+
+
+def _rollouts(models: Iterable[RoutedModel]) -> set[str]:
+    return {each.route.judged.rollout for each in models if each.route.judged is not None}
 
 
 def _number(model: ServedModel, pin: int | str) -> int:

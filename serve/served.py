@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from time import perf_counter, time
+from typing import TYPE_CHECKING
 
 from configs.settings import Limits
 from monitors.telemetry import names
@@ -19,7 +20,11 @@ from serve.protocol.contract import Contract
 from serve.protocol.describe import Durations, Statistics
 from serve.recorder.recorder import ArmRecorder, Recorder
 from serve.recorder.samples import Origin
+from serve.rollout.invalid import Validity
 from serve.router import Router
+
+if TYPE_CHECKING:
+    from serve.judging import Judging
 
 _IDLE_CHECK_S = 0.02
 
@@ -38,6 +43,7 @@ class ServedVersion:
     ) -> None:
         self.version = version
         self.contract = contract
+        self.validity = Validity(version.signature)
         self.batcher = batcher
         self.links = links
         self._recorder = recorder
@@ -102,11 +108,15 @@ def _sum(durations: Iterable[tuple[int, float]]) -> Durations:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One model: its router, its versions by number, and the gate that all its requests pass."""
+    """One model: its router, its versions by number, and the gate that all its requests pass.
+
+    `judging` is there while its route is judged.
+    """
 
     routed: RoutedModel
     router: Router
     versions: dict[int, ServedVersion]
+    judging: Judging | None = None
 
     @property
     def gate(self) -> Gate:

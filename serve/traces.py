@@ -54,6 +54,16 @@ class Trace:
         self.span.set_attributes(_attributes(origin, prediction_id))
         return Trace(self.span, self.call, _wire(self.span, origin, prediction_id))
 
+    def fell_back(self, failed: Origin, error: WeirError) -> Trace:
+        """Note which version has failed; another is to answer instead."""
+        said = {
+            names.VERSION: failed.version,
+            names.ARM: failed.role.value,
+            names.ERROR_TYPE: error.code,
+        }
+        self.span.add_event(names.EVENT_FALLBACK, said)
+        return self
+
     def end(self, error: BaseException | None = None) -> None:
         """Close the span with what became of the request."""
         known = error if isinstance(error, WeirError) or error is None else InternalError("")

@@ -78,6 +78,8 @@ TASK = "weir.task.name"
 
 SPAN_VERSION = "weir.version.run"
 SPAN_SHADOW = "weir.shadow.run"
+EVENT_FALLBACK = "weir.fallback"
+"""On a request's span: the version on trial that failed, before the stable one answered."""
 
 ATTRIBUTES: dict[str, Attribute] = {
     attribute.name: attribute
@@ -223,6 +225,13 @@ REQUESTS_LIMIT = Metric(
     "{request}",
     (MODEL,),
     "Requests that the model may have in flight now, over all gateway replicas.",
+)
+ROUTER_STABLE_ALONE = Metric(
+    "weir.router.stable.alone",
+    Kind.GAUGE,
+    "{replica}",
+    (MODEL,),
+    "Gateway replicas that serve a rollout's stable version alone: they cannot reach its judge.",
 )
 VERSION_RETRIES = Metric(
     "weir.version.retries",
@@ -462,6 +471,7 @@ METRICS: dict[str, Metric] = {
         REQUESTS_SHED,
         REQUESTS_REFUSED,
         REQUESTS_LIMIT,
+        ROUTER_STABLE_ALONE,
         VERSION_RETRIES,
         VERSION_EJECTIONS,
         VERSION_READY,

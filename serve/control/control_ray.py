@@ -17,6 +17,7 @@ from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.rehousing import Rehousing
 from serve.control.replicas import Replicas, VersionKey
+from serve.control.reports import Reports
 from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
 from serve.models.membership import Membership
@@ -25,6 +26,7 @@ from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
 from serve.recorder.transport_ray import RayTransport
+from serve.rollout.tallies import Report
 from serve.webhook.signature import read_secret
 
 _OVER_INFERENCE = "asked over the inference port"
@@ -48,6 +50,7 @@ class ControlActor:
         self._registry = Registry.open(settings.data, settings.verify)
         self._registry.note_configuration({**shown(settings), "weir": version("weir-gateway")})
         self._replicas = Replicas(time.monotonic, settings.hosts.gateway_replicas)
+        self._reports = Reports(time.monotonic)
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
@@ -109,6 +112,10 @@ class ControlActor:
         """Take a gateway replica's report; give a newer table as soon as there is one."""
         self._opened()  # An actor that was started anew is told by nobody else.
         return await self._replicas.ask(replica, generation, connected, patience_s)
+
+    async def report(self, reports: tuple[Report, ...]) -> None:
+        """Take what a gateway replica has counted for rollouts so far."""
+        self._reports.take(reports)
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""
