@@ -65,17 +65,23 @@ class RolloutBook(Routes):
         inputs, and has no active rollout; `BadInput` for a policy that is none.
         """
         with self._lock:
-            stable = self._stable(model, candidate)
             if rollout_id is None:
                 rollout_id = self._entropy(ID_BYTES).hex()
             check_name(rollout_id, "a rollout")
             why = self._change(actor, reason)
-            rollout = life.started(rollout_id, model, (stable, candidate), policy, why)
+            rollout = self._begun(rollout_id, model, candidate, policy, why)
             change = RolloutChange(rollout, "start", _BY_HAND)
             states = (None, _state(change))
             entry = self._entry("start", f"rollouts/{rollout_id}", states, why)
             self._store.add_rollout(change, entry)
             return rollout
+
+    def planned_rollout(
+        self, model: str, candidate: int, policy: str, actor: str, reason: str
+    ) -> Rollout:
+        """What `start_rollout` would begin, under no id; raises what that would."""
+        with self._lock:
+            return self._begun("", model, candidate, policy, self._change(actor, reason))
 
     def change_rollout(
         self,
@@ -152,6 +158,12 @@ class RolloutBook(Routes):
         with self._lock:
             at = utc_text(self._clock())
             self._store.add_rollout_delivery(rollout.id, rollout.number, at)
+
+    def _begun(
+        self, rollout_id: str, model: str, candidate: int, policy: str, why: Change
+    ) -> Rollout:
+        stable = self._stable(model, candidate)
+        return life.started(rollout_id, model, (stable, candidate), policy, why)
 
     def _stable(self, model: str, candidate: int) -> int:
         """The version that answers alone, if a rollout of the candidate can begin."""

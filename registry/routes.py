@@ -33,6 +33,12 @@ class Routes(Ledger):
         with self._lock:
             return self._store.route(model)
 
+    def generation(self, model: str, number: int) -> Route | None:
+        """One generation of a model's route, None if there was none of that number."""
+        with self._lock:
+            found = self._store.generations(model)
+        return next((route for route in found if route.generation == number), None)
+
     def set_route(
         self,
         model: str,

@@ -40,22 +40,22 @@ class Reports:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._last: dict[str, dict[str, Report]] = {}
-        self._at: dict[str, float] = {}
+        self._at: dict[str, dict[str, float]] = {}
 
     def take(self, reports: Iterable[Report]) -> None:
         """Take in what one gateway process has counted so far."""
         for report in reports:
             self._last.setdefault(report.rollout, {})[report.source] = report
-            self._at[report.rollout] = self._clock()
+            self._at.setdefault(report.rollout, {})[report.source] = self._clock()
 
     def of(self, rollout: str) -> BySource:
         """Give the last reports for a rollout."""
         return dict(self._last.get(rollout, {}))
 
-    def age_s(self, rollout: str) -> float | None:
-        """How many seconds ago the last report for a rollout came; None if there was none."""
-        at = self._at.get(rollout)
-        return None if at is None else self._clock() - at
+    def heard(self, rollout: str, within_s: float) -> int:
+        """Give how many gateway processes have reported for a rollout in the last seconds."""
+        earliest = self._clock() - within_s
+        return sum(at >= earliest for at in self._at.get(rollout, {}).values())
 
     def forget(self, rollout: str) -> None:
         """Drop what was reported for a rollout that is over."""

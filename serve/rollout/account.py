@@ -11,7 +11,7 @@ from configs.policy import Metric, Policy
 from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.decide import lacks
 from serve.rollout.division import Division, division
-from serve.rollout.finding import Finding
+from serve.rollout.finding import Finding, bounded
 from serve.rollout.moves import PAIRED, Seen, waited_s
 from serve.rollout.tallies import JudgedArm
 
@@ -70,7 +70,7 @@ def account(rollout: Rollout, seen: Seen, rates: Rates, now: datetime) -> Accoun
         rollout=rollout,
         policy=policy,
         division=division(rollout, policy),
-        guards=tuple(_guard(each, rates) for each in seen.findings),
+        guards=tuple(_guard(bounded(each), rates) for each in seen.findings),
         waits_for=tuple(_waits_for(rollout, policy, seen, now)),
         rates=rates,
         fresh=seen.fresh,

@@ -69,4 +69,5 @@ def split_is_suspect(evidence: Evidence, policy: Policy) -> bool:
 def _of_signals(blank: Finding, signals: SignalsSeen) -> Finding:
     good = signals.known and not signals.alarms
     message = about_signals(signals.alarms, signals.known)
-    return replace(blank, good=good, harm_at=0.0, good_at=0.0, message=message)
+    harmful = bool(signals.alarms)
+    return replace(blank, harmful=harmful, good=good, harm_at=0.0, good_at=0.0, message=message)
