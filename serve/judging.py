@@ -11,6 +11,10 @@ from serve.rollout.tallies import JudgedArm
 from serve.served import ServedVersion
 
 
+ON_TRIAL = frozenset({JudgedArm.CANDIDATE, JudgedArm.BASELINE})
+"""The arms for which the stable version answers what they cannot."""
+
+
 class Judging:
     """One generation of a judged route, as one gateway replica serves it.
 
