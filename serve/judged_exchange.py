@@ -21,7 +21,7 @@ from serve.judging import Judging
 from serve.models.frames import Tensors
 from serve.protocol.asked import Asked
 from serve.rollout.counting import ERROR, INVALID, LATE, PAIRED, TIMEOUT, Sighting, Stretch
-from serve.rollout.pairing import Comparison, Row, row_of
+from serve.rollout.pairing import Comparison, Request
 from serve.rollout.tallies import JudgedArm
 from serve.rollout.units import LEFT_OUT
 from serve.served import ServedVersion
@@ -243,16 +243,9 @@ class JudgedExchange(Exchange):
             return None
         if self._version is not judging.stable or self._judged_arm is JudgedArm.CANDIDATE:
             return None
-        row, rows = self._draw % request.rows, request.rows
-        batched = self._version.version.signature.batched
-        asked = Row(
-            row_of(request.inputs, row, rows, batched=batched),
-            {name: values[row : row + 1] for name, values in request.groups.items()},
-        )
-        answer = row_of(self._answer, row, rows, batched=batched)
-        cut = partial(row_of, row=row, rows=rows, batched=batched)
+        asked = Request(self._draw % request.rows, request.rows, request.inputs, request.groups)
         return partial(
-            _compared, judging.stretch, comparison, self._sighting.place, asked, answer, cut
+            _compared, judging.stretch, comparison, self._sighting.place, asked, self._answer
         )
 
 
@@ -285,13 +278,12 @@ def _compared(
     stretch: Stretch,
     comparison: Comparison,
     place: int,
-    asked: Row,
+    asked: Request,
     answer: Tensors,
-    cut: Callable[[Tensors], Tensors],
     shadowed: Tensors,
 ) -> None:
     """Count a pair, unless its unit has had one."""
     if stretch.first(place, PAIRED):
-        pair = comparison.pair(asked, answer, cut(shadowed))
+        pair = comparison.pair(asked, answer, shadowed)
         if pair is not None:
             stretch.add_pair(pair)

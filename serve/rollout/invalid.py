@@ -11,30 +11,40 @@ from numpy.typing import NDArray
 
 from registry.signature import DTYPES, Datatype, Signature, TensorSpec
 
-_SUMMED = frozenset({Datatype.FP32, Datatype.FP64})
-_FLOATS = _SUMMED | {Datatype.FP16}
+_FLOATS = frozenset({Datatype.FP16, Datatype.FP32, Datatype.FP64})
+Tensors = Sequence[NDArray[Any]]
 Check = Callable[[NDArray[Any]], bool]
 
 
 class Validity:
-    """Checks the answers of one version: number, datatypes, shapes, rows, and no NaN or infinity.
-
-    Strings are not looked into.
-    """
+    """Checks the answers of one version against what it promises; strings are not looked into."""
 
     def __init__(self, signature: Signature) -> None:
         self._batched = signature.batched
         self._specs = tuple(
-            (DTYPES[spec.datatype], _fixed(spec), len(spec.shape), _check(spec))
-            for spec in signature.outputs
+            (DTYPES[spec.datatype], _fixed(spec), len(spec.shape)) for spec in signature.outputs
+        )
+        self._finite = tuple(
+            (place, _check(spec.datatype))
+            for place, spec in enumerate(signature.outputs)
+            if spec.datatype in _FLOATS
         )
 
-    def holds(self, answer: Sequence[NDArray[Any]], rows: int) -> bool:
-        """Whether an answer for so many rows is valid."""
+    def holds(self, answer: Tensors, rows: int) -> bool:
+        """Whether an answer for so many rows fits, without NaN or infinity among its numbers."""
+        if not self.fits(answer, rows):
+            return False
+        for place, finite in self._finite:  # noqa: SIM110 - twice as quick as a generator
+            if not finite(answer[place]):
+                return False
+        return True
+
+    def fits(self, answer: Tensors, rows: int) -> bool:
+        """Whether the number of outputs, their datatypes, shapes and rows are as promised."""
         specs = self._specs
         if len(answer) != len(specs):
             return False
-        for values, (dtype, fixed, dimensions, finite) in zip(answer, specs, strict=True):
+        for values, (dtype, fixed, dimensions) in zip(answer, specs, strict=True):
             shape = values.shape
             if values.dtype != dtype or len(shape) != dimensions:
                 return False
@@ -43,8 +53,6 @@ class Validity:
             for place, size in fixed:
                 if shape[place] != size:
                     return False
-            if not finite(values):
-                return False
         return True
 
 
@@ -52,10 +60,8 @@ def _fixed(spec: TensorSpec) -> tuple[tuple[int, int], ...]:
     return tuple((place, size) for place, size in enumerate(spec.shape) if size >= 0)
 
 
-def _check(spec: TensorSpec) -> Check:
-    if spec.datatype in _SUMMED:
-        return _finite
-    return _finite_each if spec.datatype in _FLOATS else _anything
+def _check(datatype: Datatype) -> Check:
+    return _finite_each if datatype is Datatype.FP16 else _finite
 
 
 def _finite(values: NDArray[Any]) -> bool:
@@ -70,7 +76,3 @@ def _finite(values: NDArray[Any]) -> bool:
 
 def _finite_each(values: NDArray[Any]) -> bool:
     return bool(np.isfinite(values).all())
-
-
-def _anything(_values: NDArray[Any]) -> bool:
-    return True

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from math import isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from monitors.profile.categories import texts
 from monitors.profile.reading import decision_values, decisions, group_values, scores
 from registry.card import Card
 from registry.records import Version
-from registry.signature import Signature
+from serve.rollout.invalid import Validity
 from serve.rollout.tallies import GroupPairs, Pairs
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
@@ -29,10 +30,14 @@ _LATE = ("label", "audit")
 Tensors = tuple[NDArray[Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a request: its inputs and the extra inputs that say its groups."""
+class Request(NamedTuple):
+    """What both versions were asked: the inputs, and the extra inputs that say groups, row by row.
 
+    Of its `rows` the one that is compared is `row`.
+    """
+
+    row: int
+    rows: int
     inputs: Tensors
     groups: Mapping[str, NDArray[np.object_]]
 
@@ -56,48 +61,98 @@ class Comparison:
     """Compares two versions by what their cards say."""
 
     def __init__(self, stable: Version, candidate: Version) -> None:
-        self._stable, self._candidate = stable, candidate
-        self._groups = any(g.source not in _LATE and not g.proxy for g in stable.card.groups)
+        self._stable, self._candidate = _Reader(stable), _Reader(candidate)
+        self._card = stable.card
+        self._inputs = [spec.name for spec in stable.signature.inputs]
+        self._batched = stable.signature.batched
+        self._attributes = frozenset(
+            group.name
+            for group in stable.card.groups
+            if group.source not in _LATE and not group.proxy
+        )
 
-    def pair(self, row: Row, answer: Tensors, shadowed: Tensors) -> Pair | None:
-        """Compare two answers to a row; None if the stable version's cannot be read.
+    def pair(self, request: Request, answer: Tensors, shadowed: Tensors) -> Pair | None:
+        """Compare two answers to a request; None if the stable version's cannot be read.
 
         What cannot be read of the candidate's does not agree.
         """
-        stable, candidate = self._stable, self._candidate
         try:
-            ours = _outputs(stable.signature, answer)
-            ours_said = decision_values(stable.card, ours)
-            groups = self._values(row)
+            ours = self._stable.read(answer, request)
+            groups = self._groups(request)
         except Refused:
             return None
         try:
-            theirs = _outputs(candidate.signature, shadowed)
-            theirs_said = decision_values(candidate.card, theirs)
-            if ours_said is None or theirs_said is None:
-                agrees = _alike(ours, theirs)
-            else:
-                agrees = _same(ours_said, theirs_said)
-            turned = _favourable(candidate.card, theirs) - _favourable(stable.card, ours)
-            change = _score(candidate.card, theirs) - _score(stable.card, ours)
+            theirs = self._candidate.read(shadowed, request)
         except Refused:
-            return Pair(agrees=False, groups=groups)
-        return Pair(agrees, change if np.isfinite(change) else 0.0, turned, groups)
+            return Pair(agrees=False, turned=-int(ours.favourable), groups=groups)
+        change = theirs.score - ours.score
+        return Pair(
+            ours.agrees_with(theirs),
+            change if isfinite(change) else 0.0,
+            int(theirs.favourable) - int(ours.favourable),
+            groups,
+        )
 
-    def _values(self, row: Row) -> dict[str, str]:
-        if not self._groups:
+    def _groups(self, request: Request) -> dict[str, str]:
+        """The values of the row's attributes, of those that are known."""
+        if not self._attributes:
             return {}
-        stable = self._stable
-        specs = stable.signature.inputs
-        inputs = {spec.name: values for spec, values in zip(specs, row.inputs, strict=True)}
-        found = group_values(stable.card, inputs, row.groups, 1)
-        known = {name: texts(np.asarray(values))[0] for name, values in found.items()}
-        proxies = {group.name for group in stable.card.groups if group.proxy}
+        row = request.row
+        inputs = _row(request.inputs, row, batched=self._batched)
+        named = dict(zip(self._inputs, inputs, strict=True))
+        said = {name: values[row : row + 1] for name, values in request.groups.items()}
+        found = group_values(self._card, named, said, 1)
         return {
             name: value
-            for name, value in known.items()
-            if value is not None and name not in proxies
+            for name, values in found.items()
+            if name in self._attributes and (value := texts(values)[0]) is not None
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a version answered to one row: its outputs, its decision and its score, NaN for none."""
+
+    outputs: Mapping[str, NDArray[Any]]
+    decision: str | None
+    decides: bool
+    favourable: bool
+    score: float
+
+    def agrees_with(self, other: _Said) -> bool:
+        """Whether two versions decide alike; without decisions, whether outputs are about alike."""
+        if self.decides and other.decides:
+            return self.decision == other.decision
+        common = self.outputs.keys() & other.outputs.keys()
+        return bool(common) and all(_close(self.outputs[n], other.outputs[n]) for n in common)
+
+
+class _Reader:
+    """Reads answers as a version's card has them."""
+
+    def __init__(self, version: Version) -> None:
+        self._card = version.card
+        self._signature = version.signature
+        self._validity = Validity(version.signature)
+
+    def read(self, answer: Tensors, request: Request) -> _Said:
+        """Give what an answer says of the row that is compared; `Refused` if it says nothing."""
+        if not self._validity.fits(answer, request.rows):
+            message = "the answer is not what the signature says"
+            raise Refused(message)
+        signature, card = self._signature, self._card
+        row = _row(answer, request.row, batched=signature.batched)
+        outputs = {spec.name: values for spec, values in zip(signature.outputs, row, strict=True)}
+        said = decision_values(card, outputs)
+        if said is None:
+            return _Said(outputs, None, False, False, _score(card, outputs))
+        number = decisions(card, outputs)
+        favourable = (
+            card.decision is not None
+            and number is not None
+            and bool(number[0] == card.decision.favourable)
+        )
+        return _Said(outputs, texts(said)[0], True, favourable, _score(card, outputs))
 
 
 class PairCount:
@@ -135,32 +190,9 @@ class PairCount:
         )
 
 
-def row_of(tensors: Tensors, row: int, rows: int, *, batched: bool) -> Tensors:
-    """Give one of the rows of some tensors, as tensors of one row.
-
-    An answer that does not have so many rows is given as it is: nobody can tell which is which.
-    """
-    if not batched or rows == 1:
-        return tensors
-    return tuple([each[row : row + 1] if len(each) == rows else each for each in tensors])
-
-
-def _outputs(signature: Signature, tensors: Tensors) -> dict[str, NDArray[Any]]:
-    if len(tensors) != len(signature.outputs):
-        message = f"an answer of {len(tensors)} tensors, {len(signature.outputs)} are expected"
-        raise Refused(message)
-    return {spec.name: values for spec, values in zip(signature.outputs, tensors, strict=True)}
-
-
-def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether two decisions are the same; a decision that is missing is like another."""
-    return texts(one) == texts(other)
-
-
-def _alike(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether outputs of the same names hold about the same; they need not have the same type."""
-    common = one.keys() & other.keys()
-    return bool(common) and all(_close(one[name], other[name]) for name in common)
+def _row(tensors: Tensors, row: int, *, batched: bool) -> Tensors:
+    """Give one row of some tensors, as tensors of one row; a model without rows has but one."""
+    return tuple([each[row : row + 1] for each in tensors]) if batched else tensors
 
 
 def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -171,13 +203,6 @@ def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return texts(one.reshape(-1)) == texts(other.reshape(-1))
 
 
-def _favourable(card: Card, outputs: Mapping[str, NDArray[Any]]) -> int:
-    said = decisions(card, outputs)
-    if said is None or card.decision is None or not len(said):
-        return 0
-    return int(said[0] == card.decision.favourable)
-
-
 def _score(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float:
     """The score of a row, NaN where there is none, or several of which the card names none."""
     score = card.score
@@ -186,4 +211,4 @@ def _score(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float:
     if score.column is None and outputs[score.output].size != 1:
         return np.nan
     found = scores(card, outputs)
-    return float(found[0]) if found is not None and len(found) else np.nan
+    return float(found[0]) if found is not None else np.nan

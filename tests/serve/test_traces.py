@@ -236,3 +236,28 @@ async def test_every_shadow_span_ends(spans: Spans, fails: bool) -> None:
     attributes = spans.finished()[names.SPAN_SHADOW].attributes or {}
     assert attributes.get(names.ERROR_TYPE) == ("not_ready" if fails else None)
     assert names.HTTP_STATUS not in attributes
+
+
+def test_a_fallback_is_told_of_on_the_span(spans: Spans) -> None:
+    """The span names the version that answered, and has an event for the one that failed."""
+    trace = begin(Tracer(spans.provider, 1.0))
+    assert trace is not None
+    asked = trace.routed(Origin(MODEL, 2, Role.CANARY, REGRESSOR), ID)
+
+    answers = asked.fell_back(Origin(MODEL, 2, Role.CANARY, REGRESSOR), Unavailable("no")).routed(
+        STABLE, ID
+    )
+
+    assert answers.wire is not None
+    assert answers.wire.split(" ")[1:] == ["stable", ID]
+    answers.end()
+    (span,) = spans.finished().values()
+    attributes = span.attributes or {}
+    assert (attributes[names.VERSION], attributes[names.ARM]) == (1, "stable")
+    (event,) = span.events
+    assert event.name == names.EVENT_FALLBACK
+    assert event.attributes == {
+        names.VERSION: 2,
+        names.ARM: "canary",
+        names.ERROR_TYPE: "unavailable",
+    }

@@ -1,4 +1,4 @@
-"""What a candidate does wrong costs users nothing: the stable version answers, and it is counted."""
+"""What a candidate does wrong costs users nothing: the stable version answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from configs.errors import ModelFailed
-from configs.settings import Limits, Listen, Settings
+from configs.settings import Limits, Settings
 from serve.models.frames import Tensors
 from serve.rollout.tallies import JudgedArm, Tally
 from tests.serve.edge.test_grpc import Client, Gate, trailing
@@ -34,7 +34,7 @@ from tests.serve.rollout.judged import (
     wrong_shape,
     wrong_type,
 )
-from tests.serve.stage import Stage, stage
+from tests.serve.stage import GRPC, Stage, stage
 from tests.serve.versions import MODEL, Run
 from tests.serve.waiting import wait_until
 
@@ -49,9 +49,8 @@ def failing(_tensors: Tensors) -> Tensors:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Stage]:
     """A gateway over HTTP and gRPC with a host of the stable version."""
-    settings = Settings(
-        limits=Limits(drain_s=1.0, deadline_s=DEADLINE_S), listen=Listen(grpc_port=0)
-    )
+    limits = Limits(drain_s=1.0, deadline_s=DEADLINE_S)
+    settings = Settings(limits=limits, listen=GRPC)
     with stage(tmp_path, settings=settings) as opened:
         opened.start_host(STABLE)
         yield opened
@@ -71,7 +70,7 @@ def served(tmp_path: Path) -> Iterator[Stage]:
 def test_the_stable_version_answers_for_a_candidate_that_fails(
     served: Stage, run: Run, metric: str, code: str
 ) -> None:
-    """The client gets the stable version's answer under its name; the failure is the candidate's."""
+    """The client gets its answer under its name; the failure is the candidate's."""
     served.start_host(CANDIDATE, run)
     served.apply(judged(1, ALL_CANDIDATE))
 
