@@ -77,16 +77,15 @@ class Gateway:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
         version, role = model.answering(choice)
         judging = model.judging if pin is None else None
-        on_trial = judging is not None and judging.arm(choice.version, choice.role) in ON_TRIAL
+        on_trial = judging is not None and judging.arm(choice.version, role) in ON_TRIAL
         if not on_trial and not version.links.was_connected:
             raise NotReady(f"version {choice.version} of {name} is not ready yet")
         if judging is not None:
-            # A unit stays in the arm that it belongs to, whoever has to answer for that arm.
             return JudgedExchange(
-                judging,
+                judging if model.comparable else judging.uncounted,
                 unit,
                 version,
-                choice.role,
+                role,
                 self._shadow_of(model, choice),
                 prediction_id,
                 draw,

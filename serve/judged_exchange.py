@@ -201,14 +201,15 @@ class JudgedExchange(Exchange):
         self._started = perf_counter()
         if self._trace is not None:
             trace = self._trace.fell_back(failed.origin, error)
-            self._trace = trace.routed(answers.origin, self.prediction_id)
+            self._trace = trace.routed(answers.origin, Role.STABLE, self.prediction_id)
         wire = self._trace.wire if self._trace is not None else None
         stable.batcher.enqueue(self, request.inputs, request.rows, self._deadline, wire)
 
     # Counting
 
     def _see(self) -> None:
-        self._sighting = self._judging.stretch.see(self._judged_arm, self._key)
+        if self._judging.counts:
+            self._sighting = self._judging.stretch.see(self._judged_arm, self._key)
 
     def _failed_with(self, error: WeirError) -> None:
         """Count an error; a client that leaves says nothing, unless its answer is overdue."""

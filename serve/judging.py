@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 from registry.records import FULL, Arm, Role, Route
@@ -9,7 +10,6 @@ from serve.rollout.counting import Stretch
 from serve.rollout.pairing import Comparison
 from serve.rollout.tallies import JudgedArm
 from serve.served import ServedVersion
-
 
 ON_TRIAL = frozenset({JudgedArm.CANDIDATE, JudgedArm.BASELINE})
 """The arms for which the stable version answers what they cannot."""
@@ -20,6 +20,7 @@ class Judging:
 
     `stable` is the version that the candidate is compared with: it answers what the candidate or
     the baseline cannot. `late_s` is the longest that an answer may take, if that is judged.
+    `uncounted` is the same, but nothing is counted: for while an arm has another's units.
     """
 
     def __init__(self, route: Route, versions: dict[int, ServedVersion], stretch: Stretch) -> None:
@@ -35,6 +36,9 @@ class Judging:
         self.comparison = (
             Comparison(self.stable.version, candidate.version) if candidate is not None else None
         )
+        self.counts = True
+        self.uncounted = copy(self)
+        self.uncounted.counts = False
 
     def arm(self, version: int, role: Role) -> JudgedArm:
         """Give the arm to which what a version answers in a role belongs."""

@@ -17,7 +17,6 @@ from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.control.rehousing import Rehousing
 from serve.control.replicas import Replicas
-from serve.control.reports import Reports
 from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
 from serve.models.membership import Membership
@@ -46,12 +45,12 @@ class ControlActor:
         from serve.control.watchers_ray import RayWatchers  # noqa: PLC0415
         from serve.edge.listener import Listener  # noqa: PLC0415
         from serve.edge.tls import server_context  # noqa: PLC0415
+        from serve.rollout.tasks import RolloutTasks  # noqa: PLC0415
 
         log_to(settings.data)
         self._registry = Registry.open(settings.data, settings.verify)
         self._registry.note_configuration({**shown(settings), "weir": version("weir-gateway")})
         self._replicas = Replicas(time.monotonic, settings.hosts.gateway_replicas)
-        self._reports = Reports(time.monotonic)
         self._fleet = RayFleet(settings, run_dir)
         self._door = Door(settings.access.required)
         self._plane = ControlPlane(
@@ -60,7 +59,7 @@ class ControlActor:
             RayWatchers(),
             self._replicas,
             self._door,
-            settings.hosts,
+            settings,
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
@@ -81,6 +80,15 @@ class ControlActor:
             f"alarms-{os.getpid()}",
             RayTransport(1, 0.0),
         )
+        self._rollouts = settings.rollouts
+        self._rollout_tasks = RolloutTasks(
+            self._plane.conductor,
+            self._registry,
+            settings.rollouts,
+            self._plane.rollout_counts,
+            f"rollouts-{os.getpid()}",
+            RayTransport(1, 0.0),
+        )
         self._opening: asyncio.Task[None] | None = None
         self._upkeep: list[asyncio.Task[None]] = []
 
@@ -97,8 +105,9 @@ class ControlActor:
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
             )
-        if self._alarms.webhook_secret_file is not None:
-            await asyncio.to_thread(read_secret, self._alarms.webhook_secret_file)
+        for secret in (self._alarms.webhook_secret_file, self._rollouts.webhook_secret_file):
+            if secret is not None:
+                await asyncio.to_thread(read_secret, secret)
         if self._hosts.providers != ("cpu",):
             await asyncio.to_thread(chosen, self._hosts)
         await asyncio.shield(self._opened())
@@ -116,7 +125,7 @@ class ControlActor:
 
     async def report(self, reports: tuple[Report, ...]) -> None:
         """Take what a gateway replica has counted for rollouts so far."""
-        self._reports.take(reports)
+        self._plane.reports.take(reports)
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""
@@ -164,5 +173,6 @@ class ControlActor:
         await self._listener.open(self._socket)
         await self._plane.open()
         rehousing = Rehousing(self._plane.rehouse, f"control-{os.getpid()}", RayTransport(1, 0.0))
+        tasks = (rehousing, self._alarm_tasks, self._rollout_tasks)
         loop = asyncio.get_running_loop()
-        self._upkeep = [loop.create_task(each.run()) for each in (rehousing, self._alarm_tasks)]
+        self._upkeep = [loop.create_task(each.run()) for each in tasks]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, TypeVar
 
 from configs.errors import Unavailable
-from configs.settings import Hosts
+from configs.settings import Settings
 from monitors.labels.told import LabelsTold
 from registry.alarms import Alarm, AlarmState
 from registry.card import Card
@@ -23,11 +24,15 @@ from serve.control.housing import Housing
 from serve.control.placement import trusted
 from serve.control.publisher import Publisher, named, named_of, reachable
 from serve.control.replicas import Replicas
+from serve.control.reports import Reports
 from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
 from serve.control.wanted import Wanted, goes_back
 from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
 from serve.reached import Baseline
+from serve.rollout.conductor import Conductor
+from serve.rollout.counts import RolloutCounts
+from serve.rollout.desk import RolloutDesk
 
 _SETTLE_S = 30.0
 Kept = TypeVar("Kept")
@@ -50,13 +55,19 @@ class ControlPlane:
         watchers: Watchers,
         replicas: Replicas,
         door: Door,
-        hosts: Hosts,
+        settings: Settings,
     ) -> None:
         self._registry = registry
         self._fleet = fleet
-        self._housing = Housing(fleet, hosts)
+        self._housing = Housing(fleet, settings.hosts)
         self._watchers = watchers
         self.desk = AlarmDesk(registry, watchers)
+        self.reports = Reports(time.monotonic)
+        self.rollout_counts = RolloutCounts()
+        self.conductor = Conductor(registry, self, self.reports, watchers, self.rollout_counts)
+        self.rollouts = RolloutDesk(
+            registry, self.conductor, settings.rollouts, self.rollout_counts
+        )
         self._replicas = replicas
         self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()

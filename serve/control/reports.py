@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from configs.policy import Metric
@@ -116,9 +116,7 @@ def _words(report: Report) -> dict[str, Any]:
             for arm, tally in arms.items()
         ],
         "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
-        "groups": [
-            [*key, group.rows, group.to_yes, group.to_no] for key, group in pairs.groups.items()
-        ],
+        "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
         "latency": report.latency,
         "full": report.full,
     }
@@ -176,7 +174,10 @@ def _pairs_less(now: Pairs, before: Pairs) -> Pairs:
     for key, group in now.groups.items():
         old = before.groups.get(key, GroupPairs())
         groups[key] = GroupPairs(
-            group.rows - old.rows, group.to_yes - old.to_yes, group.to_no - old.to_no
+            group.rows - old.rows,
+            group.to_yes - old.to_yes,
+            group.to_no - old.to_no,
+            group.yes - old.yes,
         )
     return Pairs(
         now.rows - before.rows,
@@ -192,7 +193,10 @@ def _pairs_plus(one: Pairs, other: Pairs) -> Pairs:
     for key, group in other.groups.items():
         old = groups.get(key, GroupPairs())
         groups[key] = GroupPairs(
-            old.rows + group.rows, old.to_yes + group.to_yes, old.to_no + group.to_no
+            old.rows + group.rows,
+            old.to_yes + group.to_yes,
+            old.to_no + group.to_no,
+            old.yes + group.yes,
         )
     return Pairs(
         one.rows + other.rows,

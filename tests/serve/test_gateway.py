@@ -199,7 +199,7 @@ async def test_where_the_baseline_is_not_reached_stable_answers(
     served = gateway._models[MODEL]
 
     assert {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()} == {Role.STABLE}
-    assert not served.comparable
+    assert not gateway._models[MODEL].comparable
 
     beside = await host(tmp_path, 1, baseline=True)
     await until(gateway.all_connected, "the baseline is reached")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from configs.errors import NotFound, Refused
-from configs.settings import Hosts
+from configs.settings import Hosts, Settings
 from monitors.alarm import Standing
 from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
@@ -194,8 +194,9 @@ class Plane:
         self.fleet = MemoryFleet()
         self.replicas = Replicas(time.monotonic)
         self.door = Door(required=True)
+        settings = Settings(hosts=hosts or Hosts())
         self.control = ControlPlane(
-            registry, self.fleet, NoWatchers(), self.replicas, self.door, hosts or Hosts()
+            registry, self.fleet, NoWatchers(), self.replicas, self.door, settings
         )
         self.gateways = [Replica(name, self.replicas, self.fleet) for name in ("a", "b")]
 

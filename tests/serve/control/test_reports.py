@@ -75,7 +75,7 @@ def test_a_report_is_kept_as_it_was() -> None:
     stretch = count.stretch(7)
     stretch.happened(JudgedArm.CANDIDATE, stretch.see(JudgedArm.CANDIDATE, None), 5)
     stretch.took(0.2)
-    count.pairs.add(Pair(agrees=False, score_change=0.5, turned=1, groups={"sex": "f"}))
+    count.pairs.add(Pair(False, 0.5, 1, {"sex": "f"}, favourable=True))
     report = count.report()
 
     assert from_json(to_json({report.source: report})) == {report.source: report}
@@ -89,18 +89,21 @@ def test_what_is_full_is_told() -> None:
     assert not since({"a": last["a"]}, {}).full
 
 
-def test_reports_are_as_old_as_the_last() -> None:
-    """A rollout that nobody reports for is known by its age, and one that is over is forgotten."""
+def test_who_has_reported_not_long_ago_is_known() -> None:
+    """By process, as one that is silent must not be taken for heard; who is over is forgotten."""
     now = 0.0
     reports = Reports(lambda: now)
-    assert reports.age_s("r") is None
+    assert reports.heard("r", 10.0) == 0
+    reports.take([Report("a", "r"), Report("b", "r")])
+    now = 9.0
     reports.take([Report("a", "r")])
-    now = 3.0
-    assert reports.age_s("r") == 3.0
+    assert reports.heard("r", 10.0) == 2
+    now = 11.0
+    assert reports.heard("r", 10.0) == 1
 
     reports.forget("r")
 
-    assert (reports.age_s("r"), reports.of("r")) == (None, {})
+    assert (reports.heard("r", 10.0), reports.of("r")) == (0, {})
 
 
 def test_an_increment_of_nothing() -> None:
