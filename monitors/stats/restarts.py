@@ -1,6 +1,6 @@
 """Bets that begin anew now and then, so that what comes late is found nearly as soon.
 
-A bet that has met a thousand events without harm has lost what it must first win back. So others
+A bet that has met a thousand events without harm has lost what it must first win back. So more
 begin later: at each step of a rollout, after every few events, and with every hour that has some.
 Each beginning has a weight, and all weights sum to at most one. What all of them together have won
 needs one number a bet, R <- (R + weight) * gain, and the weight that is not spent yet counts as
@@ -16,10 +16,10 @@ from math import exp, inf, log
 
 from monitors.stats.event_ratio import log_sum
 
-AT_ONCE = 0.6
-"""The weight of what is bet from the beginning: most harm is there from the first request on."""
+AT_ONCE = 0.2
+"""The weight of what is bet from the beginning."""
 
-_STEPS = 0.2
+_STEPS = 0.4
 """The weight of all beginnings at later steps: the k-th has 1 / k(k+1) of it."""
 
 _LATER = 1 - AT_ONCE - _STEPS

@@ -27,8 +27,8 @@ def finding_between_arms(
     """The finding on one guardrail of events; intervals and words only where it is `shown`."""
     metric = guardrail.metric
     splits, trials = evidence.splits(metric), evidence.trials(metric)
-    harm = evidence.harm[metric].log_evidence / LN10
-    good = log_goodness(splits, trials, guardrail) / LN10
+    harm = evidence.log_harm(metric) / LN10
+    good = log_goodness(trials, guardrail) / LN10
     other = other_arm(metric)
     found = replace(
         blank,
@@ -48,15 +48,19 @@ def finding_between_arms(
     )
     if not shown:
         return found
-    found = _with_interval(found, splits, trials, guardrail)
-    found = replace(found, more_units=_more_units(found, splits, trials, guardrail))
+    found = _with_interval(found, trials, guardrail)
+    found = replace(found, more_units=_more_units(found, trials, guardrail))
     return replace(found, message=wording.about_arms(found, guardrail))
 
 
-def log_goodness(splits: Sequence[Split], trials: Sequence[Trials], guardrail: Guardrail) -> float:
-    """The natural logarithm of the e-value against "worse by the margin or more"."""
+def log_goodness(trials: Sequence[Trials], guardrail: Guardrail) -> float:
+    """The natural logarithm of the e-value against "worse by the margin or more".
+
+    First requests alone tell: where units come again, a worse version soon runs out of units that
+    have had no event yet, and no longer seems worse.
+    """
     if guardrail.margin_rel is not None:
-        return event_ratio.log_not_worse(splits, guardrail.margin_rel)
+        return event_ratio.log_not_worse(_first(trials), guardrail.margin_rel)
     return weighted_difference.log_below(trials, guardrail.margin_abs or 0.0)
 
 
@@ -94,32 +98,31 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
     return passed
 
 
-def _with_interval(
-    found: Finding, splits: Sequence[Split], trials: Sequence[Trials], guardrail: Guardrail
-) -> Finding:
+def _first(trials: Sequence[Trials]) -> list[Split]:
+    return [Split(each.share, each.events, each.other_events) for each in trials]
+
+
+def _with_interval(found: Finding, trials: Sequence[Trials], guardrail: Guardrail) -> Finding:
     if guardrail.margin_rel is None:
         lower, upper = weighted_difference.difference_interval(trials)
         estimate = weighted_difference.difference(trials)
         return replace(
             found, measure="difference of shares", estimate=estimate, lower=lower, upper=upper
         )
-    lower, upper = event_ratio.ratio_interval(splits)
-    estimate = event_ratio.likeliest_ratio(splits)
+    lower, upper = event_ratio.ratio_interval(_first(trials))
+    estimate = event_ratio.likeliest_ratio(_first(trials))
     return replace(found, measure="ratio of rates", estimate=estimate, lower=lower, upper=upper)
 
 
-def _more_units(
-    found: Finding, splits: Sequence[Split], trials: Sequence[Trials], guardrail: Guardrail
-) -> int | None:
+def _more_units(found: Finding, trials: Sequence[Trials], guardrail: Guardrail) -> int | None:
     """How many more units of the candidate tell, if all goes on as it did until now."""
     units = found.units[JudgedArm.CANDIDATE]
     if found.good or found.harmful or not units:
         return None
 
     def told(times: float) -> bool:
-        more = [Split(share, times * one, times * other) for share, one, other in splits]
-        tried = [Trials(each[0], *(times * count for count in each[1:])) for each in trials]
-        return log_goodness(more, tried, guardrail) / LN10 >= found.good_at
+        more = [Trials(each[0], *(times * count for count in each[1:])) for each in trials]
+        return log_goodness(more, guardrail) / LN10 >= found.good_at
 
     few, many = 1.0, 2.0
     while not told(many):

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import log
 from typing import Any
 
 from configs.policy import DEPENDS_ON_LOAD, EVENTS, Metric, Policy
-from monitors.stats.event_ratio import WORSE, Split, log_gains
+from monitors.stats.event_ratio import WORSE, Split, log_gains, log_sum, log_worse
 from monitors.stats.limit_bets import PAIRS, log_limit_gains
 from monitors.stats.restarts import Restarts
 from monitors.stats.weighted_difference import Trials
@@ -25,6 +26,9 @@ Shares = tuple[int, int, int]
 
 BETWEEN_ARMS = (*EVENTS, Metric.QUALITY_LOSS)
 """What is compared by who had an event."""
+
+FROM_START = 0.6
+"""What is bet from the beginning on: most harm is there from the first request on."""
 
 _ARMS = (JudgedArm.CANDIDATE, JudgedArm.BASELINE, JudgedArm.STABLE)
 CANDIDATE = (JudgedArm.CANDIDATE,)
@@ -49,8 +53,8 @@ def compared_with(metric: Metric, shares: Shares) -> tuple[JudgedArm, ...]:
 class Evidence:
     """All that was counted in a rollout so far.
 
-    `seen` has tallies by arm for each split of traffic. `harm` has the bets that the candidate has
-    more events of a metric, `limits` those of the hard limits, `at` the limits themselves.
+    `seen` has tallies by arm for each split of traffic. `harm` has the bets that begin anew on
+    first requests with an event of a metric, `limits` those of the hard limits, `at` these limits.
     """
 
     harm: Mapping[Metric, Restarts] = field(default_factory=dict)
@@ -78,6 +82,16 @@ class Evidence:
             for shares, others in each
             if (share := share_of(shares, CANDIDATE, others)) is not None
         ]
+
+    def log_harm(self, metric: Metric) -> float:
+        """The natural logarithm of the e-value against "no worse than what it is compared with".
+
+        A part is bet on all events from the beginning on. The rest is bet anew now and then, on
+        events of first requests only: a better version leaves more units without an event, which
+        later seem many.
+        """
+        from_start = log(FROM_START) + log_worse(self.splits(metric))
+        return log_sum([from_start, log(1 - FROM_START) + self.harm[metric].log_evidence])
 
     def trials(self, metric: Metric) -> list[Trials]:
         """First requests of units, and those with an event, while both arms had traffic."""
@@ -158,7 +172,7 @@ def fold(
         share = share_of(split, CANDIDATE, others)
         if share is None:
             continue
-        _, ours, theirs = _split(share, tallies, others, metric)
+        _, _, ours, _, theirs = _trials(share, tallies, others, metric)
         if ours + theirs:
             up, down = log_gains(share, WORSE)
             gains = [ours * one + theirs * other for one, other in zip(up, down, strict=True)]
