@@ -253,6 +253,15 @@ def test_a_completed_rollout_can_be_taken_back(registry: Registry) -> None:
     assert registry.rollouts("credit", active_only=True) == (other,)
 
 
+def test_a_completed_rollout_is_not_taken_back_from_others(registry: Registry) -> None:
+    """Once the route is somebody else's, the rollout stays completed and the route as it is."""
+    done = move(registry, begun(registry), RolloutState.COMPLETED, Shares(FULL))
+    since = registry.set_route("credit", {2: 50, 3: 50}, None, "ada", "a test")
+    with pytest.raises(Conflict, match="has changed since rollout r1 was completed"):
+        move(registry, done, RolloutState.ROLLING_BACK, NOTHING)
+    assert (registry.rollout("r1"), route_of(registry)) == (done, since)
+
+
 def test_a_bad_version_is_rolled_back(registry: Registry) -> None:
     """Its traffic is taken away with the decision; the next rollout may begin when it is over."""
     canary = begun(registry)
