@@ -155,6 +155,7 @@ def test_an_optional_guardrail_stops_no_promotion_but_by_harm_or_an_alarm() -> N
     assert promoted is not None
     assert promoted.rollout.state is S.PROMOTING
     assert decide(last, SHORT, seen(required[0]), LATER) is None
+    assert decide(last, SHORT, seen(), LATER) is None
     alarm = finding(Metric.SIGNALS, harmful=True, message="input drift of income")
     stopped = decide(last, SHORT, seen(*required, alarm), LATER)
     assert stopped is not None
@@ -173,6 +174,15 @@ def test_optional_guardrails_alone_promote_nobody_who_has_shown_nothing() -> Non
     assert decide(last, lenient, seen(), LATER) is None
     known = seen(finding(Metric.ERROR_RATIO, good=True))
     assert decide(last, lenient, known, LATER) is not None
+
+
+@pytest.mark.parametrize("state", [S.SHADOW, S.CANARY, S.PROMOTING, S.BAKING])
+def test_without_fresh_counts_nothing_goes_on(state: RolloutState) -> None:
+    """However good the old ones were."""
+    move = decide(rollout(state, step=1), SHORT, good(fresh=False), MUCH_LATER)
+    assert move is not None
+    assert (move.rollout.hold, move.rollout.held_from) == (Hold.STALE, state)
+    assert decide(move.rollout, SHORT, good(fresh=False), MUCH_LATER) is None
 
 
 @pytest.mark.parametrize(
