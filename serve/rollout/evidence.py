@@ -24,10 +24,7 @@ from serve.rollout.tallies import JudgedArm, Pairs, Tally
 Shares = tuple[int, int, int]
 """Of candidate, baseline and stable arm, in basis points."""
 
-BETWEENFROM_START = 0.6
-"""What is bet from the beginning on: most harm is there from the first request on."""
-
-_ARMS = (*EVENTS, Metric.QUALITY_LOSS)
+BETWEEN_ARMS = (*EVENTS, Metric.QUALITY_LOSS)
 """What is compared by who had an event."""
 
 FROM_START = 0.6
