@@ -10,6 +10,8 @@ import pytest
 from configs.errors import BadInput, Conflict
 from configs.policy import Approvals, Metric, Policy
 from registry.rollouts import Hold, Rollout, RolloutState
+from serve.rollout.evidence import Evidence
+from serve.rollout.guardrails import SignalsSeen, judge
 from serve.rollout.machine import Command, Division, Move, Seen, command, decide, division
 from tests.serve.rollout.cases import SHORT, START, finding, good, rollout, seen
 
@@ -136,12 +138,25 @@ def test_a_step_waits_for_units_and_for_the_dwell() -> None:
     assert (move.rollout.state, move.rollout.step) == (S.CANARY, 1)
 
 
-def test_the_shadow_stage_waits_for_pairs() -> None:
-    """However good the few are."""
-    few = seen(finding(Metric.SHADOW_DISAGREEMENT, units=499, good=True))
-    enough = seen(finding(Metric.SHADOW_DISAGREEMENT, units=500, good=True))
-    assert decide(rollout(S.SHADOW), SHORT, few, LATER) is None
-    assert decide(rollout(S.SHADOW), SHORT, enough, LATER) is not None
+def test_the_shadow_stage_waits_for_what_only_it_can_show() -> None:
+    """And for nothing else."""
+    unknown = seen(finding(Metric.SHADOW_DISAGREEMENT))
+    known = seen(finding(Metric.SHADOW_DISAGREEMENT, good=True))
+    assert decide(rollout(S.SHADOW), SHORT, unknown, LATER) is None
+    move = decide(rollout(S.SHADOW), SHORT, known, LATER)
+    assert move is not None
+    assert move.rollout.state is S.CANARY
+
+
+def test_what_the_judge_says_of_alarms_holds_a_rollout() -> None:
+    """And what it says of signals that nobody knows does not."""
+    evidence = Evidence.begin(SHORT)
+    alarmed = judge(evidence, SHORT, True, SignalsSeen(alarms=("input drift of income",)))
+    unknown = judge(evidence, SHORT, True, SignalsSeen(known=False))
+    move = decide(rollout(S.CANARY), SHORT, seen(*alarmed), START)
+    assert move is not None
+    assert move.rollout.hold is Hold.SIGNALS
+    assert decide(rollout(S.CANARY), SHORT, seen(*unknown), START) is None
 
 
 def test_an_optional_guardrail_stops_no_promotion_but_by_harm_or_an_alarm() -> None:
