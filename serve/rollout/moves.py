@@ -118,18 +118,16 @@ def missing(policy: Policy, seen: Seen) -> tuple[str, ...]:
 
 
 def missing_of_pairs(policy: Policy, seen: Seen) -> tuple[str, ...]:
-    """What the shadow stage has yet to show: its guardrails, and enough pairs."""
-    metrics = [each.metric for each in policy.guardrails if each.metric in PAIRED]
-    lacking = _lacking(policy, seen, metrics)
-    if lacking or not metrics or _units(seen, PAIRED) >= policy.shadow.min_pairs:
-        return lacking
-    return (f"{policy.shadow.min_pairs} compared answers",)
+    """What the shadow stage has yet to show, by metric."""
+    return _lacking(
+        policy, seen, (each.metric for each in policy.guardrails if each.metric in PAIRED)
+    )
 
 
 def missing_of_units(policy: Policy, seen: Seen) -> tuple[str, ...]:
     """What a step before the last has yet to show: that enough units met the candidate."""
     counted = any(guardrail.metric in _BY_UNIT for guardrail in policy.guardrails)
-    if not counted or _units(seen, _BY_UNIT) >= policy.min_units:
+    if not counted or _units(seen) >= policy.min_units:
         return ()
     return (f"{policy.min_units} units",)
 
@@ -146,8 +144,8 @@ def _passes(policy: Policy, seen: Seen, metric: Metric) -> bool:
     return not finding.harmful and (finding.good or finding.optional or optional)
 
 
-def _units(seen: Seen, metrics: frozenset[Metric]) -> int:
-    counts = (each.units for each in seen.findings if each.metric in metrics)
+def _units(seen: Seen) -> int:
+    counts = (each.units for each in seen.findings if each.metric in _BY_UNIT)
     return max((units.get(JudgedArm.CANDIDATE, 0) for units in counts), default=0)
 
 

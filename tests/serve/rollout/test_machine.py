@@ -10,6 +10,8 @@ import pytest
 from configs.errors import BadInput, Conflict
 from configs.policy import Approvals, Metric, Policy
 from registry.rollouts import Hold, Rollout, RolloutState
+from serve.rollout.evidence import Evidence
+from serve.rollout.guardrails import SignalsSeen, judge
 from serve.rollout.machine import Command, Division, Move, Seen, command, decide, division
 from tests.serve.rollout.cases import SHORT, START, finding, good, rollout, seen
 
@@ -136,12 +138,25 @@ def test_a_step_waits_for_units_and_for_the_dwell() -> None:
     assert (move.rollout.state, move.rollout.step) == (S.CANARY, 1)
 
 
-def test_the_shadow_stage_waits_for_pairs() -> None:
-    """However good the few are."""
-    few = seen(finding(Metric.SHADOW_DISAGREEMENT, units=499, good=True))
-    enough = seen(finding(Metric.SHADOW_DISAGREEMENT, units=500, good=True))
-    assert decide(rollout(S.SHADOW), SHORT, few, LATER) is None
-    assert decide(rollout(S.SHADOW), SHORT, enough, LATER) is not None
+def test_the_shadow_stage_waits_for_what_only_it_can_show() -> None:
+    """And for nothing else."""
+    unknown = seen(finding(Metric.SHADOW_DISAGREEMENT))
+    known = seen(finding(Metric.SHADOW_DISAGREEMENT, good=True))
+    assert decide(rollout(S.SHADOW), SHORT, unknown, LATER) is None
+    move = decide(rollout(S.SHADOW), SHORT, known, LATER)
+    assert move is not None
+    assert move.rollout.state is S.CANARY
+
+
+def test_what_the_judge_says_of_alarms_holds_a_rollout() -> None:
+    """And what it says of signals that nobody knows does not."""
+    evidence = Evidence.begin(SHORT)
+    alarmed = judge(evidence, SHORT, True, SignalsSeen(alarms=("input drift of income",)))
+    unknown = judge(evidence, SHORT, True, SignalsSeen(known=False))
+    move = decide(rollout(S.CANARY), SHORT, seen(*alarmed), START)
+    assert move is not None
+    assert move.rollout.hold is Hold.SIGNALS
+    assert decide(rollout(S.CANARY), SHORT, seen(*unknown), START) is None
 
 
 def test_an_optional_guardrail_stops_no_promotion_but_by_harm_or_an_alarm() -> None:
@@ -155,6 +170,7 @@ def test_an_optional_guardrail_stops_no_promotion_but_by_harm_or_an_alarm() -> N
     assert promoted is not None
     assert promoted.rollout.state is S.PROMOTING
     assert decide(last, SHORT, seen(required[0]), LATER) is None
+    assert decide(last, SHORT, seen(), LATER) is None
     alarm = finding(Metric.SIGNALS, harmful=True, message="input drift of income")
     stopped = decide(last, SHORT, seen(*required, alarm), LATER)
     assert stopped is not None
@@ -173,6 +189,15 @@ def test_optional_guardrails_alone_promote_nobody_who_has_shown_nothing() -> Non
     assert decide(last, lenient, seen(), LATER) is None
     known = seen(finding(Metric.ERROR_RATIO, good=True))
     assert decide(last, lenient, known, LATER) is not None
+
+
+@pytest.mark.parametrize("state", [S.SHADOW, S.CANARY, S.PROMOTING, S.BAKING])
+def test_without_fresh_counts_nothing_goes_on(state: RolloutState) -> None:
+    """However good the old ones were."""
+    move = decide(rollout(state, step=1), SHORT, good(fresh=False), MUCH_LATER)
+    assert move is not None
+    assert (move.rollout.hold, move.rollout.held_from) == (Hold.STALE, state)
+    assert decide(move.rollout, SHORT, good(fresh=False), MUCH_LATER) is None
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,6 @@ class Play(RuleBasedStateMachine):
         self.seen = Seen()
         self.proved = False
 
-    @rule(seconds=st.sampled_from([-100_000, -400, 1, 200, 301, 1801, 7201]))
-    def _time_goes_by(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
-
     @rule(data=st.data(), units=st.sampled_from([0, 49, 50, 600]))
     def _evidence_comes(self, data: st.DataObject, units: int) -> None:
         kinds = {each.metric: data.draw(_kinds) for each in self.policy.guardrails}
@@ -123,12 +119,19 @@ class Play(RuleBasedStateMachine):
             previous=previous,
         )
 
-    @rule()
-    def _it_decides(self) -> None:
+    @rule(seconds=st.sampled_from([-100_000, -400, 0, 200, 301, 301, 301, 1801, 7201]))
+    def _it_decides(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
         before, move = self.rollout, decide(self.rollout, self.policy, self.seen, self.now)
         if _judged(before) and self._harmful():
             assert move is not None
             assert move.rollout.state is S.ROLLING_BACK
+        elif _judged(before) and not self.seen.fresh and before.state is not S.STARTING:
+            assert self.seen.failed or before.state is S.HELD or move is not None
+            assert move is None or division(move.rollout, self.policy).candidate_bp in (
+                0,
+                _weight(before, self.policy),
+            )
         if move is not None:
             self._check_by_itself(before, move)
             self._accept(before, move)
