@@ -15,7 +15,6 @@ from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import FULL, Arm, AuditEntry, Judged, Route, ShadowArm, Version
 from registry.registry import Registry
-from registry.rollouts import NOTHING, Rollout, Shares
 from registry.routing import back_to
 from serve.access.door import Door
 from serve.alarms.desk import AlarmDesk
@@ -155,31 +154,22 @@ class ControlPlane:
         arms = () if version is None else (Arm(version, FULL),)
         return await self._change_or_go_back(model, arms, None, None, commit)
 
-    async def change_rollout(
+    async def step_rollout(
         self,
-        before: Rollout,
-        after: Rollout,
-        action: str,
-        evidence: str,
-        actor: str,
-        shares: Shares,
-    ) -> Rollout:
-        """Make a change of a rollout and the route that belongs to it, as `RolloutBook` does.
+        model: str,
+        weights: Mapping[int, int],
+        shadow: ShadowArm | None,
+        judged: Judged | None,
+        commit: Callable[[], Kept],
+    ) -> Kept:
+        """Divide traffic for a rollout, in basis points by version; `commit` keeps it for good.
 
         `Unavailable` if not every gateway replica could reach what the route names, and `Refused`
-        if it cannot be hosted; then nothing has changed. A way back waits for nobody, and for no
-        other change.
+        if that cannot be hosted; then nothing is committed. A way back waits for nobody, and for
+        no other change.
         """
-
-        def commit() -> Rollout:
-            return self._registry.change_rollout(before, after, action, evidence, actor, shares)
-
-        number, rest = after.candidate, FULL - shares.candidate_bp
-        weights = ((after.stable, rest), (number, shares.candidate_bp))
-        arms = tuple(Arm(version, weight) for version, weight in weights if weight)
-        shadow = ShadowArm(number, shares.shadow_bp) if shares.shadow_bp else None
-        judged = Judged(after.id, number, shares.baseline_bp) if shares != NOTHING else None
-        return await self._change_or_go_back(after.model, arms, shadow, judged, commit)
+        arms = tuple(Arm(number, weight) for number, weight in sorted(weights.items()) if weight)
+        return await self._change_or_go_back(model, arms, shadow, judged, commit)
 
     async def routes_as_wanted(self, model: str) -> bool:
         """Whether every gateway replica serves a model by its present route, all of it reached."""

@@ -101,7 +101,7 @@ async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
 
 
 async def test_a_baseline_is_an_application_of_its_own(
-    fleet: RayFleet, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: RayFleet, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is started and ended beside the version's own host, and told apart from it."""
     monkeypatch.setattr(module, "node", lambda: "here")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from configs.errors import PreconditionFailed, Refused, Unavailable
-from registry.records import FULL
+from registry.records import FULL, Judged, ShadowArm
 from registry.rollouts import NOTHING, Rollout, RolloutState, Shares
 from serve.control.placement import Place
 from serve.reached import Baseline
@@ -31,7 +31,18 @@ async def begun(plane: Plane) -> Rollout:
 async def step(plane: Plane, rollout: Rollout, state: RolloutState, shares: Shares) -> Rollout:
     """The rollout after its next change."""
     after = replace(rollout, state=state, number=rollout.number + 1, reason="why")
-    return await plane.control.change_rollout(rollout, after, "go", "{}", "ada", shares)
+    stable, candidate = rollout.stable, rollout.candidate
+
+    def commit() -> Rollout:
+        return plane.registry.change_rollout(rollout, after, "go", "{}", "ada", shares)
+
+    return await plane.control.step_rollout(
+        MODEL,
+        {stable: FULL - shares.candidate_bp, candidate: shares.candidate_bp},
+        ShadowArm(candidate, shares.shadow_bp) if shares.shadow_bp else None,
+        Judged(rollout.id, candidate, shares.baseline_bp) if shares != NOTHING else None,
+        commit,
+    )
 
 
 async def test_the_baselines_hosts_come_first_and_go_last(plane: Plane, begun: Rollout) -> None:
