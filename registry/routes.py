@@ -131,7 +131,9 @@ class Routes(Ledger):
             for model in registered:
                 route = self._store.route(model)
                 if route is not None and route.served:
-                    routed[model] = RoutedModel(route, self._live(route), self._proven_of(model))
+                    routed[model] = RoutedModel(
+                        route, self._live(route), self._proven_of(model), route.baseline()
+                    )
             return RouteTable(
                 generation=last.sequence if last else 0,
                 models=routed,

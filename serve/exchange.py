@@ -50,7 +50,8 @@ class Exchange:
         self._shadow = shadow
         self._draw = draw
         self._arm: ArmRecorder = version.arm(role)
-        self._trace = trace.routed(self._arm.origin, prediction_id) if trace is not None else None
+        arm = self._arm
+        self._trace = trace and trace.routed(arm.origin, arm.role, prediction_id)
         self._request: InferRequest | None = None
         self._answer: Tensors = ()
         self._error: WeirError | None = None

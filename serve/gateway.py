@@ -15,7 +15,7 @@ from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
 from serve.judged_exchange import JudgedExchange
-from serve.judging import Judging, incumbent, without_candidate
+from serve.judging import Case, Judging, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -24,6 +24,7 @@ from serve.models.membership import Membership
 from serve.prediction import PredictionIds
 from serve.protocol.contract import Contract
 from serve.protocol.paths import Pin
+from serve.reached import Baseline, Reached
 from serve.recorder.recorder import Recorder
 from serve.rollout.counting import RolloutCount
 from serve.rollout.lease import Lease
@@ -74,23 +75,24 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
-        judging = model.judging
-        if judging is not None and pin is None:
-            on_trial = choice.role is Role.BASELINE or choice.version == judging.candidate
+        version, role = model.answering(choice)
+        judging = model.judging if pin is None else None
+        on_trial = judging is not None and judging.on_trial(version, role)
+        if not on_trial and not version.links.was_connected:
+            raise NotReady(f"version {choice.version} of {name} is not ready yet")
+        if judging is not None:
             return JudgedExchange(
-                judging,
-                unit,
-                self._version(model, choice.version, may_fail=on_trial),
-                choice.role,
+                version,
+                role,
                 self._shadow_of(model, choice),
                 prediction_id,
                 draw,
                 draw_trace(draw),
+                Case(judging, unit, model.comparable),
             )
-        version = self._version(model, choice.version)
         return Exchange(
             version,
-            choice.role,
+            role,
             self._shadow_of(model, choice),
             prediction_id,
             draw,
@@ -119,8 +121,8 @@ class Gateway:
         }
         self.generation = table.generation
         self.registered = table.registered
-        kept = {id(version) for version in _versions(self._models)}
-        for version in _versions(before):
+        kept = {id(version) for version in _everything(self._models)}
+        for version in _everything(before):
             if id(version) not in kept:
                 task = self._loop.create_task(version.leave(self._settings.limits.deadline_s))
                 self._leaving.add(task)
@@ -142,19 +144,24 @@ class Gateway:
                 name: self._serve(model.routed, model) for name, model in self._models.items()
             }
 
-    def connected(self) -> frozenset[VersionKey]:
-        """Give the versions that can be reached at this moment."""
-        return frozenset(key for key, reached in self.reached().items() if reached)
+    def connected(self) -> frozenset[Reached]:
+        """Give the versions and the baselines that can be reached at this moment."""
+        baselines = (
+            Baseline(name, model.baseline.version.number)
+            for name, model in self._models.items()
+            if model.baseline is not None and model.baseline.links.connected
+        )
+        return frozenset([*(key for key, there in self.reached().items() if there), *baselines])
 
     def all_connected(self) -> bool:
-        """Whether every version of the table can be reached at this moment."""
-        return all(self.reached().values())
+        """Whether everything that the table names can be reached at this moment."""
+        return all(version.links.connected for version in _everything(self._models))
 
     async def wait_connected(self, timeout_s: float) -> None:
-        """Return when every version of the table can be reached, or after `timeout_s`."""
+        """Return when everything that the table names can be reached, or after `timeout_s`."""
         waits = [
             asyncio.ensure_future(version.links.wait_connected())
-            for version in _versions(self._models)
+            for version in _everything(self._models)
         ]
         if waits:
             _, late = await asyncio.wait(waits, timeout=timeout_s)
@@ -235,7 +242,7 @@ class Gateway:
     async def close(self) -> None:
         """Drop all links."""
         self.shadows.close()
-        for version in _versions(self._models):
+        for version in _everything(self._models):
             await version.links.close()
 
     def _model(self, name: str) -> ServedModel:
@@ -243,12 +250,6 @@ class Gateway:
         if model is None:
             raise ModelNotFound(f"no model {name[:64]!r} is served")
         return model
-
-    def _version(self, model: ServedModel, number: int, *, may_fail: bool = False) -> ServedVersion:
-        version = model.versions[number]
-        if not may_fail and not version.links.was_connected:
-            raise NotReady(f"version {number} of {version.version.model} is not ready yet")
-        return version
 
     def _shadow_of(self, model: ServedModel, choice: Choice) -> Target | None:
         """Give where the copy goes."""
@@ -259,6 +260,12 @@ class Gateway:
 
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
+        baseline = before.baseline if before is not None else None
+        wanted = routed.baseline
+        if wanted is None:
+            baseline = None
+        elif baseline is None or baseline.version.number != wanted:
+            baseline = self._connect(routed.versions[wanted], baseline=True)
         self.recorder.counts.add(names.REQUESTS_SHED, routed.route.model, by=0)
         for breach in Breach:
             self.recorder.counts.add(names.REQUESTS_REFUSED, routed.route.model, breach.value, by=0)
@@ -267,8 +274,10 @@ class Gateway:
             for number, version in routed.versions.items()
         }
         if self._alone:
-            return ServedModel(routed, Router(without_candidate(routed.route)), versions)
-        return ServedModel(routed, Router(routed.route), versions, self._judging(routed, versions))
+            router = Router(without_candidate(routed.route))
+            return ServedModel(routed, router, versions, baseline)
+        judging = self._judging(routed, versions)
+        return ServedModel(routed, Router(routed.route), versions, baseline, judging)
 
     def _judging(self, routed: RoutedModel, versions: dict[int, ServedVersion]) -> Judging | None:
         """Give how a route's requests are judged; None if there is nothing to compare with."""
@@ -281,7 +290,7 @@ class Gateway:
             self._counts[count.rollout] = count
         return Judging(route, versions, count.stretch(route.generation))
 
-    def _connect(self, version: Version) -> ServedVersion:
+    def _connect(self, version: Version, *, baseline: bool = False) -> ServedVersion:
         hosts = self._settings.hosts
         batcher = Batcher(
             batched=version.signature.batched,
@@ -291,7 +300,7 @@ class Gateway:
         )
         links = Links(
             version.number,
-            folder(self._run_dir, version.model, version.number),
+            folder(self._run_dir, version.model, version.number, baseline=baseline),
             batcher,
             frames.longest(self._settings.limits.body_max_bytes),
             self._membership.client_context,
@@ -312,3 +321,8 @@ def _number(model: ServedModel, pin: int | str) -> int:
 
 def _versions(models: Mapping[str, ServedModel]) -> list[ServedVersion]:
     return [version for model in models.values() for version in model.versions.values()]
+
+
+def _everything(models: Mapping[str, ServedModel]) -> list[ServedVersion]:
+    """Give all that there are links to: versions and baselines."""
+    return [version for model in models.values() for version in model.served()]

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from registry.records import FULL, Arm, Role, Route
 from serve.rollout.counting import Stretch
 from serve.rollout.pairing import Comparison
 from serve.rollout.tallies import JudgedArm
 from serve.served import ServedVersion
+
+
+class Case(NamedTuple):
+    """One request that is judged: by whom, its `Weir-Key`, and whether it counts.
+
+    It does not while traffic is not split as the route says.
+    """
+
+    judging: Judging
+    key: bytes | None
+    counts: bool
 
 
 class Judging:
@@ -31,6 +43,10 @@ class Judging:
         self.comparison = (
             Comparison(self.stable.version, candidate.version) if candidate is not None else None
         )
+
+    def on_trial(self, version: ServedVersion, role: Role) -> bool:
+        """Whether a version may fail in a role, since the stable one answers in its place."""
+        return self.arm(version.version.number, role) is not JudgedArm.STABLE
 
     def arm(self, version: int, role: Role) -> JudgedArm:
         """Give the arm to which what a version answers in a role belongs."""

@@ -86,7 +86,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     for attribute in (
         Attribute(MODEL, "The name under which the model is registered."),
         Attribute(VERSION, "The number of the version.", integer=True),
-        Attribute(ARM, "The part the version plays: stable, canary, shadow or pinned."),
+        Attribute(ARM, "The part the version plays: stable, baseline, canary, shadow or pinned."),
         Attribute(PREDICTION_ID, "The id of one prediction; on spans only, never on metrics."),
         Attribute(ERROR_TYPE, "The stable code of the error; absent when all went well."),
         Attribute(HTTP_METHOD, "The method of the HTTP request."),

@@ -17,7 +17,7 @@ from serve.access.door import Door
 from serve.access.keyring import has_admin
 from serve.alarms.signature import read_secret
 from serve.control.rehousing import Rehousing
-from serve.control.replicas import Replicas, VersionKey
+from serve.control.replicas import Replicas
 from serve.control.reports import Reports
 from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
@@ -26,6 +26,7 @@ from serve.models.providers import chosen
 from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
+from serve.reached import Reached
 from serve.recorder.transport_ray import RayTransport
 from serve.rollout.tallies import Report
 
@@ -106,7 +107,7 @@ class ControlActor:
         self,
         replica: str,
         generation: int,
-        connected: frozenset[VersionKey],
+        connected: frozenset[Reached],
         patience_s: float,
     ) -> RouteTable | None:
         """Take a gateway replica's report; give a newer table as soon as there is one."""
@@ -125,9 +126,11 @@ class ControlActor:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
 
-    async def announced(self, model: str, version: int, host: str, port: int) -> None:
+    async def announced(
+        self, model: str, version: int, host: str, port: int, baseline: bool
+    ) -> None:
         """Hear from a host on another node where it listens; gateway replicas find it from now."""
-        announce(folder(self._run_dir, model, version), host, port)
+        announce(folder(self._run_dir, model, version, baseline=baseline), host, port)
 
     async def certificate(self) -> Certificate:
         """Give what a host on another node shows gateway replicas, and they it."""

@@ -24,11 +24,14 @@ class Tally:
     A unit is counted in `units` once in a rollout, when it is seen first, and in `trials` if that
     first request was such an event. It is counted in `events` once for each metric, at its first
     event, whenever that is. For units that come once, `trials` and `events` are the same.
+    Units whose first request has no outcome yet are `waiting`, beside `units`; those whose client
+    leaves before it has one are in neither. Only this number may go down.
     """
 
     units: int = 0
     trials: Mapping[Metric, int] = field(default_factory=dict)
     events: Mapping[Metric, int] = field(default_factory=dict)
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
