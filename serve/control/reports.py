@@ -74,7 +74,7 @@ def since(last: BySource, folded: BySource) -> Increment:
             old = before.stretches.get(generation, {})
             for arm, tally in arms.items():
                 more = _less(tally, old.get(arm, Tally()))
-                if more.units or any(more.events.values()) or any(more.trials.values()):
+                if more.units or more.waiting or any(more.events.values()):
                     of = stretches.setdefault(generation, {})
                     of[arm] = _plus(of.get(arm, Tally()), more)
         pairs = _pairs_plus(pairs, _pairs_less(report.pairs, before.pairs))
@@ -111,13 +111,14 @@ def _words(report: Report) -> dict[str, Any]:
         "source": report.source,
         "rollout": report.rollout,
         "stretches": [
-            [generation, arm.value, tally.units, dict(tally.trials), dict(tally.events)]
+            [generation, arm.value, tally.units, tally.trials, tally.events, tally.waiting]
             for generation, arms in report.stretches.items()
             for arm, tally in arms.items()
         ],
         "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
         "groups": [
-            [*key, group.rows, group.to_yes, group.to_no] for key, group in pairs.groups.items()
+            [*key, group.rows, group.to_yes, group.to_no, group.yes]
+            for key, group in pairs.groups.items()
         ],
         "latency": report.latency,
         "full": report.full,
@@ -126,9 +127,9 @@ def _words(report: Report) -> dict[str, Any]:
 
 def _report(words: Mapping[str, Any]) -> Report:
     stretches: dict[int, dict[JudgedArm, Tally]] = {}
-    for generation, arm, units, trials, events in words["stretches"]:
+    for generation, arm, units, trials, events, waiting in words["stretches"]:
         stretches.setdefault(generation, {})[JudgedArm(arm)] = Tally(
-            units, _metrics(trials), _metrics(events)
+            units, _metrics(trials), _metrics(events), waiting=waiting
         )
     groups = {
         (attribute, value): GroupPairs(*counts) for attribute, value, *counts in words["groups"]
@@ -152,6 +153,7 @@ def _less(now: Tally, before: Tally) -> Tally:
         now.units - before.units,
         _difference(now.trials, before.trials),
         _difference(now.events, before.events),
+        waiting=now.waiting - before.waiting,
     )
 
 
@@ -164,6 +166,7 @@ def _plus(one: Tally, other: Tally) -> Tally:
         one.units + other.units,
         _sum(one.trials, other.trials),
         _sum(one.events, other.events),
+        waiting=one.waiting + other.waiting,
     )
 
 
@@ -176,7 +179,10 @@ def _pairs_less(now: Pairs, before: Pairs) -> Pairs:
     for key, group in now.groups.items():
         old = before.groups.get(key, GroupPairs())
         groups[key] = GroupPairs(
-            group.rows - old.rows, group.to_yes - old.to_yes, group.to_no - old.to_no
+            group.rows - old.rows,
+            group.to_yes - old.to_yes,
+            group.to_no - old.to_no,
+            group.yes - old.yes,
         )
     return Pairs(
         now.rows - before.rows,
@@ -192,7 +198,10 @@ def _pairs_plus(one: Pairs, other: Pairs) -> Pairs:
     for key, group in other.groups.items():
         old = groups.get(key, GroupPairs())
         groups[key] = GroupPairs(
-            old.rows + group.rows, old.to_yes + group.to_yes, old.to_no + group.to_no
+            old.rows + group.rows,
+            old.to_yes + group.to_yes,
+            old.to_no + group.to_no,
+            old.yes + group.yes,
         )
     return Pairs(
         one.rows + other.rows,

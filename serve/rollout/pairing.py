@@ -48,13 +48,14 @@ class Pair:
 
     `score_change` is the candidate's score less the stable version's, 0 where one has none.
     `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
-    is favourable, -1 if only the stable version's is, else 0.
+    is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
     """
 
     agrees: bool
     score_change: float = 0.0
     turned: int = 0
     groups: Mapping[str, str] = field(default_factory=dict)
+    yes: bool = False
 
 
 class Comparison:
@@ -84,13 +85,15 @@ class Comparison:
         try:
             theirs = self._candidate.read(shadowed, request)
         except Refused:
-            return Pair(agrees=False, turned=-int(ours.favourable), groups=groups)
+            turned = -int(ours.favourable)
+            return Pair(agrees=False, turned=turned, groups=groups, yes=ours.favourable)
         change = theirs.score - ours.score
         return Pair(
             ours.agrees_with(theirs),
             change if isfinite(change) else 0.0,
             int(theirs.favourable) - int(ours.favourable),
             groups,
+            ours.favourable,
         )
 
     def _groups(self, request: Request) -> dict[str, str]:
@@ -174,10 +177,11 @@ class PairCount:
             if counts is None:
                 if len(self._groups) >= _GROUPS_MAX:
                     continue
-                counts = self._groups[key] = [0, 0, 0]
+                counts = self._groups[key] = [0, 0, 0, 0]
             counts[0] += 1
             counts[1] += pair.turned > 0
             counts[2] += pair.turned < 0
+            counts[3] += pair.yes
 
     def pairs(self) -> Pairs:
         """Give the sums as they are now."""
