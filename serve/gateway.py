@@ -15,7 +15,7 @@ from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
 from serve.judged_exchange import JudgedExchange
-from serve.judging import ON_TRIAL, Judging, incumbent, without_candidate
+from serve.judging import Case, Judging, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -77,19 +77,18 @@ class Gateway:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
         version, role = model.answering(choice)
         judging = model.judging if pin is None else None
-        on_trial = judging is not None and judging.arm(choice.version, role) in ON_TRIAL
+        on_trial = judging is not None and judging.on_trial(version, role)
         if not on_trial and not version.links.was_connected:
             raise NotReady(f"version {choice.version} of {name} is not ready yet")
         if judging is not None:
             return JudgedExchange(
-                judging if model.comparable else judging.uncounted,
-                unit,
                 version,
                 role,
                 self._shadow_of(model, choice),
                 prediction_id,
                 draw,
                 draw_trace(draw),
+                Case(judging, unit, model.comparable),
             )
         return Exchange(
             version,

@@ -17,21 +17,20 @@ from configs.errors import (
 )
 from registry.records import Role
 from serve.exchange import Exchange
-from serve.judging import Judging
+from serve.judging import Case
 from serve.models.frames import Tensors
 from serve.protocol.asked import Asked
 from serve.rollout.counting import ERROR, INVALID, LATE, PAIRED, TIMEOUT, Sighting, Stretch
 from serve.rollout.pairing import Comparison, Request
 from serve.rollout.tallies import JudgedArm
-from serve.rollout.units import LEFT_OUT
 from serve.served import ServedVersion
 from serve.shadow import ShadowQueue, Target
 from serve.traces import Trace
 
+_OURS = 500
+"""The least status of an error that is not the client's."""
 PART = 0.5
 """How much of a request's time an arm on trial has, so that the stable version has the rest."""
-
-_UNSEEN = Sighting(LEFT_OUT, first=False)
 
 
 class JudgedExchange(Exchange):
@@ -45,31 +44,32 @@ class JudgedExchange(Exchange):
     __slots__ = (
         "_asked",
         "_attempt",
+        "_counts",
         "_deadline",
         "_judged_arm",
         "_judging",
         "_key",
         "_part_s",
+        "_settled",
         "_sighting",
         "_took_s",
     )
 
     def __init__(
         self,
-        judging: Judging,
-        key: bytes | None,
         version: ServedVersion,
         role: Role,
         shadow: Target | None,
         prediction_id: str,
         draw: int,
         trace: Trace | None,
+        case: Case,
     ) -> None:
         super().__init__(version, role, shadow, prediction_id, draw, trace)
-        self._judging = judging
-        self._judged_arm = judging.arm(version.version.number, role)
-        self._key = key
-        self._sighting = _UNSEEN
+        self._judging, self._key, self._counts = case
+        self._judged_arm = self._judging.arm(version.version.number, role)
+        self._sighting: Sighting | None = None
+        self._settled = False
         self._attempt: Attempt | None = None
         self._asked: Asked | None = None
         self._deadline = self._part_s = self._took_s = 0.0
@@ -78,18 +78,12 @@ class JudgedExchange(Exchange):
         """Send the request to its version; what is wrong with it is raised, and not counted."""
         self._deadline = deadline
         self._part_s = PART * (deadline - asyncio.get_running_loop().time())
-        if self._judged_arm is not JudgedArm.STABLE:
-            self._try(asked, tell)
-            return
-        try:
+        if self._judged_arm is JudgedArm.STABLE:
             super().start(asked, deadline, tell)
-        except BadInput:
-            raise
-        except WeirError as error:
             self._see()
-            self._failed_with(error)
-            raise
-        self._see()
+        else:
+            self._tell = tell
+            self._try(asked)
 
     def give_up(self) -> None:
         """Stop to work on the request: nobody waits for its answer any more."""
@@ -103,94 +97,95 @@ class JudgedExchange(Exchange):
         self._took_s = perf_counter() - self._started
         super().set_result(answer)
 
-    def set_exception(self, error: WeirError, /) -> None:
-        """Take the reason why there is no answer, from a version that is not on trial."""
-        if self._judged_arm is JudgedArm.STABLE:
-            self._failed_with(error)
-        super().set_exception(error)
-
     def answered(self, shadows: ShadowQueue) -> None:
         """Record an answer that has left, and count it: one that was on trial is counted."""
         super().answered(shadows)
-        if self._judged_arm is JudgedArm.STABLE and self._request is not None:
+        request = self._request
+        if self._settled or request is None:
+            return
+        if self._counts:
             self._judging.stretch.took(self._took_s)
-            valid = self._version.validity.holds(self._answer, self._request.rows)
-            self._answered_after(self._took_s, valid=valid)
+        valid = self._version.validity.holds(self._answer, request.rows)
+        self._settle(self._events(self._took_s, valid=valid))
+
+    def failed(self, error: WeirError) -> None:
+        """Record that the request got an error, and count it unless it is the client's own."""
+        super().failed(error)
+        if self._settled or (self._sighting is None and error.status < _OURS):
+            return
+        self._see()
+        self._failed_with(error)
 
     # An arm on trial
 
-    def _try(self, asked: Asked, tell: Callable[[Exchange], None]) -> None:
+    def _try(self, asked: Asked) -> None:
         """Send the request to a version on trial, or at once to the stable one."""
         version = self._version
-        self._asked = asked
-        self._tell = tell
         try:
             request = version.contract.fit(asked)
-            if not version.links.connected:
-                raise NotReady(f"version {version.version.number} cannot be reached")
         except BadInput as error:
             # What the stable version refuses too is the client's mistake; the rest is a failure.
             self._judging.stable.contract.fit(asked)
-            self._see()
-            self._begin_again(error)
+            self._begin_again(asked, error)
             return
-        except WeirError as error:
-            self._see()
-            self._begin_again(error)
+        if not version.links.connected:
+            unreachable = f"version {version.version.number} cannot be reached"
+            self._begin_again(asked, NotReady(unreachable))
             return
-        self._see()
-        self._request = request
-        self._attempt = attempt = Attempt(self)
         wire = self._trace.wire if self._trace is not None else None
         until = self._deadline - self._part_s
+        attempt = Attempt(self)
         try:
             version.batcher.enqueue(attempt, request.inputs, request.rows, until, wire)
         except WeirError as error:
-            self._begin_again(error)
+            self._begin_again(asked, error)
+            return
+        self._request, self._asked, self._attempt = request, asked, attempt
+        self._see()
+
+    def _begin_again(self, asked: Asked, error: WeirError) -> None:
+        """Count a failure before anything was sent, and have the stable version answer."""
+        self._see()
+        self._failed_with(error)
+        self._hand_over(asked, error)
 
     def tried(self, answer: Tensors) -> None:
         """Take the answer of the version on trial."""
-        rows = self._request.rows if self._request is not None else 0
         took_s = perf_counter() - self._started
+        rows = self._request.rows if self._request is not None else 0
         valid = self._version.validity.holds(answer, rows)
-        if not valid:
-            self._answered_after(took_s, valid=False)
+        self._settle(self._events(took_s, valid=valid))
+        if valid:
+            self._asked = self._attempt = None
+            super().set_result(answer)
+        else:
             self._fall_back(ModelFailed("the version gave an output that is not valid"))
-            return
-        self._attempt = self._asked = None
-        self._answered_after(took_s, valid=True)
-        super().set_result(answer)
 
     def failed_to(self, error: WeirError) -> None:
         """Take the reason why the version on trial gives no answer."""
         self._failed_with(error)
         if isinstance(error, ClientGone):
-            self._attempt = self._asked = None
+            self._asked = self._attempt = None
             super().set_exception(error)
         else:
             self._fall_back(error)
 
     def _fall_back(self, error: WeirError) -> None:
         """Have the stable version answer, or say why it cannot."""
+        asked, self._asked, self._attempt = self._asked, None, None
         try:
-            self._hand_over(error)
+            if asked is None:
+                raise error
+            self._hand_over(asked, error)
         except WeirError as other:
             super().set_exception(other)
 
-    def _begin_again(self, error: WeirError) -> None:
-        """Count a failure before anything was sent, and have the stable version answer."""
-        self._failed_with(error)
-        self._hand_over(error)
-
-    def _hand_over(self, error: WeirError) -> None:
+    def _hand_over(self, asked: Asked, error: WeirError) -> None:
         """Send the request to the stable version, which answers for itself from now on.
 
         One that only the failed version understands has its error.
         """
-        asked, self._asked, self._attempt = self._asked, None, None
         stable = self._judging.stable
-        if asked is None:
-            raise error
         try:
             request = stable.contract.fit(asked)
         except BadInput:
@@ -199,55 +194,61 @@ class JudgedExchange(Exchange):
         failed.failed(perf_counter() - self._started, error.code)
         self._version, self._arm, self._request = stable, answers, request
         self._started = perf_counter()
-        if self._trace is not None:
-            trace = self._trace.fell_back(failed.origin, error)
-            self._trace = trace.routed(answers.origin, Role.STABLE, self.prediction_id)
+        trace = self._trace
+        if trace is not None:
+            trace.fell_back(failed.origin, failed.role, error)
+            self._trace = trace.routed(answers.origin, answers.role, self.prediction_id)
         wire = self._trace.wire if self._trace is not None else None
         stable.batcher.enqueue(self, request.inputs, request.rows, self._deadline, wire)
 
     # Counting
 
     def _see(self) -> None:
-        if self._judging.counts:
+        if self._counts and self._sighting is None:
             self._sighting = self._judging.stretch.see(self._judged_arm, self._key)
 
     def _failed_with(self, error: WeirError) -> None:
         """Count an error; a client that leaves says nothing, unless its answer is overdue."""
-        took_s = perf_counter() - self._started
-        if isinstance(error, DeadlineExceeded) or took_s >= self._part_s:
-            self._count(TIMEOUT | self._late(self._part_s))
-        elif not isinstance(error, ClientGone):
-            self._count(ERROR)
-
-    def _answered_after(self, took_s: float, *, valid: bool) -> None:
-        if took_s >= self._part_s:
-            self._count(TIMEOUT | self._late(self._part_s))
+        overdue = perf_counter() - self._started >= self._part_s
+        if overdue or isinstance(error, DeadlineExceeded):
+            self._settle(TIMEOUT | self._late(self._part_s))
+        elif isinstance(error, ClientGone):
+            self._settle(None)
         else:
-            events = self._late(took_s) | (0 if valid else INVALID)
-            if events:
-                self._count(events)
+            self._settle(ERROR)
+
+    def _events(self, took_s: float, *, valid: bool) -> int:
+        if took_s >= self._part_s:
+            return TIMEOUT | self._late(self._part_s)
+        return self._late(took_s) | (0 if valid else INVALID)
 
     def _late(self, took_s: float) -> int:
         objective_s = self._judging.late_s
         return LATE if objective_s is not None and took_s > objective_s else 0
 
-    def _count(self, events: int) -> None:
-        self._judging.stretch.happened(self._judged_arm, self._sighting, events)
+    def _settle(self, events: int | None) -> None:
+        """Count the outcome, once; None for that nobody knows it."""
+        self._settled = True
+        sighting = self._sighting
+        if sighting is None:
+            return
+        if events is None:
+            self._judging.stretch.left(self._judged_arm, sighting)
+        elif events or sighting.first:
+            self._judging.stretch.happened(self._judged_arm, sighting, events)
 
     # The shadow
 
     def _compare(self) -> Callable[[Tensors], None] | None:
         """Give what compares the shadow's answer with this one, if that is to be counted."""
-        judging, request = self._judging, self._request
+        judging, request, sighting = self._judging, self._request, self._sighting
         comparison = judging.comparison
-        if comparison is None or request is None or not request.rows:
+        if comparison is None or request is None or sighting is None or not request.rows:
             return None
-        if self._version is not judging.stable or self._judged_arm is JudgedArm.CANDIDATE:
+        if self._version.version.number == judging.candidate:
             return None
         asked = Request(self._draw % request.rows, request.rows, request.inputs, request.groups)
-        return partial(
-            _compared, judging.stretch, comparison, self._sighting.place, asked, self._answer
-        )
+        return partial(_compared, judging.stretch, comparison, sighting.place, asked, self._answer)
 
 
 class Attempt:
@@ -283,7 +284,7 @@ def _compared(
     answer: Tensors,
     shadowed: Tensors,
 ) -> None:
-    """Count a pair, unless its unit has had one."""
+    """Count a pair, unless its unit has had one or is left out."""
     if stretch.first(place, PAIRED):
         pair = comparison.pair(asked, answer, shadowed)
         if pair is not None:

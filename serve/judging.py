@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import replace
+from typing import NamedTuple
 
 from registry.records import FULL, Arm, Role, Route
 from serve.rollout.counting import Stretch
@@ -11,8 +11,16 @@ from serve.rollout.pairing import Comparison
 from serve.rollout.tallies import JudgedArm
 from serve.served import ServedVersion
 
-ON_TRIAL = frozenset({JudgedArm.CANDIDATE, JudgedArm.BASELINE})
-"""The arms for which the stable version answers what they cannot."""
+
+class Case(NamedTuple):
+    """One request that is judged: by whom, its `Weir-Key`, and whether it counts.
+
+    It does not while traffic is not split as the route says.
+    """
+
+    judging: Judging
+    key: bytes | None
+    counts: bool
 
 
 class Judging:
@@ -20,7 +28,6 @@ class Judging:
 
     `stable` is the version that the candidate is compared with: it answers what the candidate or
     the baseline cannot. `late_s` is the longest that an answer may take, if that is judged.
-    `uncounted` is the same, but nothing is counted: for while an arm has another's units.
     """
 
     def __init__(self, route: Route, versions: dict[int, ServedVersion], stretch: Stretch) -> None:
@@ -36,9 +43,10 @@ class Judging:
         self.comparison = (
             Comparison(self.stable.version, candidate.version) if candidate is not None else None
         )
-        self.counts = True
-        self.uncounted = copy(self)
-        self.uncounted.counts = False
+
+    def on_trial(self, version: ServedVersion, role: Role) -> bool:
+        """Whether a version may fail in a role, since the stable one answers in its place."""
+        return self.arm(version.version.number, role) is not JudgedArm.STABLE
 
     def arm(self, version: int, role: Role) -> JudgedArm:
         """Give the arm to which what a version answers in a role belongs."""

@@ -121,8 +121,8 @@ def _sum(durations: Iterable[tuple[int, float]]) -> Durations:
 class ServedModel:
     """One model: its router, its versions by number, and the gate that all its requests pass.
 
-    The `baseline` is the stable version once more, with links to hosts of its own; `judging` is
-    there while its route is judged.
+    The `baseline` is the stable version once more, with links to hosts of its own. `judging` is
+    there while the route is judged.
     """
 
     routed: RoutedModel

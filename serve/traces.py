@@ -54,15 +54,14 @@ class Trace:
         self.span.set_attributes(_attributes(origin, role, prediction_id))
         return Trace(self.span, self.call, _wire(self.span, role, prediction_id))
 
-    def fell_back(self, failed: Origin, error: WeirError) -> Trace:
-        """Note which version has failed; another is to answer instead."""
-        said = {
+    def fell_back(self, failed: Origin, role: str, error: WeirError) -> None:
+        """Note which version has failed, and as what; another is to answer instead."""
+        said: dict[str, str | int] = {
             names.VERSION: failed.version,
-            names.ARM: failed.role.value,
+            names.ARM: role,
             names.ERROR_TYPE: error.code,
         }
         self.span.add_event(names.EVENT_FALLBACK, said)
-        return self
 
     def end(self, error: BaseException | None = None) -> None:
         """Close the span with what became of the request."""

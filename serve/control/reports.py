@@ -74,7 +74,7 @@ def since(last: BySource, folded: BySource) -> Increment:
             old = before.stretches.get(generation, {})
             for arm, tally in arms.items():
                 more = _less(tally, old.get(arm, Tally()))
-                if more.units or any(more.events.values()) or any(more.trials.values()):
+                if more.units or more.waiting or any(more.events.values()):
                     of = stretches.setdefault(generation, {})
                     of[arm] = _plus(of.get(arm, Tally()), more)
         pairs = _pairs_plus(pairs, _pairs_less(report.pairs, before.pairs))
@@ -111,7 +111,7 @@ def _words(report: Report) -> dict[str, Any]:
         "source": report.source,
         "rollout": report.rollout,
         "stretches": [
-            [generation, arm.value, tally.units, dict(tally.trials), dict(tally.events)]
+            [generation, arm.value, tally.units, tally.trials, tally.events, tally.waiting]
             for generation, arms in report.stretches.items()
             for arm, tally in arms.items()
         ],
@@ -124,9 +124,9 @@ def _words(report: Report) -> dict[str, Any]:
 
 def _report(words: Mapping[str, Any]) -> Report:
     stretches: dict[int, dict[JudgedArm, Tally]] = {}
-    for generation, arm, units, trials, events in words["stretches"]:
+    for generation, arm, units, trials, events, waiting in words["stretches"]:
         stretches.setdefault(generation, {})[JudgedArm(arm)] = Tally(
-            units, _metrics(trials), _metrics(events)
+            units, _metrics(trials), _metrics(events), waiting=waiting
         )
     groups = {
         (attribute, value): GroupPairs(*counts) for attribute, value, *counts in words["groups"]
@@ -150,6 +150,7 @@ def _less(now: Tally, before: Tally) -> Tally:
         now.units - before.units,
         _difference(now.trials, before.trials),
         _difference(now.events, before.events),
+        waiting=now.waiting - before.waiting,
     )
 
 
@@ -162,6 +163,7 @@ def _plus(one: Tally, other: Tally) -> Tally:
         one.units + other.units,
         _sum(one.trials, other.trials),
         _sum(one.events, other.events),
+        waiting=one.waiting + other.waiting,
     )
 
 

@@ -1,8 +1,8 @@
 """Counts what the units of each arm do, on the request path of a judged route.
 
-A unit is counted when its first request is sent to a version, and its events when their outcome is
-known. An outcome that comes after the route has changed belongs to the stretch in which the request
-began.
+A unit is counted when the outcome of its first request is known, and waits until then: a version
+that answers nobody must not look as one that does no harm. An outcome that comes after the route
+has changed belongs to the stretch in which the request began.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class Sighting(NamedTuple):
 class ArmCount:
     """The tally of one arm in one stretch, as it grows."""
 
-    __slots__ = ("events", "trials", "units")
+    __slots__ = ("events", "trials", "units", "waiting")
 
     def __init__(self) -> None:
-        self.units = 0
+        self.units = self.waiting = 0
         self.trials = [0] * len(EVENTS)
         self.events = [0] * len(EVENTS)
 
     def tally(self) -> Tally:
         """Give the numbers as they are now."""
-        return Tally(self.units, _named(self.trials), _named(self.events))
+        return Tally(self.units, _named(self.trials), _named(self.events), waiting=self.waiting)
 
 
 class Stretch:
@@ -53,23 +53,33 @@ class Stretch:
         self.arms = {arm: ArmCount() for arm in JudgedArm}
 
     def see(self, arm: JudgedArm, key: bytes | None) -> Sighting:
-        """Count a unit that asks something of an arm: its `Weir-Key`, None if it has none."""
-        place, first = self._of.place(key)
-        if first:
-            self.arms[arm].units += 1
-        return Sighting(place, first)
+        """Find a unit that asks something of an arm: its `Weir-Key`, None if it has none.
+
+        Then `happened` or `left` is called once.
+        """
+        sighting = self._of.place(key)
+        if sighting.first:
+            self.arms[arm].waiting += 1
+        return sighting
 
     def happened(self, arm: JudgedArm, sighting: Sighting, flags: int) -> None:
-        """Count the events of a request: those that its unit did not have before."""
-        fresh = self._of.units.first(sighting.place, flags)
-        if not (fresh or sighting.first):
-            return
+        """Count the outcome of a request: a new unit, and events that its unit did not have yet."""
         count = self.arms[arm]
+        if sighting.first:
+            count.waiting -= 1
+            count.units += 1
+        if not flags:
+            return
+        fresh = self._of.units.first(sighting.place, flags)
         for place in range(len(EVENTS)):
-            if fresh >> place & 1:
-                count.events[place] += 1
-            if sighting.first and flags >> place & 1:
-                count.trials[place] += 1
+            count.events[place] += fresh >> place & 1
+            if sighting.first:
+                count.trials[place] += flags >> place & 1
+
+    def left(self, arm: JudgedArm, sighting: Sighting) -> None:
+        """Count nothing of a request whose client left before there was an outcome."""
+        if sighting.first:
+            self.arms[arm].waiting -= 1
 
     def first(self, place: int, flags: int) -> int:
         """Give those of the flags that the unit at a place has not had yet, and note them."""

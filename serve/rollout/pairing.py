@@ -48,14 +48,14 @@ class Pair:
 
     `score_change` is the candidate's score less the stable version's, 0 where one has none.
     `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
-    is favourable, -1 if only the stable version's is, else 0; `favourable` is the stable version's.
+    is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
     """
 
     agrees: bool
     score_change: float = 0.0
     turned: int = 0
     groups: Mapping[str, str] = field(default_factory=dict)
-    favourable: bool = False
+    yes: bool = False
 
 
 class Comparison:
@@ -86,14 +86,14 @@ class Comparison:
             theirs = self._candidate.read(shadowed, request)
         except Refused:
             turned = -int(ours.favourable)
-            return Pair(False, 0.0, turned, groups, favourable=ours.favourable)
+            return Pair(agrees=False, turned=turned, groups=groups, yes=ours.favourable)
         change = theirs.score - ours.score
         return Pair(
             ours.agrees_with(theirs),
             change if isfinite(change) else 0.0,
             int(theirs.favourable) - int(ours.favourable),
             groups,
-            favourable=ours.favourable,
+            ours.favourable,
         )
 
     def _groups(self, request: Request) -> dict[str, str]:
@@ -181,7 +181,7 @@ class PairCount:
             counts[0] += 1
             counts[1] += pair.turned > 0
             counts[2] += pair.turned < 0
-            counts[3] += pair.favourable
+            counts[3] += pair.yes
 
     def pairs(self) -> Pairs:
         """Give the sums as they are now."""

@@ -242,11 +242,11 @@ def test_a_fallback_is_told_of_on_the_span(spans: Spans) -> None:
     """The span names the version that answered, and has an event for the one that failed."""
     trace = begin(Tracer(spans.provider, 1.0))
     assert trace is not None
-    asked = trace.routed(Origin(MODEL, 2, Role.CANARY, REGRESSOR), ID)
+    canary = Origin(MODEL, 2, Role.CANARY, REGRESSOR)
+    asked = trace.routed(canary, "canary", ID)
 
-    answers = asked.fell_back(Origin(MODEL, 2, Role.CANARY, REGRESSOR), Unavailable("no")).routed(
-        STABLE, ID
-    )
+    asked.fell_back(canary, "canary", Unavailable("no"))
+    answers = asked.routed(STABLE, "stable", ID)
 
     assert answers.wire is not None
     assert answers.wire.split(" ")[1:] == ["stable", ID]

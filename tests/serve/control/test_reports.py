@@ -25,10 +25,11 @@ STEPS = st.lists(
 
 def counted(increments: list[Increment]) -> tuple[dict[object, int], int, int]:
     """Units and events by generation and arm, pairs, and answers, of several increments."""
-    sums = dict[object, int]()
+    sums, waiting = dict[object, int](), dict[object, int]()
     for increment in increments:
         for generation, arms in increment.stretches.items():
             for arm, tally in arms.items():
+                waiting[generation, arm] = waiting.get((generation, arm), 0) + tally.waiting
                 counts: dict[str, int] = {"units": tally.units}
                 counts |= {f"events of {metric}": n for metric, n in tally.events.items()}
                 counts |= {f"trials of {metric}": n for metric, n in tally.trials.items()}
@@ -36,7 +37,7 @@ def counted(increments: list[Increment]) -> tuple[dict[object, int], int, int]:
                     assert count >= 0
                     sums[generation, arm, name] = sums.get((generation, arm, name), 0) + count
     return (
-        {key: count for key, count in sums.items() if count},
+        {key: count for key, count in {**sums, **waiting}.items() if count},
         sum(increment.pairs.rows for increment in increments),
         sum(sum(increment.latency) for increment in increments),
     )
@@ -52,7 +53,9 @@ def test_what_is_folded_adds_up_to_what_was_counted(
     for who, step, arm, flags in steps:
         stretch = counts[who].stretch(flags % 3)
         if step == "see":
-            stretch.happened(arm, stretch.see(arm, b"%d" % flags), flags)
+            sighting = stretch.see(arm, b"%d" % flags)
+            if flags % 4:
+                stretch.happened(arm, sighting, flags)
             stretch.took(0.01)
         elif step == "pair":
             stretch.add_pair(Pair(agrees=bool(flags % 2), score_change=float(flags)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -29,16 +28,15 @@ def judged(
     weights: Mapping[int, int],
     *,
     shadow_bp: int = 0,
+    baseline_bp: int = 0,
     objective_s: float | None = None,
     rollout: str = ROLLOUT,
     card: Card = CARD,
 ) -> RouteTable:
     """A table whose one route is judged, split by weights in basis points."""
     shadow = ShadowArm(CANDIDATE, shadow_bp) if shadow_bp else None
-    made = table(generation, weights, shadow=shadow, card=card)
-    routed = made.models[MODEL]
-    route = replace(routed.route, judged=Judged(rollout, CANDIDATE, 0, objective_s))
-    return replace(made, models={MODEL: replace(routed, route=route)})
+    judged_by = Judged(rollout, CANDIDATE, baseline_bp, objective_s)
+    return table(generation, weights, shadow=shadow, card=card, judged=judged_by)
 
 
 def ask(

@@ -188,7 +188,7 @@ def test_a_client_that_leaves_is_no_event(served: Stage) -> None:
     wait_until(lambda: durations(served, CANDIDATE, "canary", "client_gone") == 1, "it is noticed")
     gate.open.set()
 
-    assert tally(served, JudgedArm.CANDIDATE) == Tally(1, events(), events())
+    assert tally(served, JudgedArm.CANDIDATE) == Tally(0, events(), events())
     assert durations(served, STABLE, "stable") == 0
 
 

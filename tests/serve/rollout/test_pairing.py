@@ -61,16 +61,15 @@ def classifier(card: Card, **outputs: Datatype) -> Version:
     [
         pytest.param(y(9), y(8), Pair(agrees=True, score_change=-1.0), id="both-below"),
         pytest.param(y(9), y(11), Pair(agrees=False, score_change=2.0, turned=1), id="to-yes"),
-        pytest.param(y(11), y(9), Pair(False, -2.0, -1, favourable=True), id="to-no"),
-        pytest.param(y(11), y(np.nan), Pair(False, 0.0, -1, favourable=True), id="candidate-nan"),
+        pytest.param(
+            y(11), y(9), Pair(agrees=False, score_change=-2.0, turned=-1, yes=True), id="to-no"
+        ),
+        pytest.param(y(11), y(np.nan), Pair(agrees=False, turned=-1, yes=True), id="candidate-nan"),
         pytest.param(y(np.nan), y(np.nan), Pair(agrees=True), id="both-nan"),
         pytest.param(y(9), y(1, 2), Pair(agrees=False), id="candidate-unreadable"),
         pytest.param(y(9), (), Pair(agrees=False), id="candidate-says-nothing"),
         pytest.param(
-            y(11),
-            (np.array(1.0, np.float32),),
-            Pair(False, 0.0, -1, favourable=True),
-            id="0-d",
+            y(11), (np.array(1.0, np.float32),), Pair(agrees=False, turned=-1, yes=True), id="0-d"
         ),
         pytest.param(y(1, 2), y(9), None, id="stable-unreadable"),
     ],
@@ -82,9 +81,9 @@ def test_decisions_are_compared(stable: Tensors, candidate: Tensors, pair: Pair 
 
 def test_each_version_decides_by_its_own_card() -> None:
     """A candidate with another threshold may turn a decision without another score."""
+    turned = Pair(agrees=False, turned=-1, yes=True)
     stricter = DECIDING.model_copy(update={"decision": Decision(threshold=20.0)})
 
-    turned = Pair(agrees=False, turned=-1, favourable=True)
     assert comparison(DECIDING, stricter).pair(ROW, y(15), y(15)) == turned
 
 
