@@ -78,7 +78,7 @@ def test_a_report_is_kept_as_it_was() -> None:
     stretch = count.stretch(7)
     stretch.happened(JudgedArm.CANDIDATE, stretch.see(JudgedArm.CANDIDATE, None), 5)
     stretch.took(0.2)
-    count.pairs.add(Pair(False, 0.5, 1, {"sex": "f"}, favourable=True))
+    count.pairs.add(Pair(False, 0.5, 1, {"sex": "f"}, yes=True))
     report = count.report()
 
     assert from_json(to_json({report.source: report})) == {report.source: report}
