@@ -134,7 +134,7 @@ class Conductor:
         self._monotonic = monotonic
         self._watched: dict[str, _Watched] = {}
         self._routes: dict[tuple[str, int], Route] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.under_way: set[asyncio.Task[None]] = set()
         self.standing: dict[str, tuple[Rollout, Seen]] = {}
 
     async def look(self) -> None:
@@ -150,7 +150,7 @@ class Conductor:
     async def close(self) -> None:
         """Let go of what is under way; the registry knows how far everything has come."""
         asking = [each.asking for each in self._watched.values() if each.asking is not None]
-        tasks: list[asyncio.Task[Any]] = [*self._tasks, *asking]
+        tasks: list[asyncio.Task[Any]] = [*self.under_way, *asking]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -350,8 +350,8 @@ class Conductor:
                 before.model, now.weights, now.shadow, now.judged, commit
             )
         task = asyncio.ensure_future(self._see_through(watched, work, committed))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
         leads_on = now.gives_more_than(then)
         if leads_on:
             watched.step, watched.aim = task, _aim(after)
