@@ -78,10 +78,11 @@ async def test_a_bad_one_is_told_of_with_its_evidence(stand: Stand) -> None:
         "rollout.rolled_back",
     ]
     held, back = (orjson.loads(ears.told[place].body)["data"] for place in (-4, -2))
-    assert (held["hold"], held["by"], held["reason"]) == ("paused", "ada", "lunch")
+    assert (held["hold"], held["by"], held["reason"]) == ("paused", "ada", None)
     assert (held["state"], held["candidate_percent"]) == ("held", 5)
     assert (back["model"], back["stable"], back["candidate"]) == (stand.rollout.model, 1, 2)
     assert (back["candidate_percent"], back["by"]) == (0, "weir")
+    assert back["reason"].startswith("error_ratio: ")
     assert back["guardrails"][0]["metric"] == "error_ratio"
     assert back["guardrails"][0]["harmful"]
 
