@@ -220,13 +220,14 @@ def test_decisions_that_stay_are_as_fair_as_before_once_rows_are_enough() -> Non
     assert "no attribute has two groups" in none.message
 
 
-def test_alarms_of_the_monitors_are_never_harm() -> None:
-    """They are not good either, and not knowing them is not."""
+def test_alarms_of_the_monitors_hold_a_rollout() -> None:
+    """They have no part in the chance of a rollback; not knowing them is no alarm, and not good."""
     signals = Metric.SIGNALS
     evidence = Evidence.begin(POLICY)
     raised = findings(evidence, signals=SignalsSeen(("prediction_drift score",)))[signals]
-    assert not raised.harmful
+    assert raised.harmful
     assert not raised.good
+    assert raised.harm_at == 0.0
     assert "prediction_drift score" in raised.message
     unknown = findings(evidence, signals=SignalsSeen(known=False))[signals]
     assert not unknown.harmful
