@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from configs.settings import Section, Share
+from configs.section import Section, Share
 
 
 def _basis_points(percent: float) -> float:

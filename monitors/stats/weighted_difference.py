@@ -21,15 +21,20 @@ that comes again comes to the arm it is known to have, and the same chance no lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import log, log1p
+from math import log
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from monitors.stats.event_ratio import log_sum
+Floats = NDArray[np.float64]
 
-PARTS = tuple(0.9 * 2.0**-k for k in range(12))
+PARTS = 0.98 * 2.0 ** -np.arange(12)
 """Stakes that are bet, as parts of the largest that cannot lose all: any noise has its own best."""
+
+_LOG_WEIGHTS = -np.log(np.arange(1, 13)) - log(float((1 / np.arange(1, 13)).sum()))
+"""The largest stakes are best where there are no events, which is when one waits for nothing."""
 
 
 class Trials(NamedTuple):
@@ -51,18 +56,12 @@ def log_below(trials: Iterable[Trials], margin: float) -> float:
 
     -1 < margin < 1.
     """
-    won = [-log(len(PARTS))] * len(PARTS)
-    for share, units, events, other_units, other_events in trials:
-        largest = share / (1 - share * margin)
-        without = units + other_units - events - other_events
-        for at, part in enumerate(PARTS):
-            stake = part * largest
-            won[at] += (
-                without * log1p(stake * margin)
-                + events * log1p(-stake * (1 / share - margin))
-                + other_events * log1p(stake * (1 / (1 - share) + margin))
-            )
-    return log_sum(won)
+    share, units, events, other_units, other_events = _columns(trials)[:, :, None]
+    stakes = PARTS * (share / (1 - share * margin))
+    won = (units + other_units - events - other_events) * np.log1p(stakes * margin)
+    won += events * np.log1p(-stakes * (1 / share - margin))
+    won += other_events * np.log1p(stakes * (1 / (1 - share) + margin))
+    return float(np.logaddexp.reduce(won.sum(axis=0) + _LOG_WEIGHTS))
 
 
 def difference_interval(trials: Sequence[Trials], alpha: float = 0.05) -> tuple[float, float]:
@@ -96,3 +95,7 @@ def _upper(trials: Sequence[Trials], alpha: float) -> float:
     if lacking(-most) >= 0:
         return -1.0
     return float(brentq(lacking, -most, most, xtol=1e-9))
+
+
+def _columns(trials: Iterable[Trials]) -> Floats:
+    return np.array(list(trials), dtype=np.float64).reshape(-1, 5).T

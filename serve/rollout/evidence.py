@@ -103,7 +103,10 @@ class Evidence:
         ]
 
     def units(self, ours: Iterable[JudgedArm], theirs: Iterable[JudgedArm]) -> list[Split]:
-        """Units by arm, and the share of the first of both, while both had traffic."""
+        """Units by arm, and the share of the first of both, while both had traffic.
+
+        Those that wait for an outcome too: the units of a slow version are not missing.
+        """
         one, other = tuple(ours), tuple(theirs)
         return [
             Split(share, _units(tallies, one), _units(tallies, other))
@@ -218,7 +221,8 @@ def _events(tallies: Mapping[JudgedArm, Tally], arms: Iterable[JudgedArm], metri
 
 
 def _units(tallies: Mapping[JudgedArm, Tally], arms: Iterable[JudgedArm]) -> int:
-    return sum(tallies[arm].units for arm in arms if arm in tallies)
+    of = [tallies[arm] for arm in arms if arm in tallies]
+    return sum(tally.units + tally.waiting for tally in of)
 
 
 def _trials(
@@ -244,6 +248,7 @@ def _added(one: Tally, other: Tally) -> Tally:
         trials=_sums(one.trials, other.trials),
         events=_sums(one.events, other.events),
         labelled=one.labelled + other.labelled,
+        waiting=one.waiting + other.waiting,
     )
 
 
@@ -257,16 +262,18 @@ def _tally_told(tally: Tally) -> list[Any]:
         {metric.value: count for metric, count in tally.trials.items()},
         {metric.value: count for metric, count in tally.events.items()},
         tally.labelled,
+        tally.waiting,
     ]
 
 
 def _tally_read(told: list[Any]) -> Tally:
-    units, trials, events, labelled = told
+    units, trials, events, labelled, waiting = told
     return Tally(
         units=units,
         trials={Metric(name): count for name, count in trials.items()},
         events={Metric(name): count for name, count in events.items()},
         labelled=labelled,
+        waiting=waiting,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from configs.policy import Metric
 from serve.rollout.tallies import JudgedArm
@@ -39,3 +39,21 @@ class Finding:
     upper: float | None = None
     more_units: int | None = None
     message: str = ""
+
+
+_LOG10_MAX = 999.0
+
+
+def bounded(found: Finding) -> Finding:
+    """The same with logarithms that can be written down: that of nothing is -999."""
+    return replace(
+        found,
+        harm_log10=_within(found.harm_log10),
+        harm_at=_within(found.harm_at),
+        good_log10=_within(found.good_log10),
+        good_at=_within(found.good_at),
+    )
+
+
+def _within(log10: float) -> float:
+    return min(max(log10, -_LOG10_MAX), _LOG10_MAX)

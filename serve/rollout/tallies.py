@@ -25,12 +25,15 @@ class Tally:
     first request was such an event. It is counted in `events` once for each metric, at its first
     event, whenever that is. For units that come once, `trials` and `events` are the same.
     Of `units`, those are `labelled` whose truth has come: no others can be wrong.
+    Units whose first request has no outcome yet are `waiting`, beside `units`; those whose client
+    leaves before it has one are in neither. Only this number may go down.
     """
 
     units: int = 0
     trials: Mapping[Metric, int] = field(default_factory=dict)
     events: Mapping[Metric, int] = field(default_factory=dict)
     labelled: int = 0
+    waiting: int = 0
 
     def told(self, metric: Metric) -> int:
         """How many units are known to have had such an event at first, or none."""
