@@ -28,21 +28,21 @@ from serve.rollout.simulation.setting import Setting
 from serve.rollout.simulation.traffic import Traffic
 from serve.rollout.simulation.weir_runs import run_weir
 
-BATCH = 500
+BATCH = 2500
 POLICY = Policy()
 AT_FIVE_PERCENT: Shares = (500, 500, 9000)
 ROUGH = Traffic(swing=0.8, noise=0.5, incidents=0.5, outages=0.2, sticky=0.2)
-PAUSED = Setting(tick_s=30.0, pauses=0.3)
+PAUSED = Setting(horizon_s=4 * 3600.0, tick_s=30.0, pauses=0.3)
 
 AT_MARGIN = {
     "errors, 2 % and 2.5 %": (
         Guardrail(metric=Metric.ERROR_RATIO, margin_abs=0.005),
-        replace(ROUGH, base=ROUGH.base | {Metric.ERROR_RATIO: 0.02}, frail=0.0),
+        replace(ROUGH, base={**ROUGH.base, Metric.ERROR_RATIO: 0.02}, frail=0.0),
         1.25,
     ),
     "invalid outputs, 1 % and 1.1 %": (
         Guardrail(metric=Metric.INVALID_OUTPUT, margin_abs=0.001),
-        replace(ROUGH, base=ROUGH.base | {Metric.INVALID_OUTPUT: 0.01}),
+        replace(ROUGH, base={**ROUGH.base, Metric.INVALID_OUTPUT: 0.01}),
         1.1,
     ),
     "latency over the objective, 1 % and 2 %": (

@@ -8,7 +8,7 @@ events is a sum over counts, with one coefficient for each bet and split of traf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import log, log1p
+from math import log
 
 import numpy as np
 from numpy.random import Generator
@@ -16,7 +16,7 @@ from numpy.random import Generator
 from configs.policy import Guardrail, Metric, Policy
 from monitors.stats.event_ratio import UNEQUAL, WORSE, log_gains, smaller_than
 from monitors.stats.limit_bets import PAIRS, log_limit_gains
-from monitors.stats.weighted_difference import PARTS, Trials
+from monitors.stats.weighted_difference import LOG_WEIGHTS, PARTS, Trials
 from serve.rollout.budget import harm_alpha, limit_alpha
 from serve.rollout.evidence import (
     BETWEEN_ARMS,
@@ -279,11 +279,12 @@ class _Goodness:
             bets = smaller_than(bound)
             up, down = _coefficients(compared, lambda share: log_gains(share, bets, bound))
             self._gains = np.stack([up, down, np.zeros_like(up)], axis=1)
+            weights = np.full(len(bets), -log(len(bets)))
         else:
             margin = guardrail.margin_abs or 0.0
             self._gains = np.array([_of_difference(share, margin) for share in compared.shares])
-        bets_made = self._gains.shape[2]
-        self.won = np.full((rollouts, bets_made), -log(bets_made))
+            weights = LOG_WEIGHTS
+        self.won = np.tile(weights, (rollouts, 1))
 
     def fold(self, rows: Ints, split: Ints, units: Ints, trials: Ints) -> None:
         """Take in first requests and those with an event, each (rows, 2)."""
@@ -292,16 +293,14 @@ class _Goodness:
         self.won[rows] += np.einsum("rk,rkp->rp", kinds, self._gains[split])
 
 
-def _of_difference(share: float | None, margin: float) -> list[list[float]]:
+def _of_difference(share: float | None, margin: float) -> Floats:
     """What each bet of `weighted_difference` wins by an event of either arm, and by none."""
     if share is None:
-        return [[0.0] * len(PARTS)] * 3
-    stakes = [part * share / (1 - share * margin) for part in PARTS]
-    return [
-        [log1p(-stake * (1 / share - margin)) for stake in stakes],
-        [log1p(stake * (1 / (1 - share) + margin)) for stake in stakes],
-        [log1p(stake * margin) for stake in stakes],
-    ]
+        return np.zeros((3, len(PARTS)))
+    stakes = PARTS * (share / (1 - share * margin))
+    ours = np.log1p(-stakes * (1 / share - margin))
+    theirs = np.log1p(stakes * (1 / (1 - share) + margin))
+    return np.stack([ours, theirs, np.log1p(stakes * margin)])
 
 
 def _coefficients(compared: _Compared, gains: Callable[[float], Gains]) -> tuple[Floats, Floats]:
