@@ -75,24 +75,21 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
     passed = []
     for limit in policy.hard_limits:
         won = evidence.limits[limit.metric].log_evidence / LN10
-        trials = evidence.trials(limit.metric)
-        units = sum(each.other_units for each in trials)
-        events = sum(each.other_events for each in trials)
-        if won < needed or events >= limit.share * units:
+        last = evidence.recent[limit.metric]
+        beyond = last.events > limit.share * last.units
+        if won < needed or not beyond or last.other_events > limit.share * last.other_units:
             continue
         other = other_arm(limit.metric)
-        ours = int(sum(each.units for each in trials))
-        failed = int(sum(each.events for each in trials))
         found = Finding(
             limit.metric,
             harmful=True,
             compared_with=other,
             harm_log10=won,
             harm_at=needed,
-            events={JudgedArm.CANDIDATE: failed, other: int(events)},
-            units={JudgedArm.CANDIDATE: ours, other: int(units)},
+            events={JudgedArm.CANDIDATE: int(last.events), other: int(last.other_events)},
+            units={JudgedArm.CANDIDATE: int(last.units), other: int(last.other_units)},
             measure="hard limit",
-            estimate=failed / ours if ours else None,
+            estimate=last.events / last.units,
         )
         passed.append(replace(found, message=wording.about_limit(found, limit.share)))
     return passed

@@ -27,7 +27,7 @@ def about_arms(found: Finding, guardrail: Guardrail) -> str:
 def about_limit(found: Finding, share: float) -> str:
     """That a hard limit is passed."""
     return (
-        f"{_counts(found)}: beyond the hard limit of {_percent(share)}, while "
+        f"of the last units, {_counts(found)}: beyond the hard limit of {_percent(share)}, while "
         f"{_other(found)} is below it ({_evidence(found.harm_log10, found.harm_at)})"
     )
 
@@ -99,7 +99,9 @@ def _evidence(log10: float, needed: float) -> str:
 
 
 def _number(log10: float) -> str:
-    return f"{10**log10:,.3g}" if log10 < 4 else f"10^{log10:.0f}"
+    if log10 >= 5:
+        return f"10^{log10:.0f}"
+    return f"{10**log10:,.0f}" if log10 >= 2 else f"{10**log10:.2g}"
 
 
 def _percent(share: float) -> str:
