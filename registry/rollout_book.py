@@ -105,6 +105,11 @@ class RolloutBook(Routes):
             route = self._route_of(now)
             salt = self._entropy(SALT_BYTES)
             following = rollout_route(route, change.rollout, shares, why, salt)
+            if now.state is RolloutState.COMPLETED and following is route:
+                raise Conflict(
+                    f"how {now.model!r} is served has changed since rollout {now.id} was "
+                    "completed, so it cannot be taken back: set the route instead"
+                )
             self._keep_both(now, change, route, following, why)
             return change.rollout
 
