@@ -124,4 +124,4 @@ def test_a_change_by_the_margin_seldom_seems_more(apart: float) -> None:
         return False
 
     assert_alarms_within(0.05, 40, lambda seed: ever(seed, 0.02, 20))
-    assert all(ever(seed, 0.06, 30) for seed in range(10))
+    assert all(ever(seed, 0.1, 30) for seed in range(10))
