@@ -37,8 +37,10 @@ _LARGEST = 64.0
 _FINE = np.exp(np.linspace(-log(1024.0), log(1024.0), 113))
 """Ratios in whose mixture an interval is found: each 13 % above the last."""
 
-_UNEQUAL = tuple(sign * size for size in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0) for sign in (-1.0, 1.0))
-"""Logarithms of ratios that are bet on against 1, up and down."""
+UNEQUAL = tuple(
+    exp(sign * size) for size in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0) for sign in (-1.0, 1.0)
+)
+"""Ratios that are bet on against 1, up and down, all alike."""
 
 
 class Split(NamedTuple):
@@ -105,7 +107,7 @@ def smaller_than(bound: float) -> tuple[float, ...]:
 
 def log_unequal(splits: Iterable[Split]) -> float:
     """The natural logarithm of the e-value against "both rates are equal"."""
-    return log_won(splits, tuple(exp(each) for each in _UNEQUAL))
+    return log_won(splits, UNEQUAL)
 
 
 def ratio_interval(splits: Sequence[Split], alpha: float = 0.05) -> tuple[float, float]:

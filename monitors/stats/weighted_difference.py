@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 PARTS = 0.98 * 2.0 ** -np.arange(12)
 """Stakes that are bet, as parts of the largest that cannot lose all: any noise has its own best."""
 
-_LOG_WEIGHTS = -np.log(np.arange(1, 13)) - log(float((1 / np.arange(1, 13)).sum()))
+LOG_WEIGHTS = -np.log(np.arange(1, 13)) - log(float((1 / np.arange(1, 13)).sum()))
 """The largest stakes are best where there are no events, which is when one waits for nothing."""
 
 
@@ -61,7 +61,7 @@ def log_below(trials: Iterable[Trials], margin: float) -> float:
     won = (units + other_units - events - other_events) * np.log1p(stakes * margin)
     won += events * np.log1p(-stakes * (1 / share - margin))
     won += other_events * np.log1p(stakes * (1 / (1 - share) + margin))
-    return float(np.logaddexp.reduce(won.sum(axis=0) + _LOG_WEIGHTS))
+    return float(np.logaddexp.reduce(won.sum(axis=0) + LOG_WEIGHTS))
 
 
 def difference_interval(trials: Sequence[Trials], alpha: float = 0.05) -> tuple[float, float]:

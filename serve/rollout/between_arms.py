@@ -22,7 +22,7 @@ _TIMES_MOST = 2.0**14
 
 
 def finding_between_arms(
-    evidence: Evidence, guardrail: Guardrail, blank: Finding, shown: bool
+    evidence: Evidence, guardrail: Guardrail, blank: Finding, split_alpha: float, shown: bool
 ) -> Finding:
     """The finding on one guardrail of events; intervals and words only where it is `shown`."""
     metric = guardrail.metric
@@ -36,7 +36,7 @@ def finding_between_arms(
         harm_log10=harm,
         harmful=harm >= blank.harm_at,
         good_log10=good,
-        good=good >= blank.good_at,
+        good=good >= blank.good_at and not _outcomes_missing(trials, split_alpha),
         events={
             JudgedArm.CANDIDATE: int(sum(each.candidate for each in splits)),
             other: int(sum(each.other for each in splits)),
@@ -75,27 +75,30 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
     passed = []
     for limit in policy.hard_limits:
         won = evidence.limits[limit.metric].log_evidence / LN10
-        trials = evidence.trials(limit.metric)
-        units = sum(each.other_units for each in trials)
-        events = sum(each.other_events for each in trials)
-        if won < needed or events >= limit.share * units:
+        last = evidence.recent[limit.metric]
+        beyond = last.events > limit.share * last.units
+        if won < needed or not beyond or last.other_events > limit.share * last.other_units:
             continue
         other = other_arm(limit.metric)
-        ours = int(sum(each.units for each in trials))
-        failed = int(sum(each.events for each in trials))
         found = Finding(
             limit.metric,
             harmful=True,
             compared_with=other,
             harm_log10=won,
             harm_at=needed,
-            events={JudgedArm.CANDIDATE: failed, other: int(events)},
-            units={JudgedArm.CANDIDATE: ours, other: int(units)},
+            events={JudgedArm.CANDIDATE: int(last.events), other: int(last.other_events)},
+            units={JudgedArm.CANDIDATE: int(last.units), other: int(last.other_units)},
             measure="hard limit",
-            estimate=failed / ours if ours else None,
+            estimate=last.events / last.units,
         )
         passed.append(replace(found, message=wording.about_limit(found, limit.share)))
     return passed
+
+
+def _outcomes_missing(trials: Sequence[Trials], alpha: float) -> bool:
+    """Whether one arm has fewer units with an outcome than its share: what is slow is not good."""
+    known = [Split(each.share, each.units, each.other_units) for each in trials]
+    return event_ratio.log_unequal(known) >= -log(alpha)
 
 
 def _first(trials: Sequence[Trials]) -> list[Split]:

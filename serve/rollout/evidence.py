@@ -30,6 +30,10 @@ BETWEEN_ARMS = (*EVENTS, Metric.QUALITY_LOSS)
 FROM_START = 0.6
 """What is bet from the beginning on: most harm is there from the first request on."""
 
+RECENT_UNITS = 20
+"""Of so many units of the candidate a hard limit speaks."""
+
+_NO_TRIALS = Trials(0.0, 0, 0, 0, 0)
 _ARMS = (JudgedArm.CANDIDATE, JudgedArm.BASELINE, JudgedArm.STABLE)
 CANDIDATE = (JudgedArm.CANDIDATE,)
 _WITH_BASELINE = (JudgedArm.BASELINE,)
@@ -54,12 +58,14 @@ class Evidence:
     """All that was counted in a rollout so far.
 
     `seen` has tallies by arm for each split of traffic. `harm` has the bets that begin anew on
-    first requests with an event of a metric, `limits` those of the hard limits, `at` these limits.
+    first requests with an event of a metric, `limits` those of the hard limits, `at` these limits,
+    and `recent` the last units that they are about.
     """
 
     harm: Mapping[Metric, Restarts] = field(default_factory=dict)
     limits: Mapping[Metric, Restarts] = field(default_factory=dict)
     at: Mapping[Metric, float] = field(default_factory=dict)
+    recent: Mapping[Metric, Trials] = field(default_factory=dict)
     seen: Mapping[Shares, Mapping[JudgedArm, Tally]] = field(default_factory=dict)
     pairs: PairsSeen = field(default_factory=PairsSeen)
 
@@ -72,6 +78,7 @@ class Evidence:
             harm={metric: Restarts.of(len(WORSE)) for metric in watched},
             limits={metric: Restarts.of(PAIRS) for metric in limits},
             at=limits,
+            recent=dict.fromkeys(limits, _NO_TRIALS),
         )
 
     def splits(self, metric: Metric) -> list[Split]:
@@ -120,6 +127,7 @@ class Evidence:
             {
                 "harm": {metric.value: _bets_told(bets) for metric, bets in self.harm.items()},
                 "limits": {metric.value: _bets_told(bets) for metric, bets in self.limits.items()},
+                "recent": {metric.value: list(each) for metric, each in self.recent.items()},
                 "seen": [
                     [list(shares), {arm.value: _tally_told(each) for arm, each in tallies.items()}]
                     for shares, tallies in self.seen.items()
@@ -139,6 +147,7 @@ class Evidence:
                 fresh,
                 harm={Metric(name): _bets_read(each) for name, each in told["harm"].items()},
                 limits={Metric(name): _bets_read(each) for name, each in told["limits"].items()},
+                recent={Metric(name): Trials(*each) for name, each in told["recent"].items()},
                 seen={
                     _shares_read(shares): {
                         JudgedArm(arm): _tally_read(each) for arm, each in tallies.items()
@@ -169,7 +178,7 @@ def fold(
     these counts, as their order is not known.
     """
     split: Shares = tuple(shares.get(arm, 0) for arm in _ARMS)  # type: ignore[assignment]
-    harm, limits = dict(evidence.harm), dict(evidence.limits)
+    harm, limits, recent = dict(evidence.harm), dict(evidence.limits), dict(evidence.recent)
     for metric, bets in evidence.harm.items():
         others = compared_with(metric, split)
         share = share_of(split, CANDIDATE, others)
@@ -190,9 +199,12 @@ def fold(
             gains = list(log_limit_gains(trials, evidence.at[metric]))
             units = int(trials.units + trials.other_units)
             limits[metric] = bets.at(step, minute).won(gains, units)
+            recent[metric] = _latest(recent[metric], trials)
     before = evidence.seen.get(split, {})
     arms = {arm: _added(before.get(arm, Tally()), tallies.get(arm, Tally())) for arm in _ARMS}
-    return replace(evidence, harm=harm, limits=limits, seen={**evidence.seen, split: arms})
+    return replace(
+        evidence, harm=harm, limits=limits, recent=recent, seen={**evidence.seen, split: arms}
+    )
 
 
 def fold_pairs(evidence: Evidence, pairs: Pairs) -> Evidence:
@@ -239,6 +251,15 @@ def _trials(
         sum(each.trials.get(metric, 0) for each in ours),
         sum(each.told(metric) for each in theirs),
         sum(each.trials.get(metric, 0) for each in theirs),
+    )
+
+
+def _latest(before: Trials, trials: Trials) -> Trials:
+    """The last units, of which the candidate has some twenty where it has as many."""
+    if before.units >= RECENT_UNITS or before.share != trials.share:
+        return trials
+    return Trials(
+        trials.share, *(one + other for one, other in zip(before[1:], trials[1:], strict=True))
     )
 
 

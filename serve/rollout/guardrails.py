@@ -44,7 +44,7 @@ def judge(
             guardrail.metric, optional=guardrail.optional, harm_at=harm_at, good_at=good_at
         )
         if guardrail.metric in BETWEEN_ARMS:
-            return finding_between_arms(evidence, guardrail, blank, shown)
+            return finding_between_arms(evidence, guardrail, blank, policy.alpha.split, shown)
         if guardrail.metric is Metric.SHADOW_DISAGREEMENT:
             least = policy.shadow.min_pairs if policy.shadow.fraction else 0
             return agreement_finding(evidence.pairs, guardrail, blank, least, same_behaviour)
@@ -67,6 +67,8 @@ def split_is_suspect(evidence: Evidence, policy: Policy) -> bool:
 
 
 def _of_signals(blank: Finding, signals: SignalsSeen) -> Finding:
-    good = signals.known and not signals.alarms
+    # Harmful means here that a rollout is held: the machine rolls nothing back for an alarm.
+    harmful = bool(signals.alarms)
+    good = signals.known and not harmful
     message = about_signals(signals.alarms, signals.known)
-    return replace(blank, good=good, harm_at=0.0, good_at=0.0, message=message)
+    return replace(blank, harmful=harmful, good=good, harm_at=0.0, good_at=0.0, message=message)

@@ -27,7 +27,7 @@ def about_arms(found: Finding, guardrail: Guardrail) -> str:
 def about_limit(found: Finding, share: float) -> str:
     """That a hard limit is passed."""
     return (
-        f"{_counts(found)}: beyond the hard limit of {_percent(share)}, while "
+        f"of the last units, {_counts(found)}: beyond the hard limit of {_percent(share)}, while "
         f"{_other(found)} is below it ({_evidence(found.harm_log10, found.harm_at)})"
     )
 
@@ -89,6 +89,8 @@ def _verdict(found: Finding, allowed: str, of: str = "units of the candidate") -
         return f"worse, {_evidence(found.harm_log10, found.harm_at)}"
     if found.good:
         return f"{allowed}: shown, {_evidence(found.good_log10, found.good_at)}"
+    if found.good_at <= found.good_log10:
+        return f"{allowed}: not shown, as outcomes are missing"
     if found.more_units is None:
         return f"{allowed}: not shown yet"
     return f"{allowed}: not shown yet, about {found.more_units:,} more {of} would at these rates"
@@ -99,7 +101,9 @@ def _evidence(log10: float, needed: float) -> str:
 
 
 def _number(log10: float) -> str:
-    return f"{10**log10:,.3g}" if log10 < 4 else f"10^{log10:.0f}"
+    if log10 >= 5:
+        return f"10^{log10:.0f}"
+    return f"{10**log10:,.0f}" if log10 >= 2 else f"{10**log10:.2g}"
 
 
 def _percent(share: float) -> str:
