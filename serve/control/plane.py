@@ -13,8 +13,9 @@ from monitors.labels.told import LabelsTold
 from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
-from registry.records import Arm, AuditEntry, Judged, Route, ShadowArm, Version
+from registry.records import FULL, Arm, AuditEntry, Judged, Route, ShadowArm, Version
 from registry.registry import Registry
+from registry.routing import back_to
 from serve.access.door import Door
 from serve.alarms.desk import AlarmDesk
 from serve.control.fleet import Fleet
@@ -23,7 +24,7 @@ from serve.control.placement import trusted
 from serve.control.publisher import Publisher, named, named_of, reachable
 from serve.control.replicas import Replicas
 from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
-from serve.control.wanted import Wanted, goes_back
+from serve.control.wanted import Wanted, goes_back, idle
 from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
 from serve.reached import Baseline
@@ -148,14 +149,10 @@ class ControlPlane:
         def commit() -> Route:
             return self._registry.rollback(model, actor, reason, if_generation)
 
-        async with self._change_turn:
-            route = await self.route(model)
-            if route is None or not route.served:
-                back_to = None
-            else:  # A split ends at its stable version.
-                back_to = route.stable if len(route.arms) > 1 else route.previous
-            arms = frozenset({back_to} if back_to is not None else ())
-            return await self._change(model, Wanted(arms), commit)
+        present = await self.route(model)
+        version = back_to(present) if present is not None and present.served else None
+        arms = () if version is None else (Arm(version, FULL),)
+        return await self._change_or_go_back(model, arms, None, None, commit)
 
     async def step_rollout(
         self,
@@ -167,18 +164,12 @@ class ControlPlane:
     ) -> Kept:
         """Divide traffic for a rollout, in basis points by version; `commit` keeps it for good.
 
-        `Unavailable` if not every gateway replica could reach what the route names; then nothing
-        is committed. A way back waits for nobody, and for no other change: two changes may meet,
-        so `commit` must refuse what was decided on an older state.
+        `Unavailable` if not every gateway replica could reach what the route names, and `Refused`
+        if that cannot be hosted; then nothing is committed. A way back waits for nobody, and for
+        no other change.
         """
         arms = tuple(Arm(number, weight) for number, weight in sorted(weights.items()) if weight)
-        present = await self.route(model)
-        if goes_back(present, arms, Wanted.by_rollout(present, arms, shadow, judged)):
-            return await self._go_back(model, commit)
-        async with self._change_turn:
-            present = await self.route(model)
-            wanted = Wanted.by_rollout(present, arms, shadow, judged)
-            return await self._change(model, wanted, commit)
+        return await self._change_or_go_back(model, arms, shadow, judged, commit)
 
     async def routes_as_wanted(self, model: str) -> bool:
         """Whether every gateway replica serves a model by its present route, all of it reached."""
@@ -341,12 +332,34 @@ class ControlPlane:
             await self._replicas.settled(reachable(table, versions, baseline), _SETTLE_S)
             await self._housing.settle(self._replicas.table, model)
 
+    async def _change_or_go_back(
+        self,
+        model: str,
+        arms: tuple[Arm, ...],
+        shadow: ShadowArm | None,
+        judged: Judged | None,
+        commit: Callable[[], Kept],
+    ) -> Kept:
+        """Make a change in its turn, or at once if it is a way back to what is reached.
+
+        Two changes may meet then: `commit` refuses what was decided on an older state.
+        """
+        present = await self.route(model)
+        wanted = Wanted.by_rollout(present, arms, shadow, judged)
+        if goes_back(present, arms, wanted) and self._replicas.reach(
+            frozenset((model, number) for number in idle(present, arms))
+        ):
+            return await self._go_back(model, commit)
+        async with self._change_turn:
+            wanted = Wanted.by_rollout(await self.route(model), arms, shadow, judged)
+            return await self._change(model, wanted, commit)
+
     async def _go_back(self, model: str, commit: Callable[[], Kept]) -> Kept:
         """Make a change at once that names nobody new; whoever has to move does so after it."""
         try:
             return await asyncio.to_thread(commit)
         finally:
-            await self._publisher.routes()
+            await self._publisher.routes_meanwhile()
             await self._replicas.settled(frozenset(), _SETTLE_S)
             async with self._change_turn:
                 await self._housing.settle(self._replicas.table, model)

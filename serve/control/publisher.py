@@ -30,6 +30,7 @@ class Publisher:
         self._door = door
         self._turn = asyncio.Lock()
         self._published = 0
+        self._awaited: tuple[tuple[Version, ...], Baseline | None] = ((), None)
 
     @property
     def begun(self) -> bool:
@@ -39,7 +40,13 @@ class Publisher:
     async def routes(self) -> RouteTable:
         """Publish what the registry holds."""
         async with self._turn:
+            self._awaited = ((), None)
             return await self._publish(await self._fresh())
+
+    async def routes_meanwhile(self) -> RouteTable:
+        """Publish what the registry holds, and what another change waits to be connected to."""
+        async with self._turn:
+            return await self._publish(_with(await self._fresh(), *self._awaited))
 
     async def with_versions(
         self, versions: Iterable[Version], baseline: Baseline | None = None
@@ -47,7 +54,8 @@ class Publisher:
         """Publish the present routes with more versions to connect to, and perhaps a baseline."""
         async with self._turn:
             present = self._replicas.table if self.begun else await self._fresh()
-            return await self._publish(_with(present, versions, baseline))
+            self._awaited = (tuple(versions), baseline)
+            return await self._publish(_with(present, *self._awaited))
 
     async def facts(self) -> None:
         """Publish what is registered and which keys there are, beside the present routes."""

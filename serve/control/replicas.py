@@ -101,6 +101,11 @@ class Replicas:
             for report in alive.values()
         )
 
+    def reach(self, versions: frozenset[Reached]) -> bool:
+        """Whether there are replicas, and all of them reach these versions, by whichever table."""
+        alive = self._alive()
+        return bool(alive) and all(versions <= report.connected for report in alive.values())
+
     def _alive(self) -> dict[str, Report]:
         earliest = self._clock() - SILENT_S
         return {name: report for name, report in self._reports.items() if report.at >= earliest}

@@ -61,6 +61,11 @@ def goes_back(present: Route | None, arms: Iterable[Arm], wanted: Wanted) -> boo
     )
 
 
+def idle(present: Route | None, arms: Iterable[Arm]) -> frozenset[int]:
+    """Give the arms of a route to be made that answer nobody yet."""
+    return _numbers(arms) - (_numbers(present.arms) if present is not None else frozenset())
+
+
 def _numbers(arms: Iterable[Arm]) -> frozenset[int]:
     return frozenset(arm.version for arm in arms)
 

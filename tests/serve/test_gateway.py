@@ -17,6 +17,7 @@ from serve.gateway import Gateway
 from serve.models.host import Host
 from serve.protocol.asked import Asked, GivenTensor
 from serve.reached import Baseline
+from serve.served import ServedModel
 from serve.traces import Trace, Tracer
 from tests.serve.models.carriers import soon
 from tests.serve.versions import MODEL, alone, host, run_of, table
@@ -196,20 +197,19 @@ async def test_where_the_baseline_is_not_reached_stable_answers(
     gateway.apply(compared(1, 0, 5000))
     await until(lambda: (MODEL, 1) in gateway.connected(), "the stable version is reached")
     assert not gateway.all_connected()
-    served = gateway._models[MODEL]
 
     assert {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()} == {Role.STABLE}
-    assert not served.comparable
+    assert not _model(gateway).comparable
 
     beside = await host(tmp_path, 1, baseline=True)
     await until(gateway.all_connected, "the baseline is reached")
-    assert served.comparable
+    assert _model(gateway).comparable
     arms = {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()}
     assert arms == {Role.STABLE, Role.BASELINE}
-    baseline = served.baseline
+    baseline = _model(gateway).baseline
     assert baseline is not None
     gateway.apply(compared(2, 1000, 6000))
-    assert gateway._models[MODEL].baseline is baseline, "a new step keeps the links"
+    assert _model(gateway).baseline is baseline, "a new step keeps the links"
     gateway.apply(alone(3))
     await until(lambda: not baseline.links.connected, "its links are closed")
     assert gateway.connected() == {(MODEL, 1)}
@@ -237,3 +237,7 @@ async def test_who_is_told_of_is_who_answers(gateway: Gateway, tmp_path: Path) -
         gateway.version_for("nobody", None, b"1")
     for each in hosts:
         await each.drain(0.1)
+
+
+def _model(gateway: Gateway) -> ServedModel:
+    return gateway._models[MODEL]

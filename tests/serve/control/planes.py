@@ -33,6 +33,7 @@ class MemoryFleet:
         self.log: list[str] = []
         self.refuses: set[int] = set()
         self.refuses_to_share: set[int] = set()
+        self.refuses_as_baseline: set[int] = set()
         self.crashing: set[VersionKey] = set()
         self.starting = 0
         self.most_starting = 0
@@ -52,8 +53,8 @@ class MemoryFleet:
         self.most_starting = max(self.starting, self.most_starting)
         await asyncio.sleep(0.001)
         self.starting -= 1
-        unshared = place is Place.SHARED and version.number in self.refuses_to_share
-        if unshared or version.number in self.refuses:
+        refuses = {Place.SHARED: self.refuses_to_share, Place.BASELINE: self.refuses_as_baseline}
+        if version.number in self.refuses | refuses.get(place, set()):
             raise Refused(f"the host of {version.number} did not start")
         self._set(place).add((version.model, version.number))
         self.log.append(f"start {_said(version.number, place)}")
