@@ -25,13 +25,12 @@ from serve.rollout.simulation.counts import Counts, Floats
 from serve.rollout.simulation.crowd import Guard
 from serve.rollout.simulation.outcomes import End, Outcomes, Share
 from serve.rollout.simulation.setting import Setting
-from serve.rollout.simulation.traffic import Traffic
+from serve.rollout.simulation.traffic import ROUGH, Traffic
 from serve.rollout.simulation.weir_runs import run_weir
 
 BATCH = 2500
 POLICY = Policy()
 AT_FIVE_PERCENT: Shares = (500, 500, 9000)
-ROUGH = Traffic(swing=0.8, noise=0.5, incidents=0.5, outages=0.2, sticky=0.2)
 PAUSED = Setting(horizon_s=4 * 3600.0, tick_s=30.0, pauses=0.3)
 
 AT_MARGIN = {
@@ -180,8 +179,8 @@ def rivals(rollouts: int) -> None:
 
 def _side_by_side(outcomes: Outcomes) -> str:
     out, promoted = outcomes.share(End.ROLLED_BACK), outcomes.share(End.PROMOTED)
-    neither = 1 - out.value - promoted.value
-    minutes = float(np.median(outcomes.after_s)) / 60
+    neither = outcomes.share(End.OPEN).value + outcomes.share(End.HELD).value
+    minutes = outcomes.median_after_s() / 60
     return (
         f"{outcomes.rule} | {_percent(out.value)} | {_percent(promoted.value)} | "
         f"{_percent(neither)} | {minutes:.0f} | {outcomes.median_exposed():,.0f} | "
