@@ -9,7 +9,6 @@ import pytest
 
 from configs.policy import Guardrail, Metric, Policy
 from serve.rollout.evidence import Evidence, fold, fold_pairs
-from serve.rollout.finding import Finding
 from serve.rollout.guardrails import SignalsSeen, judge
 from serve.rollout.simulation.replay import RecordedChange, Would, replay
 from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Tally
@@ -19,10 +18,10 @@ SHARES = {JudgedArm.CANDIDATE: 5000, JudgedArm.BASELINE: 1000, JudgedArm.STABLE:
 RECORDED_WITH = Policy()
 
 
-def errors(margin: float, **more: float) -> Policy:
+def errors(margin: float) -> Policy:
     """A policy that asks for errors only."""
     guardrail = Guardrail(metric=Metric.ERROR_RATIO, margin_abs=margin)
-    return Policy(guardrails=(guardrail,), **more)
+    return Policy(guardrails=(guardrail,))
 
 
 def counted(units: int, failed: int, stable_failed: int) -> dict[JudgedArm, Tally]:
@@ -58,11 +57,7 @@ def test_a_policy_that_was_recorded_with_says_the_same_again() -> None:
     evidence = Evidence.begin(errors(0.02))
     for number, stretch in enumerate(stretches):
         evidence = fold(evidence, SHARES, counted(*stretch), 0, number * 10)
-    (finding,) = [
-        each
-        for each in judge(evidence, errors(0.02), True, SignalsSeen())
-        if isinstance(each, Finding)
-    ]
+    finding, *_ = judge(evidence, errors(0.02), True, SignalsSeen())
     said = replay(errors(0.02), recorded(*stretches))
     assert (said.would is Would.PROMOTED) == finding.good
     assert (said.would is Would.ROLLED_BACK) == finding.harmful
