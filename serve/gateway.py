@@ -34,6 +34,7 @@ from serve.router import Choice, Router, pinned
 from serve.served import ServedModel, ServedVersion
 from serve.shadow import ShadowQueue, Target
 from serve.traces import Trace, Tracer
+from serve.trial import Trial
 
 _QUEUE_BATCHES = 32
 VersionKey = tuple[str, int]
@@ -75,29 +76,31 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
+        trace = draw_trace(draw)
+        if model.judging is not None and pin is None:
+            case = Case(model.judging, unit, model.comparable)
+            return self._judged(model, choice, case, prediction_id, draw, trace)
         version, role = model.answering(choice)
-        judging = model.judging if pin is None else None
-        on_trial = judging is not None and judging.on_trial(version, role)
-        if not on_trial and not version.links.was_connected:
-            raise NotReady(f"version {choice.version} of {name} is not ready yet")
-        if judging is not None:
-            return JudgedExchange(
-                version,
-                role,
-                self._shadow_of(model, choice),
-                prediction_id,
-                draw,
-                draw_trace(draw),
-                Case(judging, unit, model.comparable),
-            )
-        return Exchange(
-            version,
-            role,
-            self._shadow_of(model, choice),
-            prediction_id,
-            draw,
-            draw_trace(draw),
-        )
+        _check_ready(version)
+        shadow = self._shadow_of(model, choice)
+        return Exchange(version, role, shadow, prediction_id, draw, trace)
+
+    def _judged(
+        self,
+        model: ServedModel,
+        choice: Choice,
+        case: Case,
+        prediction_id: str,
+        draw: int,
+        trace: Trace | None,
+    ) -> Exchange:
+        """Give the exchange of a request that is judged."""
+        version, role = model.answering(choice)
+        shadow = self._shadow_of(model, choice)
+        if case.judging.on_trial(version, role):
+            return Trial(version, role, shadow, prediction_id, draw, trace, case)
+        _check_ready(version)
+        return JudgedExchange(version, role, shadow, prediction_id, draw, trace, case)
 
     def deadline(self) -> float:
         """Give the moment by which a request that begins now must be answered."""
@@ -288,7 +291,7 @@ class Gateway:
         if count is None:
             count = RolloutCount(route.judged.rollout, lambda: self.share)
             self._counts[count.rollout] = count
-        return Judging(route, versions, count.stretch(route.generation))
+        return Judging(route.judged, route, versions, count)
 
     def _connect(self, version: Version, *, baseline: bool = False) -> ServedVersion:
         hosts = self._settings.hosts
@@ -309,6 +312,13 @@ class Gateway:
         return ServedVersion(
             version, contract, batcher, links, self.recorder, self._settings.limits
         )
+
+
+def _check_ready(version: ServedVersion) -> None:
+    """Raise `NotReady` if a version never could be reached."""
+    if not version.links.was_connected:
+        number, name = version.version.number, version.version.model
+        raise NotReady(f"version {number} of {name} is not ready yet")
 
 
 def _rollouts(models: Iterable[RoutedModel]) -> set[str]:

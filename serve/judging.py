@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from registry.records import FULL, Arm, Role, Route
-from serve.rollout.counting import Stretch
+from registry.records import FULL, Arm, Judged, Role, Route
+from serve.rollout.counting import ArmCount, RolloutCount
 from serve.rollout.pairing import Comparison
 from serve.rollout.tallies import JudgedArm
 from serve.served import ServedVersion
+
+
+class Judging:
+    """One generation of a judged route, as one gateway replica serves it.
+
+    `stable` is the version that the candidate is compared with: it answers what the candidate or
+    the baseline cannot. `late_s` is the longest that an answer may take, if that is judged.
+    """
+
+    def __init__(
+        self, judged: Judged, route: Route, versions: Mapping[int, ServedVersion], of: RolloutCount
+    ) -> None:
+        stretch = of.stretch(route.generation)
+        self.count = of
+        self.late_s = judged.objective_s
+        self.stable = versions[incumbent(route)]
+        self._candidate = judged.candidate
+        self._candidates = stretch[JudgedArm.CANDIDATE]
+        self._baselines = stretch[JudgedArm.BASELINE]
+        self._others = stretch[JudgedArm.STABLE]
+        candidate = versions[judged.candidate]
+        self.comparison = Comparison(self.stable.version, candidate.version)
+
+    def on_trial(self, version: ServedVersion, role: Role) -> bool:
+        """Whether a version may fail in a role, since the stable one answers in its place."""
+        return version.version.number == self._candidate or role is Role.BASELINE
+
+    def arm(self, version: ServedVersion, role: Role) -> ArmCount:
+        """Give where what a version does in a role is counted."""
+        if version.version.number == self._candidate:
+            return self._candidates
+        return self._baselines if role is Role.BASELINE else self._others
 
 
 class Case(NamedTuple):
@@ -21,38 +54,6 @@ class Case(NamedTuple):
     judging: Judging
     key: bytes | None
     counts: bool
-
-
-class Judging:
-    """One generation of a judged route, as one gateway replica serves it.
-
-    `stable` is the version that the candidate is compared with: it answers what the candidate or
-    the baseline cannot. `late_s` is the longest that an answer may take, if that is judged.
-    """
-
-    def __init__(self, route: Route, versions: dict[int, ServedVersion], stretch: Stretch) -> None:
-        judged = route.judged
-        if judged is None:
-            message = f"route {route.generation} of {route.model} is not judged"
-            raise ValueError(message)
-        self.candidate = judged.candidate
-        self.late_s = judged.objective_s
-        self.stretch = stretch
-        self.stable = versions[incumbent(route)]
-        candidate = versions.get(judged.candidate)
-        self.comparison = (
-            Comparison(self.stable.version, candidate.version) if candidate is not None else None
-        )
-
-    def on_trial(self, version: ServedVersion, role: Role) -> bool:
-        """Whether a version may fail in a role, since the stable one answers in its place."""
-        return self.arm(version.version.number, role) is not JudgedArm.STABLE
-
-    def arm(self, version: int, role: Role) -> JudgedArm:
-        """Give the arm to which what a version answers in a role belongs."""
-        if version == self.candidate:
-            return JudgedArm.CANDIDATE
-        return JudgedArm.BASELINE if role is Role.BASELINE else JudgedArm.STABLE
 
 
 def incumbent(route: Route) -> int:

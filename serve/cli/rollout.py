@@ -155,7 +155,7 @@ def _steer(command: str, says: str, needs_reason: bool) -> None:
 
     @rollout.command(command, help=says)
     @click.argument("which", metavar=_WHICH)
-    @click.option("--reason", default="", required=needs_reason, help=_REASON)
+    @click.option("--reason", required=needs_reason, help=_REASON)
     @_dry_run
     @gateway
     @as_json
@@ -163,7 +163,7 @@ def _steer(command: str, says: str, needs_reason: bool) -> None:
         now = _find(client, which)
         # Whoever wants out is not told first that somebody else has changed something.
         if_number = None if command in _AT_ONCE else now.number
-        done = client.command_rollout(now.id, command, reason, if_number, dry_run)
+        done = client.command_rollout(now.id, command, reason or "", if_number, dry_run)
         _show_done(done, as_json)
 
 

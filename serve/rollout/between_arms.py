@@ -22,7 +22,7 @@ _TIMES_MOST = 2.0**14
 
 
 def finding_between_arms(
-    evidence: Evidence, guardrail: Guardrail, blank: Finding, shown: bool
+    evidence: Evidence, guardrail: Guardrail, blank: Finding, split_alpha: float, shown: bool
 ) -> Finding:
     """The finding on one guardrail of events; intervals and words only where it is `shown`."""
     metric = guardrail.metric
@@ -36,7 +36,7 @@ def finding_between_arms(
         harm_log10=harm,
         harmful=harm >= blank.harm_at,
         good_log10=good,
-        good=good >= blank.good_at,
+        good=good >= blank.good_at and not _outcomes_missing(trials, split_alpha),
         events={
             JudgedArm.CANDIDATE: int(sum(each.candidate for each in splits)),
             other: int(sum(each.other for each in splits)),
@@ -93,6 +93,12 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
         )
         passed.append(replace(found, message=wording.about_limit(found, limit.share)))
     return passed
+
+
+def _outcomes_missing(trials: Sequence[Trials], alpha: float) -> bool:
+    """Whether one arm has fewer units with an outcome than its share: what is slow is not good."""
+    known = [Split(each.share, each.units, each.other_units) for each in trials]
+    return event_ratio.log_unequal(known) >= -log(alpha)
 
 
 def _first(trials: Sequence[Trials]) -> list[Split]:

@@ -30,6 +30,7 @@ from serve.rollout.division import division
 from serve.rollout.guardrails import SignalsSeen, judge, split_is_suspect
 from serve.rollout.moves import ITSELF, Move, Seen
 from serve.rollout.objective import objective_s
+from serve.rollout.pace import Pace
 from serve.rollout.stage import SignalSource, Stage
 
 FRESH_S = 10.0
@@ -332,6 +333,8 @@ class Conductor:
         def note(made: Rollout) -> None:
             if now.judged is not None and then.judged is None:
                 watched.judged_at = self._monotonic()
+            if not now.same_route_as(then):
+                watched.course.pace = Pace()  # Another share of the traffic, another rate.
             self._counts.changed(made.model, move.action)
             if not committed.done():
                 committed.set_result(made)

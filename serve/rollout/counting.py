@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from configs.policy import EVENTS, Metric
@@ -33,65 +33,53 @@ class Sighting(NamedTuple):
 class ArmCount:
     """The tally of one arm in one stretch, as it grows."""
 
-    __slots__ = ("events", "trials", "units", "waiting")
-
-    def __init__(self) -> None:
-        self.units = self.waiting = 0
-        self.trials = [0] * len(EVENTS)
-        self.events = [0] * len(EVENTS)
-
-    def tally(self) -> Tally:
-        """Give the numbers as they are now."""
-        return Tally(self.units, _named(self.trials), _named(self.events), waiting=self.waiting)
-
-
-class Stretch:
-    """Counts while one generation of a route lasts: the shares of the arms are constant."""
+    __slots__ = ("_events", "_of", "_trials", "_units", "_waiting")
 
     def __init__(self, of: RolloutCount) -> None:
         self._of = of
-        self.arms = {arm: ArmCount() for arm in JudgedArm}
+        self._units = self._waiting = 0
+        self._trials = [0] * len(EVENTS)
+        self._events = [0] * len(EVENTS)
 
-    def see(self, arm: JudgedArm, key: bytes | None) -> Sighting:
-        """Find a unit that asks something of an arm: its `Weir-Key`, None if it has none.
+    def see(self, key: bytes | None) -> Sighting:
+        """Find a unit that asks something of the arm: its `Weir-Key`, None if it has none.
 
         Then `happened` or `left` is called once.
         """
+        if key is None:
+            self._waiting += 1
+            return _ALONE
         sighting = self._of.place(key)
         if sighting.first:
-            self.arms[arm].waiting += 1
+            self._waiting += 1
         return sighting
 
-    def happened(self, arm: JudgedArm, sighting: Sighting, flags: int) -> None:
+    def happened(self, sighting: Sighting, flags: int) -> None:
         """Count the outcome of a request: a new unit, and events that its unit did not have yet."""
-        count = self.arms[arm]
-        if sighting.first:
-            count.waiting -= 1
-            count.units += 1
+        place, first = sighting
+        if first:
+            self._waiting -= 1
+            self._units += 1
         if not flags:
             return
-        fresh = self._of.units.first(sighting.place, flags)
-        for place in range(len(EVENTS)):
-            count.events[place] += fresh >> place & 1
-            if sighting.first:
-                count.trials[place] += flags >> place & 1
+        fresh = self._of.units.first(place, flags)
+        for at in range(len(EVENTS)):
+            self._events[at] += fresh >> at & 1
+            if first:
+                self._trials[at] += flags >> at & 1
 
-    def left(self, arm: JudgedArm, sighting: Sighting) -> None:
+    def left(self, sighting: Sighting) -> None:
         """Count nothing of a request whose client left before there was an outcome."""
         if sighting.first:
-            self.arms[arm].waiting -= 1
+            self._waiting -= 1
 
-    def first(self, place: int, flags: int) -> int:
-        """Give those of the flags that the unit at a place has not had yet, and note them."""
-        return self._of.units.first(place, flags)
+    def tally(self) -> Tally:
+        """Give the numbers as they are now."""
+        return Tally(self._units, _named(self._trials), _named(self._events), waiting=self._waiting)
 
-    def add_pair(self, pair: Pair) -> None:
-        """Count what the shadow and the stable version answered."""
-        self._of.pairs.add(pair)
 
-    def took(self, seconds: float) -> None:
-        """Count how long the stable version took for an answer."""
-        self._of.latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+Stretch = Mapping[JudgedArm, ArmCount]
+"""Counts while one generation of a route lasts: the shares of the arms are constant."""
 
 
 class RolloutCount:
@@ -102,25 +90,36 @@ class RolloutCount:
     ) -> None:
         self.rollout = rollout
         self.units = units or Units(rollout)
-        self.pairs = PairCount()
-        self.latency = [0] * (len(LATENCY_BOUNDS) + 1)
         self._share = share
+        self._pairs = PairCount()
+        self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
         # Counts that begin anew, as when a model is unloaded and loaded again, are other counts.
         self._source = f"{os.getpid()}-{os.urandom(_RANDOM_BYTES).hex()}"
         self._stretches: dict[int, Stretch] = {}
 
     def stretch(self, generation: int) -> Stretch:
         """Give where the requests of a generation are counted."""
-        return self._stretches.setdefault(generation, Stretch(self))
+        if generation not in self._stretches:
+            self._stretches[generation] = {arm: ArmCount(self) for arm in JudgedArm}
+        return self._stretches[generation]
 
-    def place(self, key: bytes | None) -> Sighting:
-        """Find a unit, or give it a place."""
-        if key is None:
-            return _ALONE
+    def place(self, key: bytes) -> Sighting:
+        """Find a unit with a key, or give it a place."""
         digest = self.units.digest(key)
         if not self._share().has(digest):
             return _UNCOUNTED
         return Sighting(*self.units.see(digest))
+
+    def took(self, seconds: float) -> None:
+        """Count how long the stable version took for an answer."""
+        self._latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+
+    def pair(self, place: int, make: Callable[[], Pair | None]) -> None:
+        """Count a pair of answers, unless the unit at a place has had one or is left out."""
+        if self.units.first(place, PAIRED):
+            pair = make()
+            if pair is not None:
+                self._pairs.add(pair)
 
     def report(self) -> Report:
         """Give all that was counted so far."""
@@ -128,11 +127,11 @@ class RolloutCount:
             source=self._source,
             rollout=self.rollout,
             stretches={
-                generation: {arm: count.tally() for arm, count in stretch.arms.items()}
+                generation: {arm: count.tally() for arm, count in stretch.items()}
                 for generation, stretch in self._stretches.items()
             },
-            pairs=self.pairs.pairs(),
-            latency=tuple(self.latency),
+            pairs=self._pairs.pairs(),
+            latency=tuple(self._latency),
             full=self.units.full,
         )
 

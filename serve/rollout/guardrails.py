@@ -44,7 +44,7 @@ def judge(
             guardrail.metric, optional=guardrail.optional, harm_at=harm_at, good_at=good_at
         )
         if guardrail.metric in BETWEEN_ARMS:
-            return finding_between_arms(evidence, guardrail, blank, shown)
+            return finding_between_arms(evidence, guardrail, blank, policy.alpha.split, shown)
         if guardrail.metric is Metric.SHADOW_DISAGREEMENT:
             least = policy.shadow.min_pairs if policy.shadow.fraction else 0
             return agreement_finding(evidence.pairs, guardrail, blank, least, same_behaviour)

@@ -1,7 +1,7 @@
 """What a receiver is told of a rollout: a pure function from changes to the bodies of requests.
 
-Bodies name the model, its versions, who made a change and why, and how the guardrails stood. They
-hold no data of requests.
+Bodies name the model, its versions, who made a change, and how the guardrails stood. They hold no
+data of requests, and no reason that a person gave.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import orjson
 from registry.rollouts import RolloutChange, RolloutState
 from serve.rollout.account import policy_of
 from serve.rollout.division import division
+from serve.rollout.moves import ITSELF
 from serve.webhook.message import Message
 
 _POINTS = {
@@ -58,7 +59,7 @@ def event(change: RolloutChange) -> Message | None:
         "hold": rollout.hold and rollout.hold.value,
         "action": change.action,
         "by": rollout.by,
-        "reason": rollout.reason,
+        "reason": rollout.reason if rollout.by == ITSELF else None,
         "guardrails": _guardrails(change.evidence),
         "summary": (
             f"Rollout of {rollout.model} version {rollout.candidate}: {rollout.state.value}"

@@ -89,6 +89,8 @@ def _verdict(found: Finding, allowed: str, of: str = "units of the candidate") -
         return f"worse, {_evidence(found.harm_log10, found.harm_at)}"
     if found.good:
         return f"{allowed}: shown, {_evidence(found.good_log10, found.good_at)}"
+    if found.good_at <= found.good_log10:
+        return f"{allowed}: not shown, as outcomes are missing"
     if found.more_units is None:
         return f"{allowed}: not shown yet"
     return f"{allowed}: not shown yet, about {found.more_units:,} more {of} would at these rates"

@@ -45,6 +45,7 @@ class MemoryRollouts:
     check: Callable[[str, int], int]
     kept: dict[str, list[RolloutChange]] = field(default_factory=dict)
     seen: Seen = SEEN
+    explained: int = 0
     rates: Rates = field(default_factory=lambda: Rates(units_per_s=2.0))
 
     async def all(self, model: str | None, active_only: bool) -> tuple[Rollout, ...]:
@@ -68,6 +69,7 @@ class MemoryRollouts:
 
     async def explain(self, rollout_id: str) -> Account:
         """What a test has put there, in words."""
+        self.explained += 1
         return account(self._one(rollout_id), self.seen, self.rates, datetime.now(UTC))
 
     async def start(self, start: Start) -> Done:

@@ -159,7 +159,9 @@ def test_answers_match_the_document(http: httpx.Client, api: Api, document: dict
         "/v1/audit:verify",
         "/health/live",
     ):
-        answers = document["paths"][path.replace("a1", "{alarm_id}").replace("r1", "{rollout_id}")]["get"]["responses"]
+        answers = document["paths"][path.replace("a1", "{alarm_id}").replace("r1", "{rollout_id}")][
+            "get"
+        ]["responses"]
         promised = answers["200"]["content"]
         schema = {**promised["application/json"]["schema"], "components": document["components"]}
 

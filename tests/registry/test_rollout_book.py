@@ -485,7 +485,8 @@ def _won(registry: Registry, races: int, attempt: Callable[[int], int | None]) -
     return Counter(number for number in every if number is not None)
 
 
-RACES = pytest.mark.parametrize("races", [32, pytest.param(1024, marks=pytest.mark.slow)])
+SLOW = (pytest.mark.slow, pytest.mark.timeout(600))
+RACES = pytest.mark.parametrize("races", [32, pytest.param(1024, marks=SLOW)])
 
 
 @RACES

@@ -23,8 +23,9 @@ from registry.rollouts import NOTHING, RolloutState
 from tests.registry import models
 
 ROOT = Path(__file__).parents[2]
-POINTS = pytest.mark.parametrize("points", [32, pytest.param(256, marks=pytest.mark.slow)])
-KILLS = pytest.mark.parametrize("kills", [4, pytest.param(24, marks=pytest.mark.slow)])
+SLOW = (pytest.mark.slow, pytest.mark.timeout(600))
+POINTS = pytest.mark.parametrize("points", [32, pytest.param(256, marks=SLOW)])
+KILLS = pytest.mark.parametrize("kills", [4, pytest.param(24, marks=SLOW)])
 
 STORY = """
 import sys

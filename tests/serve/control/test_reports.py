@@ -10,7 +10,7 @@ from serve.control.reports import Increment, Reports, from_json, since, to_json,
 from serve.rollout.counting import RolloutCount
 from serve.rollout.pairing import Pair
 from serve.rollout.tallies import JudgedArm, Pairs, Report, Tally
-from serve.rollout.units import Share
+from serve.rollout.units import UNKEYED, Share
 
 STEPS = st.lists(
     st.tuples(
@@ -53,12 +53,13 @@ def test_what_is_folded_adds_up_to_what_was_counted(
     for who, step, arm, flags in steps:
         stretch = counts[who].stretch(flags % 3)
         if step == "see":
-            sighting = stretch.see(arm, b"%d" % flags)
+            sighting = stretch[arm].see(b"%d" % flags)
             if flags % 4:
-                stretch.happened(arm, sighting, flags)
-            stretch.took(0.01)
+                stretch[arm].happened(sighting, flags)
+            counts[who].took(0.01)
         elif step == "pair":
-            stretch.add_pair(Pair(agrees=bool(flags % 2), score_change=float(flags)))
+            pair = Pair(agrees=bool(flags % 2), score_change=float(flags))
+            counts[who].pair(UNKEYED, lambda pair=pair: pair)  # type: ignore[misc]
         elif step == "report":
             reports.take([counts[who].report()])
         else:
@@ -75,10 +76,10 @@ def test_what_is_folded_adds_up_to_what_was_counted(
 def test_a_report_is_kept_as_it_was() -> None:
     """As JSON and back, group by group."""
     count = RolloutCount("r", Share)
-    stretch = count.stretch(7)
-    stretch.happened(JudgedArm.CANDIDATE, stretch.see(JudgedArm.CANDIDATE, None), 5)
-    stretch.took(0.2)
-    count.pairs.add(Pair(False, 0.5, 1, {"sex": "f"}, yes=True))
+    arm = count.stretch(7)[JudgedArm.CANDIDATE]
+    arm.happened(arm.see(None), 5)
+    count.took(0.2)
+    count.pair(UNKEYED, lambda: Pair(agrees=False, turned=1, groups={"sex": "f"}, yes=True))
     report = count.report()
 
     assert from_json(to_json({report.source: report})) == {report.source: report}

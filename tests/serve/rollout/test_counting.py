@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ import httpx
 import pytest
 
 from configs.errors import ModelFailed
+from configs.policy import Policy
 from configs.settings import Limits, Settings
 from registry.records import FULL
 from serve.models.frames import Tensors
+from serve.rollout.evidence import Evidence, fold
+from serve.rollout.guardrails import split_is_suspect
 from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Tally
 from serve.rollout.units import Share
 from tests.serve.edge.test_http import INFER, row
@@ -28,6 +32,7 @@ from tests.serve.rollout.judged import (
     report,
     reports,
     tally,
+    value,
     who,
 )
 from tests.serve.stage import Stage, stage
@@ -219,3 +224,78 @@ def test_one_replica_of_several_counts_a_unit(served: Stage) -> None:
 
     assert 0 < counted[0] < len(keys)
     assert counted[1:] == [counted[0], len(keys)]
+
+
+def test_a_unit_waits_until_its_outcome_is_known(served: Stage, candidate: Moody) -> None:
+    """It is among the units when it is known whether it had an event, and not before."""
+    candidate.takes_s = 0.5
+    served.apply(judged(1, ALL_CANDIDATE))
+    asking = threading.Thread(target=ask, args=(served,))
+    asking.start()
+    wait_until(lambda: tally(served, JudgedArm.CANDIDATE).waiting == 1, "it has been sent")
+
+    assert tally(served, JudgedArm.CANDIDATE).units == 0
+    asking.join()
+    assert tally(served, JudgedArm.CANDIDATE) == Tally(1, events(), events(), waiting=0)
+
+
+def test_units_that_wait_are_not_missing_from_the_split() -> None:
+    """A version that is slow does not look as if it got too little traffic."""
+    policy = Policy()
+    shares = {JudgedArm.CANDIDATE: 5000, JudgedArm.STABLE: 5000}
+    half = {JudgedArm.STABLE: Tally(300), JudgedArm.CANDIDATE: Tally(100)}
+    slow = {JudgedArm.STABLE: Tally(300), JudgedArm.CANDIDATE: Tally(100, waiting=200)}
+
+    def suspect(tallies: dict[JudgedArm, Tally]) -> bool:
+        folded = fold(Evidence.begin(policy), shares, tallies, 0, 0)
+        return split_is_suspect(Evidence.from_json(folded.to_json(), policy), policy)
+
+    assert suspect(half)
+    assert not suspect(slow)
+
+
+@pytest.fixture
+def three(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
+    """A gateway with a host of each arm."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, candidate.run)
+        yield opened
+
+
+def test_the_baseline_is_an_arm_of_its_own(three: Stage) -> None:
+    """It is the stable version, and counted apart."""
+    three.start_host(STABLE, baseline=True)
+    three.apply(judged(1, {STABLE: FULL, CANDIDATE: 0}, baseline_bp=FULL))
+
+    reply = ask(three)
+
+    assert (who(reply), value(reply)) == (("1", "baseline"), 7.0)
+    assert tally(three, JudgedArm.BASELINE) == Tally(1, events(), events())
+    assert tally(three, JudgedArm.STABLE) == Tally(0, events(), events())
+
+
+def test_a_baseline_that_fails_costs_users_nothing(three: Stage, candidate: Moody) -> None:
+    """It is there for the comparison's sake: the stable version's own hosts answer for it."""
+    candidate.fails = True
+    three.start_host(STABLE, candidate.run, baseline=True)
+    three.apply(judged(1, {STABLE: FULL, CANDIDATE: 0}, baseline_bp=FULL))
+
+    reply = ask(three)
+
+    assert (reply.status_code, who(reply)) == (200, ("1", "stable"))
+    assert tally(three, JudgedArm.BASELINE).trials == events(error_ratio=1)
+
+
+def test_nothing_counts_while_the_baseline_cannot_be_reached(
+    three: Stage, candidate: Moody
+) -> None:
+    """Its units meet the stable arm, which then has more than its share; users notice nothing."""
+    candidate.fails = True
+    three.apply(judged(1, {STABLE: 5000, CANDIDATE: 5000}, baseline_bp=5000), connect_s=0.1)
+
+    replies = [ask(three, f"client-{number}") for number in range(20)]
+
+    assert {(reply.status_code, who(reply)) for reply in replies} == {(200, ("1", "stable"))}
+    assert all(tally(three, arm) == Tally(0, events(), events()) for arm in JudgedArm)
+    assert sum(report(three).latency) == 0

@@ -6,7 +6,7 @@ from math import log10
 
 import pytest
 
-from configs.policy import Guardrail, HardLimit, Metric, Policy, ShadowStage
+from configs.policy import EVENTS, Guardrail, HardLimit, Metric, Policy, ShadowStage
 from serve.rollout.budget import harm_alpha, limit_alpha, may_roll_back
 from serve.rollout.evidence import Evidence, fold, fold_pairs
 from serve.rollout.finding import Finding
@@ -111,6 +111,19 @@ def test_how_many_more_units_it_takes_is_about_right() -> None:
 
     assert enough(1.05)
     assert not enough(0.7)
+
+
+def test_units_without_an_outcome_are_not_good() -> None:
+    """A version that hangs has few units that are known not to have failed, and no failure yet."""
+    known = {CANDIDATE: tally(20), BASELINE: tally(20_000), STABLE: tally(360_000)}
+    for metric, found in findings(
+        fold(Evidence.begin(POLICY), shares(0.05, 0.05), known, 1, 0)
+    ).items():
+        if metric in EVENTS:
+            assert not found.good
+            assert not found.harmful
+        if metric is Metric.ERROR_RATIO:
+            assert "outcomes are missing" in found.message
 
 
 def test_a_worse_version_will_never_be_shown_to_be_good() -> None:

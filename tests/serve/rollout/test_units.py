@@ -112,8 +112,7 @@ def test_counts_are_those_of_a_list_of_all_requests(
     for unit, arm, flags, generation in asked:
         key = None if unit == 0 else b"%d" % unit
         stretch = count.stretch(generation)
-        sighting = stretch.see(arm, key)
-        stretch.happened(arm, sighting, flags)
+        stretch[arm].happened(stretch[arm].see(key), flags)
         new = unit == 0 or unit not in seen
         seen.add(unit)
         units[generation, arm] = units.get((generation, arm), 0) + new
