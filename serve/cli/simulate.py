@@ -49,7 +49,9 @@ def simulate(
     client: ControlClient,
     **asked: Any,
 ) -> None:
-    """Say how often a policy errs and how soon it finds harm, beside other tools' rules.
+    """Say how often a policy errs and how soon it finds harm.
+
+    Beside it stand the rules of other tools, in the same traffic.
 
     \b
     weir simulate --policy careful.yaml                  a version that is the same, and a bad one
