@@ -87,15 +87,15 @@ def delays(rollouts: int) -> None:
     for metric in (Metric.INVALID_OUTPUT, Metric.ERROR_RATIO):
         other = "all stable traffic" if metric is Metric.INVALID_OUTPUT else "the baseline"
         for times in (10.0, 50.0):
-            fresh = _events_to_find(metric, times, 0, rollouts)
+            fresh = events_to_find(metric, times, 0, rollouts)
             print(f"| {times:g} times worse | {other} | {_told(fresh)} | 1 |", flush=True)
-            late = _events_to_find(metric, times, 1000, rollouts)
+            late = events_to_find(metric, times, 1000, rollouts)
             ratio = np.median(late[0]) / np.median(fresh[0])
             told = f"{_told(late)} | {ratio:.1f}"
             print(f"| the same, after 1,000 events without harm | {other} | {told} |", flush=True)
 
 
-def _events_to_find(
+def events_to_find(
     metric: Metric, times: float, clean: int, rollouts: int
 ) -> tuple[Floats, Floats]:
     """Events of both arms since harm began, and those of the candidate, until it is found.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from configs.errors import Refused
 from configs.policy import EVENTS, Metric, Policy
 from serve.cli.options import gateway
 
@@ -172,7 +173,11 @@ def _replay(policy: Policy, model: str, client: ControlClient) -> None:
             RecordedChange(datetime.fromisoformat(each.at), each.step, each.evidence)
             for each in client.rollout_changes(rollout.id)
         ]
-        would = replay(policy, changes)
+        try:
+            would = replay(policy, changes)
+        except ValueError as error:
+            message = f"what rollout {rollout.id} has kept cannot be read: {error}"
+            raise Refused(message) from None
         after = f"{would.after_s / 60:.0f} min"
         was = rollout.state.value
         rows.append(
