@@ -25,13 +25,12 @@ from serve.rollout.simulation.counts import Counts, Floats
 from serve.rollout.simulation.crowd import Guard
 from serve.rollout.simulation.outcomes import End, Outcomes, Share
 from serve.rollout.simulation.setting import Setting
-from serve.rollout.simulation.traffic import Traffic
+from serve.rollout.simulation.traffic import ROUGH, Traffic
 from serve.rollout.simulation.weir_runs import run_weir
 
 BATCH = 2500
 POLICY = Policy()
 AT_FIVE_PERCENT: Shares = (500, 500, 9000)
-ROUGH = Traffic(swing=0.8, noise=0.5, incidents=0.5, outages=0.2, sticky=0.2)
 PAUSED = Setting(horizon_s=4 * 3600.0, tick_s=30.0, pauses=0.3)
 
 AT_MARGIN = {
@@ -88,15 +87,15 @@ def delays(rollouts: int) -> None:
     for metric in (Metric.INVALID_OUTPUT, Metric.ERROR_RATIO):
         other = "all stable traffic" if metric is Metric.INVALID_OUTPUT else "the baseline"
         for times in (10.0, 50.0):
-            fresh = _events_to_find(metric, times, 0, rollouts)
+            fresh = events_to_find(metric, times, 0, rollouts)
             print(f"| {times:g} times worse | {other} | {_told(fresh)} | 1 |", flush=True)
-            late = _events_to_find(metric, times, 1000, rollouts)
+            late = events_to_find(metric, times, 1000, rollouts)
             ratio = np.median(late[0]) / np.median(fresh[0])
             told = f"{_told(late)} | {ratio:.1f}"
             print(f"| the same, after 1,000 events without harm | {other} | {told} |", flush=True)
 
 
-def _events_to_find(
+def events_to_find(
     metric: Metric, times: float, clean: int, rollouts: int
 ) -> tuple[Floats, Floats]:
     """Events of both arms since harm began, and those of the candidate, until it is found.
@@ -180,8 +179,8 @@ def rivals(rollouts: int) -> None:
 
 def _side_by_side(outcomes: Outcomes) -> str:
     out, promoted = outcomes.share(End.ROLLED_BACK), outcomes.share(End.PROMOTED)
-    neither = 1 - out.value - promoted.value
-    minutes = float(np.median(outcomes.after_s)) / 60
+    neither = outcomes.share(End.OPEN).value + outcomes.share(End.HELD).value
+    minutes = outcomes.median_after_s() / 60
     return (
         f"{outcomes.rule} | {_percent(out.value)} | {_percent(promoted.value)} | "
         f"{_percent(neither)} | {minutes:.0f} | {outcomes.median_exposed():,.0f} | "

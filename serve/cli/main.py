@@ -56,6 +56,9 @@ COMMANDS: Mapping[str, Entry] = {
         "List alarms, explain them, and acknowledge, silence or close them.",
     ),
     "training": Entry("serve.cli.training:training", "Take rows out of the training log."),
+    "simulate": Entry(
+        "serve.cli.simulate:simulate", "Say how often a policy errs and how soon it finds harm."
+    ),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }

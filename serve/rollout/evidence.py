@@ -165,6 +165,21 @@ class Evidence:
         return again
 
 
+def counts_of(told: Mapping[str, Any]) -> Evidence:
+    """The counts alone of what `to_json` has told; `ValueError` where it is not evidence."""
+    try:
+        seen = {
+            _shares_read(shares): {
+                JudgedArm(arm): _tally_read(each) for arm, each in tallies.items()
+            }
+            for shares, tallies in told["seen"]
+        }
+        return Evidence(seen=seen, pairs=PairsSeen.read(told["pairs"]))
+    except (KeyError, TypeError, AttributeError) as broken:
+        message = f"no evidence of a rollout: {broken!r}"
+        raise ValueError(message) from broken
+
+
 def fold(
     evidence: Evidence,
     shares: Mapping[JudgedArm, int],

@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from scipy.special import betaincinv
 
-from serve.rollout.simulation.counts import Flags, Floats, Ints
+from serve.rollout.simulation.counts import Floats, Ints
 
 
 class End(IntEnum):
@@ -25,8 +25,7 @@ class Outcomes:
     """How rollouts ended under one rule, each by rollout.
 
     `after_s` is when it ended, or when the simulation did. Until then `exposed` requests had been
-    answered by the candidate, of `requests` in all, and `bad` were its events. `looked` is the
-    number of events of both arms at the look that rolled it back; 0 where none did.
+    answered by the candidate, of `requests` in all, and `bad` were its events.
     """
 
     rule: str
@@ -40,9 +39,9 @@ class Outcomes:
         """How many ended so."""
         return Share(int((self.end == end).sum()), len(self.end))
 
-    def median_s(self, end: End) -> float | None:
-        """The median time to such an end, in seconds."""
-        return _median(self.after_s, self.end == end)
+    def median_after_s(self) -> float:
+        """The median time to the end, in seconds."""
+        return float(np.median(self.after_s))
 
     def median_exposed(self) -> float:
         """The median number of requests that the candidate answered before the end."""
@@ -70,7 +69,3 @@ class Share:
         if self.count >= self.of:
             return 1.0
         return float(betaincinv(self.count + 1, self.of - self.count, level))
-
-
-def _median(values: Floats, of: Flags) -> float | None:
-    return float(np.median(values[of])) if of.any() else None

@@ -65,6 +65,10 @@ class Traffic:
     disagreement: float = 0.005
 
 
+ROUGH = Traffic(swing=0.8, noise=0.5, incidents=0.5, outages=0.2, sticky=0.2)
+"""Waves, noise, incidents, outages, and failures in clusters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """What a tool sees that counts requests of the candidate, by rollout.

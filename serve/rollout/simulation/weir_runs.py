@@ -28,7 +28,7 @@ from serve.rollout.simulation.setting import Setting
 from serve.rollout.simulation.traffic import Stream, Traffic
 from serve.rollout.tallies import JudgedArm
 
-_START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 _OPERATOR = "operator"
 _JUDGED = frozenset({*EVENTS, Metric.SHADOW_DISAGREEMENT, Metric.SIGNALS})
 
@@ -67,7 +67,7 @@ class _Run:
         self._pairs = Agreements(policy, size, same_behaviour=setting.same_behaviour)
         self._stream = Stream(traffic, size, setting.seed)
         self._rng = np.random.default_rng(setting.seed + 1)
-        self._rollouts = [_started(number) for number in range(size)]
+        self._rollouts = [started(number) for number in range(size)]
         self._split = np.zeros(size, np.int64)
         self._step = np.zeros(size, np.int64)
         self._state = np.full(size, _code(RolloutState.STARTING))
@@ -138,13 +138,13 @@ class _Run:
         rollout = self._rollouts[row]
         if what is Command.RESUME and rollout.hold is not Hold.PAUSED:
             return
-        now = _START + timedelta(seconds=now_s)
+        now = START + timedelta(seconds=now_s)
         move = command(rollout, self._policy, what, _OPERATOR, "", now, Seen())
         self._take(row, move, now_s)
 
     def _decide(self, row: int, now_s: float, harmful: bool) -> None:
         """Ask until nothing follows at once."""
-        now = _START + timedelta(seconds=now_s)
+        now = START + timedelta(seconds=now_s)
         seen = self._seen(row, harmful)
         while (move := decide(self._rollouts[row], self._policy, seen, now)) is not None:
             self._take(row, move, now_s)
@@ -195,8 +195,9 @@ def _code(state: RolloutState) -> int:
     return _STATES.index(state)
 
 
-def _started(number: int) -> Rollout:
-    at = utc_text(_START)
+def started(number: int) -> Rollout:
+    """A simulated rollout that has just begun."""
+    at = utc_text(START)
     return Rollout(
         id=f"simulated-{number}",
         model="simulated",
@@ -216,7 +217,7 @@ def _started(number: int) -> Rollout:
 
 def _divisions(policy: Policy) -> list[Division]:
     """All that a rollout may come to, each once; the first is that of its start."""
-    start = _started(0)
+    start = started(0)
     states = (
         RolloutState.STARTING,
         RolloutState.SHADOW,
