@@ -22,7 +22,9 @@ def load_settings(path: Path | None, overrides: Mapping[str, object] = NOTHING) 
     `overrides` maps names such as `listen.http_port` to values. A section that the file names but
     leaves empty keeps its defaults. Raises `ConfigError` with every problem named by its key.
     """
-    values = _read(path) if path is not None else {}
+    values = read_yaml(path) if path is not None else {}
+    # A section whose lines are all commented out is no mistake.
+    values = {name: value for name, value in values.items() if value is not None}
     for name, value in overrides.items():
         _set(values, name, value)
     try:
@@ -32,7 +34,8 @@ def load_settings(path: Path | None, overrides: Mapping[str, object] = NOTHING) 
         raise ConfigError(where + explain(error, Settings)) from None
 
 
-def _read(path: Path) -> dict[str, object]:
+def read_yaml(path: Path) -> dict[str, object]:
+    """The keys and values of a YAML file; `ConfigError` if it holds anything else."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -42,8 +45,8 @@ def _read(path: Path) -> dict[str, object]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold keys and values, such as 'listen:'")
-    return {str(name): value for name, value in content.items() if value is not None}
+        raise ConfigError(f"{path} must hold keys and values, such as 'name: value'")
+    return {str(name): value for name, value in content.items()}
 
 
 def _set(values: dict[str, object], name: str, value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from configs.settings import Section, Share
+from configs.section import Section, Share
 
 
 def _basis_points(percent: float) -> float:
@@ -141,14 +141,16 @@ class Approvals(Section):
 class Policy(Section):
     """How a rollout goes and what it must show; times in seconds, shares of traffic in percent.
 
-    `dwell_s` is the least time at each step, `step_max_s` the longest: then it is held, or rolled
-    back where `on_inconclusive` says so; nothing is ever promoted because time went by. While it
-    bakes, the version before keeps `holdback` percent, so that the comparison goes on.
+    A version gets no more traffic before it has answered `min_units` units. `dwell_s` is the least
+    time at each step, `step_max_s` the longest: then it is held, or rolled back where
+    `on_inconclusive` says so; nothing is ever promoted because time went by. While it bakes, the
+    version before keeps `holdback` percent, so that the comparison goes on.
     """
 
     steps: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=20)] = (1, 5, 25, 50)
     dwell_s: Seconds = 300.0
     step_max_s: Annotated[float, Field(gt=0.0, le=90 * 86400.0)] = 86400.0
+    min_units: Annotated[int, Field(ge=1, le=10**9)] = 50
     bake_s: Seconds = 1800.0
     holdback: Percent = 5
     baseline_max: Percent = 10

@@ -9,23 +9,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from configs.expression import read
+from configs.policy import Policy
+from configs.section import Section, Share
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 asks the system for a free one."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """The addresses that only this machine can connect to."""
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Listen(Section):
@@ -290,6 +284,23 @@ class Labels(Section):
     rows_max: Annotated[int, Field(ge=1000, le=10**9)] = 10_000_000
 
 
+def _check_webhook(section: str, address: str | None, signed: bool) -> None:
+    """Refuse an address that cannot be asked, and one whose receiver could not tell who asks."""
+    if address is None:
+        return
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        # Not repeated: an address may hold a secret.
+        message = f"{section}.webhook must be an address such as https://example.org/{section}"
+        raise ValueError(message)
+    if not signed:
+        message = (
+            f"{section}.webhook needs {section}.webhook_secret_file, so that its receiver can tell "
+            "that what it is told comes from here"
+        )
+        raise ValueError(message)
+
+
 class Alarms(Section):
     """Who is told of alarms, and in which form; nobody, while there is no webhook."""
 
@@ -298,24 +309,46 @@ class Alarms(Section):
     format: Literal["weir", "alertmanager"] = "weir"
 
     @model_validator(mode="after")
-    def _an_address_that_can_be_asked(self) -> Alarms:
-        if self.webhook is not None:
-            parts = urlsplit(self.webhook)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                # Not repeated: an address may hold a secret.
-                message = "alarms.webhook must be an address such as https://example.org/alarms"
-                raise ValueError(message)
+    def _webhook_that_can_be_asked(self) -> Alarms:
+        signed = self.format != "weir" or self.webhook_secret_file is not None
+        _check_webhook("alarms", self.webhook, signed)
         return self
 
+
+class Rollouts(Section):
+    """What a rollout must show unless its start says otherwise, and who is told of rollouts.
+
+    What the policy of a model in `models` leaves out is as in `default`.
+    """
+
+    default: Policy = Policy()
+    models: Mapping[ModelName, Policy] = {}
+    webhook: str | None = None
+    webhook_secret_file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_over_default(cls, values: object) -> object:
+        """Complete the policies of models: each by itself could not say what was left out."""
+        if not isinstance(values, Mapping):
+            return values
+        default, models = values.get("default") or {}, values.get("models") or {}
+        if not isinstance(default, Mapping) or not isinstance(models, Mapping):
+            return values
+        complete = {
+            name: {**default, **own} if isinstance(own, Mapping) else own
+            for name, own in models.items()
+        }
+        return {**values, "default": default, "models": complete}
+
     @model_validator(mode="after")
-    def _signed(self) -> Alarms:
-        if self.webhook and self.format == "weir" and self.webhook_secret_file is None:
-            message = (
-                "alarms.webhook needs alarms.webhook_secret_file, so that its receiver can tell "
-                "that an alarm comes from here"
-            )
-            raise ValueError(message)
+    def _webhook_that_can_be_asked(self) -> Rollouts:
+        _check_webhook("rollouts", self.webhook, self.webhook_secret_file is not None)
         return self
+
+    def policy(self, model: str) -> Policy:
+        """The policy of a model whose start names none."""
+        return self.models.get(model, self.default)
 
 
 class Settings(Section):
@@ -336,6 +369,7 @@ class Settings(Section):
     training_log: Training = Training()
     labels: Labels = Labels()
     alarms: Alarms = Alarms()
+    rollouts: Rollouts = Rollouts()
     explanations: Explanations = Explanations()
 
     @model_validator(mode="after")

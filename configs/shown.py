@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from configs.settings import Settings
 
-_ADDRESSES = ("alarms.webhook", "telemetry.otlp_endpoint")
+_ADDRESSES = ("alarms.webhook", "rollouts.webhook", "telemetry.otlp_endpoint")
 """Whose path, query or user may be a secret."""
 
 _DIGITS = 12

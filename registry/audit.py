@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from registry.alarms import Alarm
 from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, Version
+from registry.rollouts import Rollout
 from registry.routing import Change
 
 GENESIS = "0" * 64
@@ -88,6 +89,7 @@ def route_state(route: Route) -> dict[str, object]:
         "shadow": {str(route.shadow.version): route.shadow.share_bp} if route.shadow else None,
         "previous": route.previous,
         "served": route.served,
+        "judged": asdict(route.judged) if route.judged else None,
     }
 
 
@@ -109,4 +111,22 @@ def alarm_state(alarm: Alarm) -> dict[str, object]:
         "state": alarm.state.value,
         "until": alarm.until,
         "adopted": alarm.adopted,
+    }
+
+
+def rollout_state(rollout: Rollout) -> dict[str, object]:
+    """What the audit log says about a rollout; its policy by digest."""
+    return {
+        "model": rollout.model,
+        "stable": rollout.stable,
+        "candidate": rollout.candidate,
+        "policy": rollout.policy_digest,
+        "number": rollout.number,
+        "state": rollout.state.value,
+        "step": rollout.step,
+        "hold": rollout.hold,
+        "held_from": rollout.held_from,
+        "promoted_by": rollout.promoted_by,
+        "approved": list(rollout.approved),
+        "objective_s": rollout.objective_s,
     }

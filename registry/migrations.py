@@ -11,7 +11,7 @@ from pathlib import Path
 
 from configs.errors import StartError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -13,8 +13,8 @@ from registry.records import AuditEntry
 def changes_nearby(entries: Iterable[AuditEntry], alarm: Alarm) -> tuple[AuditEntry, ...]:
     """Of some audit entries those that may have to do with an alarm, in their order.
 
-    Versions and routes of its model, other alarms of its model, and what is of all models: the
-    gateway's configuration, and API keys, since who may ask decides what is asked.
+    Versions, routes and rollouts of its model, other alarms of its model, and what is of all
+    models: the gateway's configuration, and API keys, since who may ask decides what is asked.
     """
     return tuple(each for each in entries if _concerns(each, alarm))
 
@@ -26,5 +26,7 @@ def _concerns(entry: AuditEntry, alarm: Alarm) -> bool:
             return rest == alarm.key.model or rest.startswith(f"{alarm.key.model}/")
         case "alarms":
             return rest != alarm.id and json.loads(entry.after)["model"] == alarm.key.model
+        case "rollouts":
+            return bool(json.loads(entry.after)["model"] == alarm.key.model)
         case _:
             return kind in (CONFIGURATION, "keys")

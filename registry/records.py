@@ -107,6 +107,11 @@ class Route:
             numbers.add(self.previous)
         return tuple(sorted(numbers))
 
+    def baseline(self) -> int | None:
+        """The version that needs hosts for a baseline arm beside its own, if one does."""
+        judged = self.judged
+        return self.stable if judged is not None and judged.baseline_bp > 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
@@ -126,11 +131,16 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class RoutedModel:
-    """A model's route with the versions that it names, and all that are proven (`proven.py`)."""
+    """A model's route with the versions that it names, and all that are proven (`proven.py`).
+
+    `baseline` is the version of which gateway replicas keep links to the hosts of its baseline,
+    whether the route sends anybody there already or not.
+    """
 
     route: Route
     versions: Mapping[int, Version]
     proven: frozenset[int] = frozenset()
+    baseline: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,18 @@ from registry.keyring import Keyring
 from registry.ledger import Clock, Entropy
 from registry.naming import check_name
 from registry.records import Version
-from registry.routes import Routes
+from registry.rollout_book import RolloutBook
 from registry.signature import Signature
 from registry.sqlite import SqliteStore
 from registry.store import Store
 from registry.verify import verify_model
 
 
-class Registry(Routes, Keyring, AlarmBook, Configurations, Deletions):
-    """Models, versions, routes, keys, alarms and the audit log of one data folder, with one owner.
+class Registry(RolloutBook, Keyring, AlarmBook, Configurations, Deletions):
+    """All that is known of the models in one data folder, with one owner.
 
-    The log also says how the gateway was configured.
+    Versions, routes, rollouts, keys, alarms and the audit log, which also says how the gateway was
+    configured.
 
     Threads may share it: they take turns, except while a model is being verified.
     """

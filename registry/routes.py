@@ -12,10 +12,11 @@ from registry.ledger import Clock, Entropy, Ledger
 from registry.moments import utc_text
 from registry.proven import proven, proven_by
 from registry.records import Route, RoutedModel, RouteTable, Version
+from registry.rollouts import check_none
 from registry.routing import Change
 from registry.store import Store
 
-_SALT_BYTES = 16
+SALT_BYTES = 16
 
 
 class Routes(Ledger):
@@ -32,6 +33,12 @@ class Routes(Ledger):
         with self._lock:
             return self._store.route(model)
 
+    def generation(self, model: str, number: int) -> Route | None:
+        """One generation of a model's route, None if there was none of that number."""
+        with self._lock:
+            found = self._store.generations(model)
+        return next((route for route in found if route.generation == number), None)
+
     def set_route(
         self,
         model: str,
@@ -45,13 +52,13 @@ class Routes(Ledger):
 
         `shadow` is a version and the percentage that it sees. With `if_generation` (0: no route
         yet) the change is made to that generation only, else `PreconditionFailed`. `Conflict`
-        for versions that do not take the same inputs.
+        for versions that do not take the same inputs, and while a rollout is active.
         """
         with self._lock:
-            route = self._route_at(model, if_generation)
+            route = self._free_route_at(model, if_generation)
             wanted = routing.split(weights, shadow, self._numbers(model))
             routing.check_same_inputs(wanted, {each.number: each for each in self.versions(model)})
-            why, salt = self._change(actor, reason), self._entropy(_SALT_BYTES)
+            why, salt = self._change(actor, reason), self._entropy(SALT_BYTES)
             if route is None:
                 following = routing.first_route(model, wanted, why, salt)
             else:
@@ -61,9 +68,12 @@ class Routes(Ledger):
     def promote(
         self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
     ) -> Route:
-        """All traffic to one version; a reason is needed once the model has a route."""
+        """All traffic to one version; a reason is needed once the model has a route.
+
+        `Conflict` while a rollout is active.
+        """
         with self._lock:
-            route = self._route_at(model, if_generation)
+            route = self._free_route_at(model, if_generation)
             why = self._change(actor, reason)
             if route is None:
                 return self._keep("promote", None, self._first(model, version, why), why)
@@ -98,9 +108,9 @@ class Routes(Ledger):
             return following if following is route else self._keep("load", route, following, why)
 
     def unload(self, model: str, actor: str, reason: str) -> Route:
-        """Serve a model no longer; `Conflict` if it is not served now."""
+        """Serve a model no longer; `Conflict` if it is not served now, or a rollout is active."""
         with self._lock:
-            route = self.route(model)
+            route = self._free_route_at(model, None)
             if route is None:
                 raise Conflict(f"{model!r} has no route yet, so there is nothing to unload")
             why = self._change(actor, reason)
@@ -131,7 +141,9 @@ class Routes(Ledger):
             for model in registered:
                 route = self._store.route(model)
                 if route is not None and route.served:
-                    routed[model] = RoutedModel(route, self._live(route), self._proven_of(model))
+                    routed[model] = RoutedModel(
+                        route, self._live(route), self._proven_of(model), route.baseline()
+                    )
             return RouteTable(
                 generation=last.sequence if last else 0,
                 models=routed,
@@ -142,7 +154,7 @@ class Routes(Ledger):
     def _first(self, model: str, version: int, why: Change) -> Route:
         """The first route of a model, with all traffic to one version."""
         wanted = routing.split({version: 100}, None, self._numbers(model))
-        return routing.first_route(model, wanted, why, self._entropy(_SALT_BYTES))
+        return routing.first_route(model, wanted, why, self._entropy(SALT_BYTES))
 
     def _live(self, route: Route) -> dict[int, Version]:
         numbers = route.live_versions()
@@ -166,6 +178,12 @@ class Routes(Ledger):
                 f"the route of {model!r} is at generation {generation}, not {if_generation}: "
                 "look at it again"
             )
+        return route
+
+    def _free_route_at(self, model: str, if_generation: int | None) -> Route | None:
+        """The same, for a change that no active rollout may be surprised by."""
+        route = self._route_at(model, if_generation)
+        check_none(self._store.rollouts(model, active_only=True))
         return route
 
     def _keep(self, action: str, before: Route | None, after: Route, why: Change) -> Route:

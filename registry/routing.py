@@ -2,7 +2,8 @@
 
 In every route the weights sum to 10,000 basis points, each arm has some weight, the stable version
 is one of the arms, and neither the shadow version nor `previous` takes part as what it is not: a
-shadow is never an arm, and `previous` is never the stable version.
+shadow is never an arm, and `previous` is never the stable version. Only the changes of a rollout
+(`rollout_route.py`) make routes that are judged.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def set_weights(route: Route, wanted: Split, change: Change, salt: bytes) -> Rou
     stable = route.stable if route.stable in versions else _heaviest(wanted.arms)
     begins = len(route.arms) == 1 and len(wanted.arms) > 1
     return replace(
-        _next(route, change),
+        following(route, change),
         stable=stable,
         arms=wanted.arms,
         salt=salt if begins else route.salt,
@@ -122,36 +123,44 @@ def promote(route: Route, version: int, change: Change, known: Collection[int]) 
     if route.served and route.arms == (Arm(version, FULL),):
         raise Conflict(f"version {version} of {route.model!r} has all of the traffic already")
     previous = route.previous if version == route.stable else route.stable
-    return replace(_alone(route, version, change), previous=previous)
+    return replace(alone(route, version, change), previous=previous)
 
 
 def rollback(route: Route, change: Change) -> Route:
     """One step back: a split ends at its stable version, else the previous version takes all.
 
-    The version that was left is not kept as `previous`, so that a second rollback cannot bring it
+    A judged route ends at its stable version, too, and with it the shadow of the candidate. The
+    version that was left is not kept as `previous`, so that a second rollback cannot bring it
     back. `Conflict` if there is nothing to return to, or the model is not served.
     """
     if not route.served:
         raise Conflict(
             f"{route.model!r} is unloaded, so there is nothing to roll back: load it first"
         )
-    if len(route.arms) > 1:
-        return _alone(route, route.stable, change)
-    if route.previous is None:
+    version = back_to(route)
+    if version is None:
         raise Conflict(f"{route.model!r} has no previous version to return to: set a route instead")
-    return replace(_alone(route, route.previous, change), previous=None)
+    if version == route.stable:
+        return alone(route, version, change)
+    return replace(alone(route, version, change), previous=None)
+
+
+def back_to(route: Route) -> int | None:
+    """The version that a rollback gives all of the traffic, None if there is none."""
+    divided = len(route.arms) > 1 or route.judged is not None
+    return route.stable if divided else route.previous
 
 
 def unload(route: Route, change: Change) -> Route:
     """The same split, no longer served; `Conflict` if it is not served now."""
     if not route.served:
         raise Conflict(f"{route.model!r} is unloaded already")
-    return replace(_next(route, change), served=False)
+    return replace(following(route, change), served=False)
 
 
 def load(route: Route, change: Change) -> Route:
     """The same split, served again; a route that is served stays as it is."""
-    return route if route.served else _next(route, change)
+    return route if route.served else following(route, change)
 
 
 def alias(route: Route, name: str) -> int:
@@ -187,17 +196,17 @@ def role_of(route: Route, version: int) -> Role:
     return Role.PINNED
 
 
-def _alone(route: Route, version: int, change: Change) -> Route:
-    """The route with one version taking everything, and no longer its own shadow."""
+def alone(route: Route, version: int, change: Change) -> Route:
+    """The route with one version taking everything; neither it nor who was judged is a shadow."""
     shadow = route.shadow
-    if shadow is not None and shadow.version == version:
+    if shadow is not None and (shadow.version == version or route.judged is not None):
         shadow = None
     arms = (Arm(version, FULL),)
-    return replace(_next(route, change), stable=version, arms=arms, shadow=shadow)
+    return replace(following(route, change), stable=version, arms=arms, shadow=shadow)
 
 
-def _next(route: Route, change: Change) -> Route:
-    """The next generation, which is served whatever the one before was."""
+def following(route: Route, change: Change) -> Route:
+    """The next generation, which is served whatever the one before was, and not judged."""
     return replace(
         route,
         generation=route.generation + 1,
@@ -205,6 +214,7 @@ def _next(route: Route, change: Change) -> Route:
         created_at=change.at,
         reason=change.reason,
         served=True,
+        judged=None,
     )
 
 

@@ -14,9 +14,10 @@ from dataclasses import astuple
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from configs.errors import Conflict, StartError, Unavailable
-from registry import sqlite_alarms
+from registry import sqlite_alarms, sqlite_rollouts
 from registry.alarms import Alarm, AlarmKey, AlarmState
 from registry.artifacts import sync_folder
 from registry.audit import GENESIS
@@ -24,7 +25,8 @@ from registry.card import Card
 from registry.keys import AccessRole, ApiKey
 from registry.migrations import migrate
 from registry.owner import OwnerLock
-from registry.records import Arm, AuditEntry, Route, ShadowArm, Version
+from registry.records import Arm, AuditEntry, Judged, Route, ShadowArm, Version
+from registry.rollouts import Rollout, RolloutChange
 from registry.signature import Signature
 from registry.sqlite_file import opened, transaction
 
@@ -74,23 +76,8 @@ class SqliteStore:
 
     def add_route(self, route: Route, entry: AuditEntry) -> None:
         """Keep a generation of a route and the entry that records it."""
-        row = (
-            route.model,
-            route.generation,
-            route.stable,
-            route.salt,
-            route.shadow.version if route.shadow else None,
-            route.shadow.share_bp if route.shadow else None,
-            route.previous,
-            route.created_by,
-            route.created_at,
-            route.reason,
-            int(route.served),
-        )
-        arms = [(route.model, route.generation, arm.version, arm.weight_bp) for arm in route.arms]
         with self._change(entry):
-            self._db.execute("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            self._db.executemany("INSERT INTO arms VALUES (?, ?, ?, ?)", arms)
+            self._insert_route(route)
 
     def add_key(self, key: ApiKey, entry: AuditEntry) -> None:
         """Keep an API key and the entry that records it."""
@@ -151,6 +138,54 @@ class SqliteStore:
         """Keep when a change of an alarm was delivered."""
         with self._transaction(f"deliveries of alarm {alarm_id}"):
             sqlite_alarms.insert_delivery(self._db, alarm_id, number, at)
+
+    def add_rollout(self, change: RolloutChange, entry: AuditEntry) -> None:
+        """Keep a rollout that begins, and the entry that records it."""
+        with self._change(entry):
+            sqlite_rollouts.insert(self._db, change.rollout)
+            sqlite_rollouts.insert_change(self._db, change)
+
+    def change_rollout(
+        self,
+        change: RolloutChange,
+        entry: AuditEntry,
+        routed: tuple[Route, AuditEntry] | None = None,
+    ) -> None:
+        """Keep the next change of a rollout, the route that comes with it, and their entries."""
+        with self._change(entry, *(routed[1:] if routed else ())):
+            sqlite_rollouts.insert_change(self._db, change)
+            if routed:
+                self._insert_route(routed[0])
+
+    def rollouts(self, model: str | None, active_only: bool) -> tuple[Rollout, ...]:
+        """Rollouts as they are now, of one model or all, the oldest first; or only the active."""
+        return sqlite_rollouts.select(self._db, model, active_only)
+
+    def rollout(self, rollout_id: str) -> Rollout | None:
+        """A rollout as it is now."""
+        return sqlite_rollouts.select_one(self._db, rollout_id)
+
+    def rollout_changes(self, rollout_id: str) -> tuple[RolloutChange, ...]:
+        """All changes of a rollout, oldest first."""
+        return sqlite_rollouts.select_changes(self._db, rollout_id)
+
+    def untold_changes(self, since: str) -> tuple[RolloutChange, ...]:
+        """Of each rollout the first change that is to be delivered."""
+        return sqlite_rollouts.select_untold(self._db, since)
+
+    def add_rollout_delivery(self, rollout_id: str, number: int, at: str) -> None:
+        """Keep when a change of a rollout was delivered."""
+        with self._transaction(f"deliveries of rollout {rollout_id}"):
+            sqlite_rollouts.insert_delivery(self._db, rollout_id, number, at)
+
+    def keep_evidence(self, rollout_id: str, number: int, at: str, state: str) -> None:
+        """Keep what a rollout has found, in the place of what it had before."""
+        with self._transaction(f"evidence of rollout {rollout_id}"):
+            sqlite_rollouts.replace_evidence(self._db, rollout_id, number, at, state)
+
+    def evidence(self, rollout_id: str) -> str | None:
+        """What a rollout has found."""
+        return sqlite_rollouts.select_evidence(self._db, rollout_id)
 
     def models(self) -> tuple[str, ...]:
         """The names of all models, in alphabetical order."""
@@ -222,18 +257,42 @@ class SqliteStore:
         ).fetchone()
         return AuditEntry(*row) if row else None
 
+    def _insert_route(self, route: Route) -> None:
+        """Add a generation of a route, with its arms."""
+        row = (
+            route.model,
+            route.generation,
+            route.stable,
+            route.salt,
+            route.shadow.version if route.shadow else None,
+            route.shadow.share_bp if route.shadow else None,
+            route.previous,
+            route.created_by,
+            route.created_at,
+            route.reason,
+            int(route.served),
+            *(astuple(route.judged) if route.judged else (None,) * 4),
+        )
+        arms = [(route.model, route.generation, arm.version, arm.weight_bp) for arm in route.arms]
+        self._db.execute(
+            "INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+        )
+        self._db.executemany("INSERT INTO arms VALUES (?, ?, ?, ?)", arms)
+
     @contextmanager
-    def _change(self, entry: AuditEntry) -> Iterator[None]:
-        """One transaction with its audit entry: all of it reaches the disk, or none."""
+    def _change(self, *entries: AuditEntry) -> Iterator[None]:
+        """One transaction with its audit entries: all of it reaches the disk, or none."""
         last = self.last_entry()
-        if (entry.sequence, entry.previous_hash) != (
-            (last.sequence + 1, last.hash) if last else (1, GENESIS)
-        ):
-            raise Conflict(f"audit entry {entry.sequence} does not follow the last one")
-        with self._transaction(entry.resource):
+        for entry in entries:
+            if (entry.sequence, entry.previous_hash) != (
+                (last.sequence + 1, last.hash) if last else (1, GENESIS)
+            ):
+                raise Conflict(f"audit entry {entry.sequence} does not follow the last one")
+            last = entry
+        with self._transaction(" and ".join(entry.resource for entry in entries)):
             yield
-            self._db.execute(
-                "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(entry)
+            self._db.executemany(
+                "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(astuple, entries)
             )
 
     @contextmanager
@@ -272,11 +331,8 @@ def _version(row: tuple[str, int, str, str, str, str | None, int, str, str]) -> 
     )
 
 
-_RouteRow = tuple[str, int, int, bytes, int | None, int | None, int | None, str, str, str, int]
-
-
-def _route(row: _RouteRow, arms: tuple[Arm, ...]) -> Route:
-    model, generation, stable, salt, shadow, share, previous, by, at, reason, served = row
+def _route(row: tuple[Any, ...], arms: tuple[Arm, ...]) -> Route:
+    model, generation, stable, salt, shadow, share, previous, by, at, reason, served = row[:11]
     return Route(
         model=model,
         generation=generation,
@@ -289,6 +345,7 @@ def _route(row: _RouteRow, arms: tuple[Arm, ...]) -> Route:
         created_at=at,
         reason=reason,
         served=bool(served),
+        judged=None if row[11] is None else Judged(*row[11:]),
     )
 
 

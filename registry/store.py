@@ -8,6 +8,7 @@ from typing import Protocol
 from registry.alarms import Alarm, AlarmKey, AlarmState
 from registry.keys import ApiKey
 from registry.records import AuditEntry, Route, Version
+from registry.rollouts import Rollout, RolloutChange
 
 
 class Store(Protocol):
@@ -56,6 +57,51 @@ class Store(Protocol):
 
     def add_delivery(self, alarm_id: str, number: int, at: str) -> None:
         """Keep when a change of an alarm was delivered; `Conflict` if it was before."""
+
+    def add_rollout(self, change: RolloutChange, entry: AuditEntry) -> None:
+        """Keep a rollout that begins, and the entry that records it.
+
+        `Conflict` if its model has one that is not over.
+        """
+
+    def change_rollout(
+        self,
+        change: RolloutChange,
+        entry: AuditEntry,
+        routed: tuple[Route, AuditEntry] | None = None,
+    ) -> None:
+        """Keep the next change of a rollout, and the entry that records it.
+
+        A route that comes with it and its entry, which follows the other, are kept with it or not
+        at all.
+        """
+
+    def rollouts(self, model: str | None, active_only: bool) -> tuple[Rollout, ...]:
+        """Rollouts as they are now, of one model or all, the oldest first; or only the active."""
+
+    def rollout(self, rollout_id: str) -> Rollout | None:
+        """A rollout as it is now."""
+
+    def rollout_changes(self, rollout_id: str) -> tuple[RolloutChange, ...]:
+        """All changes of a rollout, oldest first."""
+
+    def untold_changes(self, since: str) -> tuple[RolloutChange, ...]:
+        """Of each rollout the first change that is to be delivered.
+
+        Each change since a moment is; of those before, only the last word on one that is active.
+        """
+
+    def add_rollout_delivery(self, rollout_id: str, number: int, at: str) -> None:
+        """Keep when a change of a rollout was delivered; `Conflict` if it was before."""
+
+    def keep_evidence(self, rollout_id: str, number: int, at: str, state: str) -> None:
+        """Keep what a rollout has found by one of its changes or since, in the place of the last.
+
+        It has no entry in the log: the changes that rest on it have.
+        """
+
+    def evidence(self, rollout_id: str) -> str | None:
+        """What a rollout has found."""
 
     def numbers(self) -> Mapping[str, tuple[int, ...]]:
         """The numbers of all versions by model, both in ascending order."""

@@ -50,7 +50,8 @@ class Exchange:
         self._shadow = shadow
         self._draw = draw
         self._arm: ArmRecorder = version.arm(role)
-        self._trace = trace.routed(self._arm.origin, prediction_id) if trace is not None else None
+        arm = self._arm
+        self._trace = trace and trace.routed(arm.origin, arm.role, prediction_id)
         self._request: InferRequest | None = None
         self._answer: Tensors = ()
         self._error: WeirError | None = None
@@ -163,10 +164,15 @@ class Exchange:
                 request.groups,
                 self._trace,
                 request.id,
+                self._compare(),
             )
             shadows.offer(self._shadow, copy)
         if self._trace is not None:
             self._trace.end()
+
+    def _compare(self) -> Callable[[Tensors], None] | None:
+        """Give what the shadow's answer goes to beside the recorder: nothing."""
+        return None
 
     def failed(self, error: WeirError) -> None:
         """Record that the request got an error instead of an answer."""

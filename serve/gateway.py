@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from configs.errors import Breach, ModelNotFound, NotReady
@@ -14,6 +14,8 @@ from registry.card import Card
 from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
+from serve.judged_exchange import JudgedExchange
+from serve.judging import Case, Judging, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -22,11 +24,17 @@ from serve.models.membership import Membership
 from serve.prediction import PredictionIds
 from serve.protocol.contract import Contract
 from serve.protocol.paths import Pin
+from serve.reached import Baseline, Reached
 from serve.recorder.recorder import Recorder
+from serve.rollout.counting import RolloutCount
+from serve.rollout.lease import Lease
+from serve.rollout.tallies import Report
+from serve.rollout.units import Share
 from serve.router import Choice, Router, pinned
 from serve.served import ServedModel, ServedVersion
 from serve.shadow import ShadowQueue, Target
 from serve.traces import Trace, Tracer
+from serve.trial import Trial
 
 _QUEUE_BATCHES = 32
 VersionKey = tuple[str, int]
@@ -45,6 +53,10 @@ class Gateway:
         self._models: dict[str, ServedModel] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._ids = PredictionIds()
+        self._counts: dict[str, RolloutCount] = {}
+        self._alone = False
+        self.lease = Lease(self._loop.time())
+        self.share = Share()
         self.generation = 0
         self.registered: Mapping[str, tuple[int, ...]] = {}
         self.recorder = Recorder(settings.recorder)
@@ -64,48 +76,95 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
-        version = self._version(model, choice.version)
-        return Exchange(
-            version,
-            choice.role,
-            self._shadow_of(model, choice),
-            prediction_id,
-            draw,
-            draw_trace(draw),
-        )
+        trace = draw_trace(draw)
+        if model.judging is not None and pin is None:
+            case = Case(model.judging, unit, model.comparable)
+            return self._judged(model, choice, case, prediction_id, draw, trace)
+        version, role = model.answering(choice)
+        _check_ready(version)
+        shadow = self._shadow_of(model, choice)
+        return Exchange(version, role, shadow, prediction_id, draw, trace)
+
+    def _judged(
+        self,
+        model: ServedModel,
+        choice: Choice,
+        case: Case,
+        prediction_id: str,
+        draw: int,
+        trace: Trace | None,
+    ) -> Exchange:
+        """Give the exchange of a request that is judged."""
+        version, role = model.answering(choice)
+        shadow = self._shadow_of(model, choice)
+        if case.judging.on_trial(version, role):
+            return Trial(version, role, shadow, prediction_id, draw, trace, case)
+        _check_ready(version)
+        return JudgedExchange(version, role, shadow, prediction_id, draw, trace, case)
 
     def deadline(self) -> float:
         """Give the moment by which a request that begins now must be answered."""
         return self._loop.time() + self._settings.limits.deadline_s
 
     def apply(self, table: RouteTable) -> None:
-        """Route by a new table from now on; versions that it does not name leave when idle."""
+        """Route by a new table from now on; versions that it does not name leave when idle.
+
+        What was counted for rollouts that it does not name is forgotten.
+        """
+        self.lease.renew(self._loop.time())
+        self._alone = False
+        self._counts = {
+            rollout: count
+            for rollout, count in self._counts.items()
+            if rollout in _rollouts(table.models.values())
+        }
         before = self._models
         self._models = {
             name: self._serve(routed, before.get(name)) for name, routed in table.models.items()
         }
         self.generation = table.generation
         self.registered = table.registered
-        kept = {id(version) for version in _versions(self._models)}
-        for version in _versions(before):
+        kept = {id(version) for version in _everything(self._models)}
+        for version in _everything(before):
             if id(version) not in kept:
                 task = self._loop.create_task(version.leave(self._settings.limits.deadline_s))
                 self._leaving.add(task)
                 task.add_done_callback(self._leaving.discard)
 
-    def connected(self) -> frozenset[VersionKey]:
-        """Give the versions that can be reached at this moment."""
-        return frozenset(key for key, reached in self.reached().items() if reached)
+    def reports(self) -> tuple[Report, ...]:
+        """Give what was counted for each rollout of the table; nothing while nothing is judged."""
+        return tuple(count.report() for count in self._counts.values())
+
+    def keep_lease(self, now: float) -> None:
+        """Serve stable versions alone from now on if the lease is over, and no longer if it is not.
+
+        `now` is a reading of the loop's clock, as are those that the lease is renewed with.
+        """
+        alone = self.lease.over(now) and bool(self._counts)
+        if alone is not self._alone:
+            self._alone = alone
+            self._models = {
+                name: self._serve(model.routed, model) for name, model in self._models.items()
+            }
+
+    def connected(self) -> frozenset[Reached]:
+        """Give the versions and the baselines that can be reached at this moment."""
+        baselines = (
+            Baseline(name, model.baseline.version.number)
+            for name, model in self._models.items()
+            if model.baseline is not None and model.baseline.links.connected
+        )
+        return frozenset([*(key for key, there in self.reached().items() if there), *baselines])
 
     def all_connected(self) -> bool:
-        """Whether every version of the table can be reached at this moment."""
-        return all(self.reached().values())
+        """Whether everything that the table names can be reached at this moment."""
+        return all(version.links.connected for version in _everything(self._models))
 
     async def wait_connected(self, timeout_s: float) -> None:
-        """Return when every version of the table can be reached, or after `timeout_s`."""
+        """Return when everything that the table names can be reached, or after `timeout_s`."""
         waits = [
             asyncio.ensure_future(version.links.wait_connected())
-            for version in _versions(self._models)
+            for version in _everything(self._models)
         ]
         if waits:
             _, late = await asyncio.wait(waits, timeout=timeout_s)
@@ -129,6 +188,8 @@ class Gateway:
             gauges[names.VERSION_READY.name, series] = float(version.links.connected)
         for name, model in self._models.items():
             gauges[names.REQUESTS_LIMIT.name, (name,)] = float(model.gate.limit)
+            if model.routed.route.judged is not None:
+                gauges[names.ROUTER_STABLE_ALONE.name, (name,)] = float(self._alone)
         return gauges
 
     def model_version(self, name: str, pin: Pin) -> ServedVersion:
@@ -184,7 +245,7 @@ class Gateway:
     async def close(self) -> None:
         """Drop all links."""
         self.shadows.close()
-        for version in _versions(self._models):
+        for version in _everything(self._models):
             await version.links.close()
 
     def _model(self, name: str) -> ServedModel:
@@ -192,12 +253,6 @@ class Gateway:
         if model is None:
             raise ModelNotFound(f"no model {name[:64]!r} is served")
         return model
-
-    def _version(self, model: ServedModel, number: int) -> ServedVersion:
-        version = model.versions[number]
-        if not version.links.was_connected:
-            raise NotReady(f"version {number} of {version.version.model} is not ready yet")
-        return version
 
     def _shadow_of(self, model: ServedModel, choice: Choice) -> Target | None:
         """Give where the copy goes."""
@@ -208,19 +263,37 @@ class Gateway:
 
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
+        baseline = before.baseline if before is not None else None
+        wanted = routed.baseline
+        if wanted is None:
+            baseline = None
+        elif baseline is None or baseline.version.number != wanted:
+            baseline = self._connect(routed.versions[wanted], baseline=True)
         self.recorder.counts.add(names.REQUESTS_SHED, routed.route.model, by=0)
         for breach in Breach:
             self.recorder.counts.add(names.REQUESTS_REFUSED, routed.route.model, breach.value, by=0)
-        return ServedModel(
-            routed,
-            Router(routed.route),
-            {
-                number: known.get(number) or self._connect(version)
-                for number, version in routed.versions.items()
-            },
-        )
+        versions = {
+            number: known.get(number) or self._connect(version)
+            for number, version in routed.versions.items()
+        }
+        if self._alone:
+            router = Router(without_candidate(routed.route))
+            return ServedModel(routed, router, versions, baseline)
+        judging = self._judging(routed, versions)
+        return ServedModel(routed, Router(routed.route), versions, baseline, judging)
 
-    def _connect(self, version: Version) -> ServedVersion:
+    def _judging(self, routed: RoutedModel, versions: dict[int, ServedVersion]) -> Judging | None:
+        """Give how a route's requests are judged; None if there is nothing to compare with."""
+        route = routed.route
+        if route.judged is None or incumbent(route) == route.judged.candidate:
+            return None
+        count = self._counts.get(route.judged.rollout)
+        if count is None:
+            count = RolloutCount(route.judged.rollout, lambda: self.share)
+            self._counts[count.rollout] = count
+        return Judging(route.judged, route, versions, count)
+
+    def _connect(self, version: Version, *, baseline: bool = False) -> ServedVersion:
         hosts = self._settings.hosts
         batcher = Batcher(
             batched=version.signature.batched,
@@ -230,7 +303,7 @@ class Gateway:
         )
         links = Links(
             version.number,
-            folder(self._run_dir, version.model, version.number),
+            folder(self._run_dir, version.model, version.number, baseline=baseline),
             batcher,
             frames.longest(self._settings.limits.body_max_bytes),
             self._membership.client_context,
@@ -241,9 +314,25 @@ class Gateway:
         )
 
 
+def _check_ready(version: ServedVersion) -> None:
+    """Raise `NotReady` if a version never could be reached."""
+    if not version.links.was_connected:
+        number, name = version.version.number, version.version.model
+        raise NotReady(f"version {number} of {name} is not ready yet")
+
+
+def _rollouts(models: Iterable[RoutedModel]) -> set[str]:
+    return {each.route.judged.rollout for each in models if each.route.judged is not None}
+
+
 def _number(model: ServedModel, pin: int | str) -> int:
     return pin if isinstance(pin, int) else alias(model.routed.route, pin)
 
 
 def _versions(models: Mapping[str, ServedModel]) -> list[ServedVersion]:
     return [version for model in models.values() for version in model.versions.values()]
+
+
+def _everything(models: Mapping[str, ServedModel]) -> list[ServedVersion]:
+    """Give all that there are links to: versions and baselines."""
+    return [version for model in models.values() for version in model.served()]

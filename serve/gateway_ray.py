@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ from serve.node.loop_thread import LoopThread
 from serve.node.names import CONTROL, GRPC_SOCKET, HTTP_SOCKET, NAMESPACE, gateway_replica
 from serve.recorder.shipper import Shipper
 from serve.recorder.transport_ray import RayTransport
+from serve.rollout.tallies import Report
+from serve.rollout.units import Share
 from serve.traces import Tracer
 
 if TYPE_CHECKING:
@@ -52,6 +55,9 @@ _SETTLE_S = 0.25
 _PATIENCE_S = 2.0
 _IMPATIENCE_S = 0.1
 """How long a question stays open: briefly while a version is not reached, which is news too."""
+_REPORT_S = 1.0
+"""How often it is told what was counted for rollouts, and looked whether the lease holds."""
+_REPORTED_S = 5.0
 _log = logging.getLogger("weir.gateway")
 
 
@@ -92,6 +98,7 @@ class GatewayReplica:
         self._shipper.start()
         self._serving = asyncio.Event()
         self._following = asyncio.get_running_loop().create_task(self._follow())
+        self._reporting = asyncio.get_running_loop().create_task(self._report())
         collect_seldom()
         serving = asyncio.ensure_future(self._serving.wait())
         await asyncio.wait((serving, self._following), return_when=asyncio.FIRST_COMPLETED)
@@ -102,8 +109,10 @@ class GatewayReplica:
         """Fail when the loop that serves requests does not answer."""
         async with asyncio.timeout(_HEALTH_S):
             await self._thread.run(asyncio.sleep(0))
-        if self._following.done():  # It would go on with old routes and old keys.
-            self._following.result()
+        # It would go on with old routes and old keys, or with a rollout that nobody judges.
+        for task in (self._following, self._reporting, self._leasing):
+            if task.done():
+                task.result()
         if self._inside is not None and not self._inside.following:
             message = "the models inside the gateway no longer follow the control plane"
             raise RuntimeError(message)
@@ -111,8 +120,10 @@ class GatewayReplica:
     async def __del__(self) -> None:
         """Leave without losing a request; Ray Serve waits for this before it ends the process."""
         self._following.cancel()
+        self._reporting.cancel()
         drain_s = self._settings.limits.drain_s
         await self._thread.run(self._drain(self._settings.limits))
+        await self._report_once()
         await asyncio.to_thread(self._shipper.stop, drain_s)
         self._thread.stop(drain_s)
         with contextlib.suppress(RayError, ValueError):  # ValueError: nobody is there to be told.
@@ -147,7 +158,7 @@ class GatewayReplica:
             server_context(settings.listen),
             edge.desk,
         )
-        self._http_lease = Lease(run_dir, HTTP_SOCKET, self._listener.accept, self._listener.leave)
+        self._http_lease = Lease(run_dir, HTTP_SOCKET, self._accept, self._leave)
         self._grpc = GrpcListener(
             self._reception,
             settings.limits,
@@ -156,11 +167,14 @@ class GatewayReplica:
             server_context(settings.listen, "h2"),
         )
         self._grpc_lease = Lease(run_dir, GRPC_SOCKET, self._grpc.accept, self._grpc.leave)
+        self._slots: frozenset[int] = frozenset()
         self._listening = False
+        self._leasing = asyncio.get_running_loop().create_task(self._keep_lease())
 
     async def _drain(self, limits: Limits) -> None:
         reception = self._reception
         reception.draining = True
+        self._leasing.cancel()
         if self._listening:
             await asyncio.gather(self._http_lease.close(), self._grpc_lease.close())
             await asyncio.gather(
@@ -191,6 +205,47 @@ class GatewayReplica:
                 await self._thread.run(self._apply(table))
                 applied = table.generation
                 self._serving.set()
+
+    async def _report(self) -> None:
+        """Tell the control plane, while something is judged, what was counted."""
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            await self._report_once()
+
+    async def _report_once(self) -> None:
+        """Tell it now; if that succeeds, the lease holds from the moment of what was told."""
+        now, reports = await self._thread.run(self._counted())
+        if not reports:
+            return
+        try:
+            async with asyncio.timeout(_REPORTED_S):
+                control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
+                await control.report.remote(reports)
+        except (RayError, ValueError, TimeoutError):  # The next report has all that this one had.
+            return
+        self._gateway.lease.renew(now)
+
+    async def _counted(self) -> tuple[float, tuple[Report, ...]]:
+        return asyncio.get_running_loop().time(), self._gateway.reports()
+
+    async def _keep_lease(self) -> None:
+        """Look at the lease, on the loop that serves: Ray's may be what hangs."""
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            self._gateway.keep_lease(asyncio.get_running_loop().time())
+
+    async def _accept(self, slot: int, lent: socket.socket) -> None:
+        await self._listener.accept(slot, lent)
+        self._share(self._slots | {slot})
+
+    def _leave(self, slot: int) -> None:
+        self._listener.leave(slot)
+        self._share(self._slots - {slot})
+
+    def _share(self, slots: frozenset[int]) -> None:
+        """Count for rollouts the units that belong to the slots on which this replica accepts."""
+        self._slots = slots
+        self._gateway.share = Share(slots, self._settings.hosts.gateway_replicas)
 
     async def _apply(self, table: RouteTable) -> None:
         self._gateway.apply(table)

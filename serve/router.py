@@ -4,6 +4,9 @@ A *unit* is whoever must always meet the same arm: the `Weir-Key` of the request
 one, its prediction id. Each arm but the stable one takes its share of the units that no arm
 before it took; the stable arm keeps the rest. When an arm's weight grows, units move to it and
 nobody moves back to stable.
+
+The baseline of a route that is judged draws last, from what would be stable: a candidate that grows
+takes units from both, and as many as the baseline lacks then come to it from stable.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from configs.errors import VersionNotFound
-from registry.records import FULL, Arm, Role, Route
+from registry.records import FULL, Role, Route
 
 _RANGE = 1 << 32
+_BASELINE = b"baseline arm"
+"""Longer than the person of any version, so that it is nobody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,12 @@ class _Stake:
 
     __slots__ = ("_hasher", "_limit", "choice")
 
-    def __init__(self, choice: Choice, limit: int, salt: bytes) -> None:
+    def __init__(self, choice: Choice, share_bp: int, left_bp: int, salt: bytes) -> None:
+        """Claim a share of all traffic of the units that arms before have left over."""
         self.choice = choice
-        self._limit = limit
-        person = choice.version.to_bytes(8, "little")
+        self._limit = -(-share_bp * _RANGE // left_bp)
+        baseline = choice.role is Role.BASELINE
+        person = _BASELINE if baseline else choice.version.to_bytes(8, "little")
         self._hasher = blake2b(digest_size=4, key=salt, person=person)
 
     def takes(self, unit: bytes) -> bool:
@@ -52,12 +59,8 @@ class Router:
     """
 
     def __init__(self, route: Route) -> None:
-        others = sorted(
-            (arm for arm in route.arms if arm.version != route.stable and arm.weight_bp > 0),
-            key=lambda arm: arm.version,
-        )
         self._stable = Choice(route.stable, Role.STABLE)
-        self._stakes = _stakes(others, route.salt)
+        self._stakes = _stakes(route)
         self._shadow = route.shadow.version if route.shadow is not None else None
         self._shadow_limit = (
             route.shadow.share_bp * _RANGE // FULL if route.shadow is not None else 0
@@ -93,12 +96,19 @@ def pinned(model: str, live: tuple[int, ...], version: int) -> Choice:
     return Choice(version, Role.PINNED)
 
 
-def _stakes(arms: list[Arm], salt: bytes) -> tuple[_Stake, ...]:
+def _stakes(route: Route) -> tuple[_Stake, ...]:
     """Turn shares of all traffic into shares of what the arms before have left over."""
+    others = sorted(
+        (arm for arm in route.arms if arm.version != route.stable and arm.weight_bp > 0),
+        key=lambda arm: arm.version,
+    )
+    shares = [(Choice(arm.version, Role.CANARY), arm.weight_bp) for arm in others]
+    if route.judged is not None and route.judged.baseline_bp > 0:
+        shares.append((Choice(route.stable, Role.BASELINE), route.judged.baseline_bp))
     left = FULL
     stakes = []
-    for arm in arms:
-        limit = -(-arm.weight_bp * _RANGE // left)
-        stakes.append(_Stake(Choice(arm.version, Role.CANARY), limit, salt))
-        left -= arm.weight_bp
+    for choice, share_bp in shares:
+        if left > 0:
+            stakes.append(_Stake(choice, share_bp, left, route.salt))
+        left -= share_bp
     return tuple(stakes)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from time import perf_counter, time
+from typing import TYPE_CHECKING
 
 from configs.settings import Limits
 from monitors.telemetry import names
@@ -19,7 +20,11 @@ from serve.protocol.contract import Contract
 from serve.protocol.describe import Durations, Statistics
 from serve.recorder.recorder import ArmRecorder, Recorder
 from serve.recorder.samples import Origin
-from serve.router import Router
+from serve.rollout.invalid import Validity
+from serve.router import Choice, Router
+
+if TYPE_CHECKING:
+    from serve.judging import Judging
 
 _IDLE_CHECK_S = 0.02
 
@@ -38,6 +43,7 @@ class ServedVersion:
     ) -> None:
         self.version = version
         self.contract = contract
+        self.validity = Validity(version.signature)
         self.batcher = batcher
         self.links = links
         self._recorder = recorder
@@ -58,7 +64,10 @@ class ServedVersion:
         if arm is None:
             version = self.version
             arm = self._recorder.arm(
-                Origin.watched(version.model, version.number, role, version.signature, version.card)
+                Origin.watched(
+                    version.model, version.number, _seen_as(role), version.signature, version.card
+                ),
+                role,
             )
             self._arms[role] = arm
         return arm
@@ -95,6 +104,14 @@ class ServedVersion:
         await self.links.close()
 
 
+def _seen_as(role: Role) -> Role:
+    """Give the role in which the monitors see what a version does.
+
+    The baseline is the stable version: its rows belong to the same stream, which is watched once.
+    """
+    return Role.STABLE if role is Role.BASELINE else role
+
+
 def _sum(durations: Iterable[tuple[int, float]]) -> Durations:
     counts = [*durations]
     return Durations(sum(count for count, _ in counts), sum(seconds for _, seconds in counts))
@@ -102,13 +119,37 @@ def _sum(durations: Iterable[tuple[int, float]]) -> Durations:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One model: its router, its versions by number, and the gate that all its requests pass."""
+    """One model: its router, its versions by number, and the gate that all its requests pass.
+
+    The `baseline` is the stable version once more, with links to hosts of its own. `judging` is
+    there while the route is judged.
+    """
 
     routed: RoutedModel
     router: Router
     versions: dict[int, ServedVersion]
+    baseline: ServedVersion | None = None
+    judging: Judging | None = None
 
     @property
     def gate(self) -> Gate:
         """The gate of the stable version: a canary that hangs must not close it."""
         return self.versions[self.routed.route.stable].gate
+
+    @property
+    def comparable(self) -> bool:
+        """Whether units of the baseline meet it: else the stable arm has more than its share."""
+        return self.baseline is None or self.baseline.links.connected
+
+    def answering(self, choice: Choice) -> tuple[ServedVersion, Role]:
+        """Give who answers, and in which role: stable where the baseline cannot be reached."""
+        if choice.role is not Role.BASELINE:
+            return self.versions[choice.version], choice.role
+        if self.baseline is not None and self.baseline.links.connected:
+            return self.baseline, Role.BASELINE
+        return self.versions[choice.version], Role.STABLE
+
+    def served(self) -> tuple[ServedVersion, ...]:
+        """Give all versions, and the baseline."""
+        beside = (self.baseline,) if self.baseline is not None else ()
+        return (*self.versions.values(), *beside)

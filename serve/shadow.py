@@ -22,7 +22,10 @@ from serve.traces import Trace, Tracer
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What a shadow version gets of a request; `draw` decides whether the recorder keeps it."""
+    """What a shadow version gets of a request; `draw` decides whether the recorder keeps it.
+
+    `compare` is given the shadow's answer where it is compared with the one that has left.
+    """
 
     prediction_id: str
     draw: int
@@ -31,6 +34,7 @@ class Copy:
     groups: Mapping[str, NDArray[np.object_]]
     trace: Trace | None
     request_id: str | None = None
+    compare: Callable[[Tensors], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class ShadowQueue:
     def _record(self, target: Target, copy: Copy, outputs: Tensors, seconds: float) -> None:
         self._count(target, "sent")
         target.arm.answered(seconds)
+        if copy.compare is not None:
+            copy.compare(outputs)
         target.arm.sample(
             copy.draw,
             copy.prediction_id,

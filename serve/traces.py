@@ -49,10 +49,19 @@ class Trace:
     call: Call | None = None
     wire: str | None = None
 
-    def routed(self, origin: Origin, prediction_id: str) -> Trace:
-        """Note which version answers; gives the trace with the words for its host."""
-        self.span.set_attributes(_attributes(origin, prediction_id))
-        return Trace(self.span, self.call, _wire(self.span, origin, prediction_id))
+    def routed(self, origin: Origin, role: str, prediction_id: str) -> Trace:
+        """Note which version answers, and as what; gives the trace with the words for its host."""
+        self.span.set_attributes(_attributes(origin, role, prediction_id))
+        return Trace(self.span, self.call, _wire(self.span, role, prediction_id))
+
+    def fell_back(self, failed: Origin, role: str, error: WeirError) -> None:
+        """Note which version has failed, and as what; another is to answer instead."""
+        said: dict[str, str | int] = {
+            names.VERSION: failed.version,
+            names.ARM: role,
+            names.ERROR_TYPE: error.code,
+        }
+        self.span.add_event(names.EVENT_FALLBACK, said)
 
     def end(self, error: BaseException | None = None) -> None:
         """Close the span with what became of the request."""
@@ -105,9 +114,9 @@ class Tracer:
             context=Context(),
             kind=SpanKind.INTERNAL,
             links=[Link(copied.span.get_span_context())],
-            attributes=_attributes(origin, prediction_id),
+            attributes=_attributes(origin, origin.role.value, prediction_id),
         )
-        return Trace(span, None, _wire(span, origin, prediction_id))
+        return Trace(span, None, _wire(span, origin.role.value, prediction_id))
 
 
 class RunTracer:
@@ -140,19 +149,19 @@ class RunTracer:
             span.end(end)
 
 
-def _attributes(origin: Origin, prediction_id: str) -> dict[str, str | int]:
+def _attributes(origin: Origin, role: str, prediction_id: str) -> dict[str, str | int]:
     return {
         names.MODEL: origin.model,
         names.VERSION: origin.version,
-        names.ARM: origin.role.value,
+        names.ARM: role,
         names.PREDICTION_ID: prediction_id,
     }
 
 
-def _wire(span: Span, origin: Origin, prediction_id: str) -> str:
+def _wire(span: Span, role: str, prediction_id: str) -> str:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-    return f"{carrier['traceparent']} {origin.role.value} {prediction_id}"
+    return f"{carrier['traceparent']} {role} {prediction_id}"
 
 
 def _is_sampled(traceparent: bytes) -> bool | None:

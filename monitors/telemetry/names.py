@@ -75,16 +75,21 @@ SUBJECT = "weir.signal.subject"
 STATE = "weir.signal.state"
 DISTANCE = "weir.distance.name"
 TASK = "weir.task.name"
+ROLLOUT_STATE_IS = "weir.rollout.state"
+GUARDRAIL = "weir.rollout.guardrail"
+ACTION = "weir.rollout.action"
 
 SPAN_VERSION = "weir.version.run"
 SPAN_SHADOW = "weir.shadow.run"
+EVENT_FALLBACK = "weir.fallback"
+"""On a request's span: the version on trial that failed, before the stable one answered."""
 
 ATTRIBUTES: dict[str, Attribute] = {
     attribute.name: attribute
     for attribute in (
         Attribute(MODEL, "The name under which the model is registered."),
         Attribute(VERSION, "The number of the version.", integer=True),
-        Attribute(ARM, "The part the version plays: stable, canary, shadow or pinned."),
+        Attribute(ARM, "The part the version plays: stable, baseline, canary, shadow or pinned."),
         Attribute(PREDICTION_ID, "The id of one prediction; on spans only, never on metrics."),
         Attribute(ERROR_TYPE, "The stable code of the error; absent when all went well."),
         Attribute(HTTP_METHOD, "The method of the HTTP request."),
@@ -101,7 +106,13 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(SUBJECT, "What the signal speaks of: a feature, a group, a score or decision."),
         Attribute(STATE, "The verdict: ok, alarm, insufficient data or error."),
         Attribute(DISTANCE, "The familiar distance: psi, jensen_shannon, and so on."),
-        Attribute(TASK, "The task of the gateway's own: follow, rehouse, alarms or deliver."),
+        Attribute(
+            TASK,
+            "The task of the gateway's own: follow, rehouse, alarms, deliver, rollouts or tell.",
+        ),
+        Attribute(ROLLOUT_STATE_IS, "The state of a rollout, such as canary, held or baking."),
+        Attribute(GUARDRAIL, "The metric that a guardrail of a rollout watches."),
+        Attribute(ACTION, "What was done to a rollout, such as advance, hold or roll back."),
     )
 }
 
@@ -224,6 +235,13 @@ REQUESTS_LIMIT = Metric(
     (MODEL,),
     "Requests that the model may have in flight now, over all gateway replicas.",
 )
+ROUTER_STABLE_ALONE = Metric(
+    "weir.router.stable.alone",
+    Kind.GAUGE,
+    "{replica}",
+    (MODEL,),
+    "Gateway replicas that serve a rollout's stable version alone: they cannot reach its judge.",
+)
 VERSION_RETRIES = Metric(
     "weir.version.retries",
     Kind.COUNTER,
@@ -276,8 +294,9 @@ SHELF_UNLOADS = Metric(
 )
 TASK_FOLLOW, TASK_REHOUSE = "follow", "rehouse"
 TASK_ALARMS, TASK_DELIVER = "alarms", "deliver"
+TASK_ROLLOUTS, TASK_TELL = "rollouts", "tell"
 """The tasks: a shared host does what it is told; the control plane moves what cannot share, learns
-of alarms, and delivers them."""
+of alarms, and delivers them; it looks at rollouts, and tells of them."""
 TASK_FAILURES = Metric(
     "weir.task.failures",
     Kind.COUNTER,
@@ -378,6 +397,61 @@ ALARM_DELIVERIES = Metric(
     "{delivery}",
     (OUTCOME,),
     "Tries to deliver alarms, by what became of them: delivered, refused or failed.",
+)
+_ROLLOUT_OF = (MODEL, VERSION)
+ROLLOUT_STATE = Metric(
+    "weir.rollout.active",
+    Kind.GAUGE,
+    "{rollout}",
+    (*_ROLLOUT_OF, ROLLOUT_STATE_IS),
+    "1 for the state that the rollout of a version is in; nothing once it is over.",
+    across=Across.LATEST,
+)
+ROLLOUT_STEP = Metric(
+    "weir.rollout.step",
+    Kind.GAUGE,
+    "{step}",
+    _ROLLOUT_OF,
+    "Step of the canary, from 1; 0 before it.",
+    across=Across.LATEST,
+)
+ROLLOUT_SHARE = Metric(
+    "weir.rollout.share",
+    Kind.GAUGE,
+    "",
+    _ROLLOUT_OF,
+    "Share of the traffic that the rollout gives its candidate.",
+    across=Across.LATEST,
+)
+ROLLOUT_HARM = Metric(
+    "weir.rollout.harm",
+    Kind.GAUGE,
+    "{log10}",
+    (*_ROLLOUT_OF, GUARDRAIL),
+    "Evidence that the candidate is worse: the logarithm, to base 10, of the e-value.",
+    across=Across.LATEST,
+)
+ROLLOUT_GOOD = Metric(
+    "weir.rollout.good",
+    Kind.GAUGE,
+    "{log10}",
+    (*_ROLLOUT_OF, GUARDRAIL),
+    "Evidence that it is not worse by the margin: the logarithm, to base 10, of the e-value.",
+    across=Across.LATEST,
+)
+ROLLOUT_CHANGES = Metric(
+    "weir.rollout.changes",
+    Kind.COUNTER,
+    "{change}",
+    (MODEL, ACTION),
+    "Changes of rollouts, by what was done.",
+)
+ROLLOUT_DELIVERIES = Metric(
+    "weir.rollout.deliveries",
+    Kind.COUNTER,
+    "{delivery}",
+    (OUTCOME,),
+    "Tries to tell of rollouts, by what became of them: delivered, refused or failed.",
 )
 MONITOR_BLOCKS = Metric(
     "weir.monitor.blocks",
@@ -486,6 +560,7 @@ METRICS: dict[str, Metric] = {
         REQUESTS_SHED,
         REQUESTS_REFUSED,
         REQUESTS_LIMIT,
+        ROUTER_STABLE_ALONE,
         VERSION_RETRIES,
         VERSION_EJECTIONS,
         VERSION_READY,
@@ -506,6 +581,13 @@ METRICS: dict[str, Metric] = {
         SIGNAL_STATE,
         ALARMS,
         ALARM_DELIVERIES,
+        ROLLOUT_STATE,
+        ROLLOUT_STEP,
+        ROLLOUT_SHARE,
+        ROLLOUT_HARM,
+        ROLLOUT_GOOD,
+        ROLLOUT_CHANGES,
+        ROLLOUT_DELIVERIES,
         MONITOR_BLOCKS,
         MONITOR_LAG,
         MONITOR_FAILURES,

@@ -49,7 +49,7 @@ class Alert:
 
 def alerts() -> tuple[Alert, ...]:
     """Every alert that ships."""
-    return (*_service(), *_signals(), *_monitor_health())
+    return (*_service(), *_rollouts(), *_signals(), *_monitor_health())
 
 
 def rules_yaml() -> str:
@@ -112,6 +112,30 @@ def _service() -> tuple[Alert, ...]:
             "ticket",
             f"The link to {version} breaks again and again.",
             "Look for restarts, memory limits and time-outs of the version's host.",
+        ),
+    )
+
+
+def _rollouts() -> tuple[Alert, ...]:
+    whose = "{{ $labels.weir_model_name }}, version {{ $labels.weir_model_version }}"
+    held = series(names.ROLLOUT_STATE, matches(names.ROLLOUT_STATE_IS, "=", "held"))
+    untold = matches(names.OUTCOME, "!=", "delivered")
+    return (
+        Alert(
+            "WeirRolloutHeld",
+            f"{held} > 0",
+            "15m",
+            "ticket",
+            f"A rollout is held: {whose}.",
+            "Ask `weir rollout explain` what it waits for; then resume, approve or abort it.",
+        ),
+        Alert(
+            "WeirRolloutsNotTold",
+            f"increase({series(names.ROLLOUT_DELIVERIES, untold)}[15m]) > 0",
+            "15m",
+            "ticket",
+            "News of rollouts do not reach the webhook: {{ $labels.weir_outcome }}.",
+            "Ask `weir rollout status`, and see whether the receiver answers.",
         ),
     )
 

@@ -7,22 +7,14 @@ monitor's sentence nor the reason that a person gave.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import orjson
 
 from registry.alarms import Alarm, AlarmState
 from registry.records import Role
+from serve.webhook.message import Message
 
 _STANDING = (AlarmState.RAISED, AlarmState.ACKNOWLEDGED)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """The body of a request, and its id, which is the same at every try."""
-
-    id: str
-    body: bytes
 
 
 def event(alarm: Alarm) -> Message:

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable
 from configs.settings import Alarms
 from monitors.telemetry import names
 from registry.alarm_book import AlarmBook
-from serve.alarms.deliveries import Deliveries
-from serve.alarms.receiver import Outcome, Receiver
+from registry.alarms import Alarm
+from serve.alarms.outbox import AlarmOutbox
 from serve.models.shelf_tally import Transport
 from serve.recorder.counts import Counts
 from serve.upkeep import keep_up
+from serve.webhook.deliveries import Deliveries
+from serve.webhook.receiver import Outcome, Receiver
 
 _DELIVER_S = 1.0
 
@@ -40,14 +42,14 @@ class AlarmTasks:
         for outcome in Outcome:
             self._counts.add(names.ALARM_DELIVERIES, outcome.value, by=0)
         self._receiver: Receiver | None = None
-        self._deliveries: Deliveries | None = None
+        self._deliveries: Deliveries[Alarm] | None = None
         if settings.webhook is not None:
             # Slow to import, and not always needed.
-            from serve.alarms.http_receiver import HttpReceiver  # noqa: PLC0415
+            from serve.webhook.http_receiver import HttpReceiver  # noqa: PLC0415
 
             self._receiver = HttpReceiver(settings.webhook, settings.webhook_secret_file)
-            repeats = settings.format == "alertmanager"
-            self._deliveries = Deliveries(book, self._receiver, repeats, self._tried)
+            outbox = AlarmOutbox(book, settings.format == "alertmanager")
+            self._deliveries = Deliveries(outbox, self._receiver, self._tried)
 
     async def run(self) -> None:
         """Look and deliver for ever; the connections end with it."""

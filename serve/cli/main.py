@@ -31,6 +31,9 @@ COMMANDS: Mapping[str, Entry] = {
     "versions": Entry("serve.cli.models:versions", "List the versions of a model."),
     "route": Entry("serve.cli.route:route", "Show how a model's traffic is split, or change it."),
     "promote": Entry("serve.cli.route:promote", "Give a version all of the traffic."),
+    "rollout": Entry(
+        "serve.cli.rollout:rollout", "Roll a version out on evidence, and steer it on its way."
+    ),
     "rollback": Entry("serve.cli.route:rollback", "Return to the version that served before."),
     "load": Entry("serve.cli.load:load", "Serve a model again, or for the first time."),
     "unload": Entry("serve.cli.load:unload", "Serve a model no longer, and end its processes."),
@@ -53,6 +56,9 @@ COMMANDS: Mapping[str, Entry] = {
         "List alarms, explain them, and acknowledge, silence or close them.",
     ),
     "training": Entry("serve.cli.training:training", "Take rows out of the training log."),
+    "simulate": Entry(
+        "serve.cli.simulate:simulate", "Say how often a policy errs and how soon it finds harm."
+    ),
     "keys": Entry("serve.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": Entry("serve.cli.audit:audit", "Read and check the log of all changes."),
 }

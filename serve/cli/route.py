@@ -13,7 +13,7 @@ from serve.cli.options import as_json, gateway
 
 if TYPE_CHECKING:
     from serve.control.client import ControlClient
-    from serve.control.schemas import RouteView
+    from serve.control.schemas import JudgedView, RouteView
 
 _SHARE = re.compile(r"\s*(\d{1,9})\s*=\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*")
 _NO_SHADOW = "none"
@@ -157,4 +157,12 @@ def show_route(shown: RouteView, as_json: bool) -> None:
     out.print(line(f"since {shown.created_at}, by {shown.created_by}{why}"))
     if not shown.served:
         out.print(line(f"unloaded; to serve it as below: weir load {shown.model}", "yellow"))
+    if shown.judged:
+        out.print(line(f"judged: version {shown.judged.candidate}, {_rollout(shown.judged)}"))
     out.print(table(("VERSION", "ROLE", "TRAFFIC"), rows))
+
+
+def _rollout(judged: JudgedView) -> str:
+    """Where to look further, and what the candidate is compared with."""
+    baseline = f", against a baseline of {judged.baseline:g} %" if judged.baseline else ""
+    return f"by rollout {judged.rollout}{baseline}"

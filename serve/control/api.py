@@ -17,9 +17,10 @@ from serve.control.key_routes import keys
 from serve.control.loading_routes import loading
 from serve.control.methods import KnownMethods
 from serve.control.needs import NeedsByRoute
+from serve.control.rollout_routes import rollouts
 from serve.control.service import Control
 
-ROUTERS = (*routes.ROUTERS, loading, *watch_routes.ROUTERS, alarms, keys)
+ROUTERS = (*routes.ROUTERS, loading, rollouts, *watch_routes.ROUTERS, alarms, keys)
 _DOCS = "/docs"
 _OPENAPI = "/openapi.json"
 _DESCRIPTION = """\
@@ -37,6 +38,7 @@ restarted and fewer than 1,000 keyed changes came after it.
 _TAGS = [
     {"name": "models", "description": "Models, their versions, and the files they are made of."},
     {"name": "traffic", "description": "Which version answers how much of the traffic."},
+    {"name": "rollouts", "description": "How a new version gets its traffic, on evidence."},
     {"name": "signals", "description": "What the monitors conclude, and the alarms they raise."},
     {"name": "keys", "description": "Who may call, as what, and how often."},
     {"name": "audit", "description": "Who changed what, when and why."},

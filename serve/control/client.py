@@ -33,6 +33,17 @@ from serve.control.key_schemas import (
     RevokeKeyBody,
 )
 from serve.control.label_schemas import LabelsView
+from serve.control.rollout_schemas import (
+    AccountView,
+    ApproveBody,
+    CommandBody,
+    DoneView,
+    RolloutChangesView,
+    RolloutChangeView,
+    RolloutsView,
+    RolloutView,
+    StartBody,
+)
 from serve.control.schemas import (
     ArtifactView,
     AuditCheckView,
@@ -224,6 +235,63 @@ class ControlClient:
         body = _body(CloseBody, reason=reason)
         return self._change("POST", f"{_alarm(alarm_id)}:adopt", body, AlarmView)
 
+    def start_rollout(
+        self,
+        name: str,
+        version: int,
+        policy: Mapping[str, object] | None = None,
+        reason: str = "",
+        dry_run: bool = False,
+    ) -> DoneView:
+        """Begin to roll a version out; keys of `policy` overrule those of the model's own."""
+        more = {"policy": policy, "reason": reason, "dry_run": dry_run}
+        body = _body(StartBody, version=version, **more)
+        return self._change("POST", f"{_model(name)}/rollouts", body, DoneView)
+
+    def rollouts(self, model: str | None = None, active: bool = False) -> tuple[RolloutView, ...]:
+        """Rollouts of one model or all, the latest first."""
+        path = "/v1" if model is None else _model(model)
+        only: dict[str, str] = {"active": "true"} if active else {}
+        return self._get(f"{path}/rollouts", RolloutsView, **only).rollouts
+
+    def rollout(self, rollout_id: str) -> RolloutView:
+        """One rollout as it is now."""
+        return self._get(_rollout(rollout_id), RolloutView)
+
+    def explain_rollout(self, rollout_id: str) -> AccountView:
+        """What every guardrail says, and what is missing."""
+        return self._get(f"{_rollout(rollout_id)}/explain", AccountView)
+
+    def rollout_changes(self, rollout_id: str) -> tuple[RolloutChangeView, ...]:
+        """Every change in the life of a rollout, the first one first."""
+        return self._get(f"{_rollout(rollout_id)}/changes", RolloutChangesView).changes
+
+    def command_rollout(
+        self,
+        rollout_id: str,
+        command: str,
+        reason: str = "",
+        if_number: int | None = None,
+        dry_run: bool = False,
+    ) -> DoneView:
+        """Pause, resume, advance, promote, abort, freeze, retry or roll back."""
+        body = _body(CommandBody, reason=reason, dry_run=dry_run)
+        path = f"{_rollout(rollout_id)}:{quote(command, safe='')}"
+        return self._change("POST", path, body, DoneView, if_number)
+
+    def approve_rollout(
+        self,
+        rollout_id: str,
+        gate: str | None = None,
+        reason: str = "",
+        if_number: int | None = None,
+        dry_run: bool = False,
+    ) -> DoneView:
+        """Agree that a rollout passes a gate: the one that it waits at, unless it is named."""
+        body = _body(ApproveBody, gate=gate, reason=reason, dry_run=dry_run)
+        path = f"{_rollout(rollout_id)}:approve"
+        return self._change("POST", path, body, DoneView, if_number)
+
     def bins(self, name: str, subject: str, minutes: int | None = None) -> BinsView:
         """Where something has moved; of the last minutes, or of all rows."""
         last: dict[str, int] = {} if minutes is None else {"minutes": minutes}
@@ -270,6 +338,10 @@ def _model(name: str) -> str:
 
 def _alarm(alarm_id: str) -> str:
     return f"/v1/alarms/{quote(alarm_id, safe='')}"
+
+
+def _rollout(rollout_id: str) -> str:
+    return f"/v1/rollouts/{quote(rollout_id, safe='')}"
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

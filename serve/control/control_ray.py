@@ -8,16 +8,15 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from configs.errors import StartError
+from configs.errors import StartError, Unavailable
 from configs.settings import Settings
 from configs.shown import shown
 from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
-from serve.alarms.signature import read_secret
 from serve.control.rehousing import Rehousing
-from serve.control.replicas import Replicas, VersionKey
+from serve.control.replicas import Replicas
 from serve.models.addresses import announce, folder
 from serve.models.certificates import Certificate
 from serve.models.membership import Membership
@@ -25,7 +24,10 @@ from serve.models.providers import chosen
 from serve.node.lease import borrow
 from serve.node.logs import log_to
 from serve.node.names import CONTROL_SOCKET
+from serve.reached import Reached
 from serve.recorder.transport_ray import RayTransport
+from serve.rollout.tallies import Report
+from serve.webhook.signature import read_secret
 
 _OVER_INFERENCE = "asked over the inference port"
 
@@ -43,6 +45,7 @@ class ControlActor:
         from serve.control.watchers_ray import RayWatchers  # noqa: PLC0415
         from serve.edge.listener import Listener  # noqa: PLC0415
         from serve.edge.tls import server_context  # noqa: PLC0415
+        from serve.rollout.tasks import RolloutTasks  # noqa: PLC0415
 
         log_to(settings.data)
         self._registry = Registry.open(settings.data, settings.verify)
@@ -56,7 +59,7 @@ class ControlActor:
             RayWatchers(),
             self._replicas,
             self._door,
-            settings.hosts,
+            settings,
         )
         self._listener = Listener(
             create_app(self._plane, self._door),
@@ -77,6 +80,15 @@ class ControlActor:
             f"alarms-{os.getpid()}",
             RayTransport(1, 0.0),
         )
+        self._rollouts = settings.rollouts
+        self._rollout_tasks = RolloutTasks(
+            self._plane.conductor,
+            self._registry,
+            settings.rollouts,
+            self._plane.rollout_counts,
+            f"rollouts-{os.getpid()}",
+            RayTransport(1, 0.0),
+        )
         self._opening: asyncio.Task[None] | None = None
         self._upkeep: list[asyncio.Task[None]] = []
 
@@ -93,8 +105,9 @@ class ControlActor:
                 "access.required is on and no administrator has a valid key: make one with "
                 f"`weir keys create NAME --role admin --data {self._data}`"
             )
-        if self._alarms.webhook_secret_file is not None:
-            await asyncio.to_thread(read_secret, self._alarms.webhook_secret_file)
+        for secret in (self._alarms.webhook_secret_file, self._rollouts.webhook_secret_file):
+            if secret is not None:
+                await asyncio.to_thread(read_secret, secret)
         if self._hosts.providers != ("cpu",):
             await asyncio.to_thread(chosen, self._hosts)
         await asyncio.shield(self._opened())
@@ -103,12 +116,21 @@ class ControlActor:
         self,
         replica: str,
         generation: int,
-        connected: frozenset[VersionKey],
+        connected: frozenset[Reached],
         patience_s: float,
     ) -> RouteTable | None:
         """Take a gateway replica's report; give a newer table as soon as there is one."""
         self._opened()  # An actor that was started anew is told by nobody else.
         return await self._replicas.ask(replica, generation, connected, patience_s)
+
+    async def report(self, reports: tuple[Report, ...]) -> None:
+        """Take what a gateway replica has counted for rollouts so far.
+
+        `Unavailable`, so that its lease is not renewed, while nobody looks at what was counted.
+        """
+        self._plane.reports.take(reports)
+        if not self._plane.conductor.attentive:
+            raise Unavailable("nobody judges rollouts at the moment")
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""
@@ -118,9 +140,11 @@ class ControlActor:
         """Give a version and its reference profile."""
         return await self._plane.describe(model, version)
 
-    async def announced(self, model: str, version: int, host: str, port: int) -> None:
+    async def announced(
+        self, model: str, version: int, host: str, port: int, baseline: bool
+    ) -> None:
         """Hear from a host on another node where it listens; gateway replicas find it from now."""
-        announce(folder(self._run_dir, model, version), host, port)
+        announce(folder(self._run_dir, model, version, baseline=baseline), host, port)
 
     async def certificate(self) -> Certificate:
         """Give what a host on another node shows gateway replicas, and they it."""
@@ -154,5 +178,6 @@ class ControlActor:
         await self._listener.open(self._socket)
         await self._plane.open()
         rehousing = Rehousing(self._plane.rehouse, f"control-{os.getpid()}", RayTransport(1, 0.0))
+        tasks = (rehousing, self._alarm_tasks, self._rollout_tasks)
         loop = asyncio.get_running_loop()
-        self._upkeep = [loop.create_task(each.run()) for each in (rehousing, self._alarm_tasks)]
+        self._upkeep = [loop.create_task(each.run()) for each in tasks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from serve.node.names import (
     EXPORTER,
     NAMESPACE,
     OBSERVER,
+    baseline_app,
     gateway_app,
     gateway_number,
     shelf_app,
@@ -74,8 +76,8 @@ class RayFleet:
             await self._start_shelf(self._shelves.number(key))
             self._shelves.add([version], ahead=True)
             await self._shelves.settled([key])
-        elif (await self._states()).get(version_app(*key)) is not _RUNNING:
-            await self._start_own(version)
+        elif (await self._states()).get(_app(key, place)) is not _RUNNING:
+            await self._start_own(version, place)
 
     async def share(self, versions: Sequence[Version]) -> None:
         """Have many versions in shared hosts, which load each when somebody asks for it."""
@@ -90,18 +92,19 @@ class RayFleet:
         if place is Place.SHARED:
             self._shelves.remove(version)
         else:
-            await asyncio.to_thread(ray_serve.delete, version_app(*version), _blocking=False)
+            await asyncio.to_thread(ray_serve.delete, _app(version, place), _blocking=False)
 
     async def places(self) -> Mapping[VersionKey, frozenset[Place]]:
         """Give where every hosted version is."""
-        own = {key for name in await self._states() if (key := _version_of(name)) is not None}
-        shared = self._shelves.held().keys()
-        return {
-            key: frozenset(
-                place for place, there in ((Place.OWN, own), (Place.SHARED, shared)) if key in there
-            )
-            for key in own | shared
-        }
+        found: defaultdict[VersionKey, set[Place]] = defaultdict(set)
+        for name in await self._states():
+            housed = _housed_by(name)
+            if housed is not None:
+                key, place = housed
+                found[key].add(place)
+        for key in self._shelves.held():
+            found[key].add(Place.SHARED)
+        return {key: frozenset(places) for key, places in found.items()}
 
     async def refused(self) -> Mapping[VersionKey, str]:
         """Give the versions that should share a host and cannot any more, and why."""
@@ -111,8 +114,9 @@ class RayFleet:
         """Give how every hosted version is."""
         found = {}
         for name, state in (await self._states()).items():
-            key = _version_of(name)
-            if key is not None:
+            housed = _housed_by(name)
+            if housed is not None and housed[1] is Place.OWN:
+                key = housed[0]
                 found[key] = VersionStatus(key[1], _STATES.get(state, "failed"))
         where = "in the gateway" if self._settings.hosts.inside else "in a shared host"
         for key, held in self._shelves.held().items():
@@ -135,7 +139,7 @@ class RayFleet:
             await asyncio.to_thread(ray_serve.delete, gateway_app(number), _blocking=False)
 
     async def replace_version(self, version: Version) -> None:
-        """Put new replicas in the place of a version's present ones, shared or not."""
+        """Put new replicas in the place of a version's present ones, wherever it is."""
         key = version.model, version.number
         places = (await self.places()).get(key, frozenset())
         if Place.SHARED in places:
@@ -144,13 +148,17 @@ class RayFleet:
             else:
                 await self._replace_shelf(self._shelves.number(key))
         if Place.SHARED not in places or Place.OWN in places:
-            await self._start_own(version)
+            await self._start_own(version, Place.OWN)
+        if Place.BASELINE in places:
+            await self._start_own(version, Place.BASELINE)
 
-    async def _start_own(self, version: Version) -> None:
+    async def _start_own(self, version: Version, place: Place) -> None:
         """Put new replicas of a version in a host of its own, also in the place of present ones."""
         async with self._configuring:
-            application = host_ray.application(self._settings, self._run_dir, version, node())
-        name = version_app(version.model, version.number)
+            application = host_ray.application(
+                self._settings, self._run_dir, version, node(), baseline=place is Place.BASELINE
+            )
+        name = _app((version.model, version.number), place)
         await self._run_or_refuse(application, name, f"{version.model} {version.number}")
 
     async def _start_shelf(self, number: int) -> None:
@@ -177,10 +185,15 @@ class RayFleet:
             except (RayError, ValueError):  # It starts only now, or anew: it is not running.
                 continue
         for key in await self.places():
-            sharing = self._shelves.holders(key)
-            local = {host_pid(socket) for socket in sockets(folder(self._run_dir, *key))}
-            found += [Process("version", pid, *key) for pid in sorted(local | sharing)]
+            pids = self._local(key) | self._shelves.holders(key)
+            found += [Process("version", pid, *key) for pid in sorted(pids)]
+            pids = self._local(key, baseline=True)
+            found += [Process("baseline", pid, *key) for pid in sorted(pids)]
         return tuple(found)
+
+    def _local(self, key: VersionKey, *, baseline: bool = False) -> set[int]:
+        """Give the processes of a version's own hosts on this node."""
+        return {host_pid(each) for each in sockets(folder(self._run_dir, *key, baseline=baseline))}
 
     async def _run_or_refuse(
         self, application: ray_serve.Application, name: str, whose: str
@@ -207,11 +220,17 @@ def _gateways(states: Mapping[str, ApplicationStatus]) -> list[int]:
     return [number for name in states if (number := gateway_number(name)) is not None]
 
 
-def _version_of(name: str) -> VersionKey | None:
-    """Give the version whose application has this name, if it is one."""
+def _app(key: VersionKey, place: Place) -> str:
+    """Give the name of the application of a version's host that is not shared."""
+    return baseline_app(*key) if place is Place.BASELINE else version_app(*key)
+
+
+def _housed_by(name: str) -> tuple[VersionKey, Place] | None:
+    """Give the version whose application has this name, and of which kind it is, if it is one."""
     kind, _, rest = name.partition("/")
     model, _, number = rest.rpartition("/")
-    return (model, int(number)) if kind == "version" else None
+    place = {"version": Place.OWN, "baseline": Place.BASELINE}.get(kind)
+    return ((model, int(number)), place) if place is not None else None
 
 
 def _last_line(error: Exception) -> str:

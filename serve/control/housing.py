@@ -37,34 +37,43 @@ class Housing:
 
     async def open(self, table: RouteTable) -> None:
         """Have everything that a table names; what fails must not keep the rest from serving."""
-        houses = self._of(table).values()
+        houses = [*self._of(table).values(), *_baselines(table).values()]
         shared = [house.version for house in houses if house.place is Place.SHARED]
-        own = [house for house in houses if house.place is Place.OWN]
+        own = [house for house in houses if house.place is not Place.SHARED]
         await asyncio.gather(self._share_or_log(shared), *map(self._have_or_log, own))
 
     async def prepare(
-        self, versions: Iterable[Version], arms: Collection[int], proven: frozenset[int]
+        self,
+        versions: Iterable[Version],
+        arms: Collection[int],
+        proven: frozenset[int],
+        baseline: int | None = None,
     ) -> None:
-        """Have the versions of a route that is about to be made; raises what keeps one from it."""
-        houses = [
-            Housed(version, place_before(version, arms, proven, self._hosts))
-            for version in versions
-        ]
+        """Have the versions of a route that is about to be made; raises what keeps one from it.
+
+        The one that is the `baseline` has hosts for that too.
+        """
+        houses = []
+        for version in versions:
+            houses.append(Housed(version, place_before(version, arms, proven, self._hosts)))
+            if version.number == baseline:
+                houses.append(Housed(version, Place.BASELINE))
         for outcome in await asyncio.gather(*map(self._have, houses), return_exceptions=True):
             if outcome is not None:
                 raise outcome
 
     async def settle(self, table: RouteTable, model: str) -> None:
         """Have a model's versions where its route wants them, and nothing that no route names."""
-        wanted = self._of(table)
+        wanted, beside = self._of(table), _baselines(table)
         places = await self._fleet.places()
         missing = [
             house
-            for key, house in wanted.items()
+            for key, house in (*wanted.items(), *beside.items())
             if key[0] == model and house.place not in places.get(key, ())
         ]
         await asyncio.gather(*map(self._have_or_log, missing))
-        for key, there in _surplus(wanted, await self._fleet.places() if missing else places):
+        present = await self._fleet.places() if missing else places
+        for key, there in (*_surplus(wanted, present), *_surplus_baselines(beside, present)):
             await self._fleet.stop(key, there)
 
     async def rehouse(self, table: RouteTable) -> None:
@@ -91,7 +100,7 @@ class Housing:
         try:
             await self._fleet.start(version, house.place)
         except WeirError as error:
-            if house.place is Place.OWN:
+            if house.place is not Place.SHARED:
                 raise
             name = f"{version.model} {version.number}"
             _log.error("%s cannot share a host, and gets its own: %s", name, error.message)
@@ -111,15 +120,35 @@ class Housing:
             _log.error("%d versions that share hosts are not served: %s", len(versions), error)
 
 
+def _baselines(table: RouteTable) -> dict[VersionKey, Housed]:
+    """Give the versions of which a table has replicas connect to a baseline."""
+    return {
+        (model, routed.baseline): Housed(routed.versions[routed.baseline], Place.BASELINE)
+        for model, routed in table.models.items()
+        if routed.baseline is not None
+    }
+
+
 def _surplus(
     wanted: Mapping[VersionKey, Housed], places: Mapping[VersionKey, frozenset[Place]]
 ) -> list[tuple[VersionKey, Place]]:
     """Give what no route names, and what is in the wrong place and in the right one too."""
     surplus = []
-    for key, there in places.items():
-        house = wanted.get(key)
+    for key, present in places.items():
+        house, there = wanted.get(key), present - {Place.BASELINE}
         if house is None:
             surplus += [(key, each) for each in there]
         elif house.place in there:
             surplus += [(key, each) for each in there if each is not house.place]
     return surplus
+
+
+def _surplus_baselines(
+    wanted: Mapping[VersionKey, Housed], places: Mapping[VersionKey, frozenset[Place]]
+) -> list[tuple[VersionKey, Place]]:
+    """Give the baselines with which no route compares anything."""
+    return [
+        (key, Place.BASELINE)
+        for key, there in places.items()
+        if Place.BASELINE in there and key not in wanted
+    ]

@@ -6,14 +6,15 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from configs.settings import Hosts
-from registry.records import RoutedModel, Version
+from registry.records import Judged, RoutedModel, Version
 
 
 class Place(StrEnum):
-    """The kinds of host."""
+    """The kinds of host: the baseline's are those of a version's own kind, beside its others."""
 
     OWN = "own"
     SHARED = "shared"
+    BASELINE = "baseline"
 
 
 def may_share(version: Version, hosts: Hosts) -> bool:
@@ -35,7 +36,12 @@ def place(routed: RoutedModel, version: Version, hosts: Hosts) -> Place:
     shadow = route.shadow.version if route.shadow is not None else None
     if version.number == route.previous and version.number not in (*arms, shadow):
         return Place.SHARED if may_share(version, hosts) else Place.OWN
-    return place_before(version, arms, routed.proven, hosts)
+    return place_before(version, arms, trusted(routed.proven, route.judged), hosts)
+
+
+def trusted(proven: frozenset[int], judged: Judged | None) -> frozenset[int]:
+    """Give the versions that may share as arms: one that is judged has to prove itself again."""
+    return proven if judged is None else proven - {judged.candidate}
 
 
 def place_before(

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from configs.errors import Unavailable
-from configs.settings import Hosts
+from configs.settings import Settings
 from monitors.labels.told import LabelsTold
 from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
-from registry.records import AuditEntry, Route, Version
+from registry.records import FULL, Arm, AuditEntry, Judged, Route, ShadowArm, Version
 from registry.registry import Registry
+from registry.routing import back_to
 from serve.access.door import Door
 from serve.alarms.desk import AlarmDesk
 from serve.control.fleet import Fleet
 from serve.control.housing import Housing
-from serve.control.publisher import Publisher, named, reachable
+from serve.control.placement import trusted
+from serve.control.publisher import Publisher, named, named_of, reachable
 from serve.control.replicas import Replicas
+from serve.control.reports import Reports
 from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
+from serve.control.wanted import Wanted, goes_back, idle
 from serve.control.watchers import Watchers
 from serve.node.names import gateway_pid
+from serve.reached import Baseline
+from serve.rollout.conductor import Conductor
+from serve.rollout.counts import RolloutCounts
+from serve.rollout.desk import RolloutDesk
 
 _SETTLE_S = 30.0
+Kept = TypeVar("Kept")
+"""What the registry gives back for a change: a route, or a rollout."""
 
 
 class ControlPlane:
@@ -44,13 +55,19 @@ class ControlPlane:
         watchers: Watchers,
         replicas: Replicas,
         door: Door,
-        hosts: Hosts,
+        settings: Settings,
     ) -> None:
         self._registry = registry
         self._fleet = fleet
-        self._housing = Housing(fleet, hosts)
+        self._housing = Housing(fleet, settings.hosts)
         self._watchers = watchers
         self.desk = AlarmDesk(registry, watchers)
+        self.reports = Reports(time.monotonic)
+        self.rollout_counts = RolloutCounts()
+        self.conductor = Conductor(registry, self, self.reports, watchers, self.rollout_counts)
+        self.rollouts = RolloutDesk(
+            registry, self.conductor, settings.rollouts, self.rollout_counts
+        )
         self._replicas = replicas
         self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()
@@ -115,13 +132,14 @@ class ControlPlane:
         if_generation: int | None = None,
     ) -> Route:
         """Split the traffic, in percent."""
-        arms = {version for version, weight in weights.items() if weight}
+        arms = frozenset(version for version, weight in weights.items() if weight)
+        wanted = Wanted(arms, shadow[0] if shadow else None)
 
         def commit() -> Route:
             return self._registry.set_route(model, weights, shadow, actor, reason, if_generation)
 
         async with self._change_turn:
-            return await self._change(model, arms, commit, shadow[0] if shadow else None)
+            return await self._change(model, wanted, commit)
 
     async def promote(
         self, model: str, version: int, actor: str, reason: str, if_generation: int | None = None
@@ -132,7 +150,7 @@ class ControlPlane:
             return self._registry.promote(model, version, actor, reason, if_generation)
 
         async with self._change_turn:
-            return await self._change(model, {version}, commit)
+            return await self._change(model, Wanted(frozenset({version})), commit)
 
     async def rollback(
         self, model: str, actor: str, reason: str, if_generation: int | None = None
@@ -142,13 +160,36 @@ class ControlPlane:
         def commit() -> Route:
             return self._registry.rollback(model, actor, reason, if_generation)
 
-        async with self._change_turn:
-            route = await self.route(model)
-            if route is None or not route.served:
-                back_to = None
-            else:  # A split ends at its stable version.
-                back_to = route.stable if len(route.arms) > 1 else route.previous
-            return await self._change(model, {back_to} if back_to is not None else set(), commit)
+        present = await self.route(model)
+        version = back_to(present) if present is not None and present.served else None
+        arms = () if version is None else (Arm(version, FULL),)
+        return await self._change_or_go_back(model, arms, None, None, commit)
+
+    async def step_rollout(
+        self,
+        model: str,
+        weights: Mapping[int, int],
+        shadow: ShadowArm | None,
+        judged: Judged | None,
+        commit: Callable[[], Kept],
+    ) -> Kept:
+        """Divide traffic for a rollout, in basis points by version; `commit` keeps it for good.
+
+        `Unavailable` if not every gateway replica could reach what the route names, and `Refused`
+        if that cannot be hosted; then nothing is committed. A way back waits for nobody, and for
+        no other change.
+        """
+        arms = tuple(Arm(number, weight) for number, weight in sorted(weights.items()) if weight)
+        return await self._change_or_go_back(model, arms, shadow, judged, commit)
+
+    async def routes_as_wanted(self, model: str) -> bool:
+        """Whether every gateway replica serves a model by its present route, all of it reached."""
+        table = self._replicas.table
+        return model in table.models and self._replicas.are_settled(named_of(table, model))
+
+    def gateways(self) -> int:
+        """Give how many gateway replicas are alive."""
+        return len(self._replicas.names())
 
     async def load(self, model: str, actor: str, reason: str) -> Route:
         """Serve a model as it was before, or its latest version if it never was served."""
@@ -159,12 +200,12 @@ class ControlPlane:
         async with self._change_turn:
             route = await self.route(model)
             if route is None:
-                arms, shadow = {(await self.versions(model))[-1].number}, None
+                wanted = Wanted(frozenset({(await self.versions(model))[-1].number}))
             elif route.served:
                 return route
             else:
-                arms, shadow = {arm.version for arm in route.arms}, route.shadow
-            return await self._change(model, arms, commit, shadow.version if shadow else None)
+                wanted = Wanted.by(route)
+            return await self._change(model, wanted, commit)
 
     async def unload(self, model: str, actor: str, reason: str) -> Route:
         """Serve a model no longer; its hosts end once no gateway replica routes to them."""
@@ -173,7 +214,7 @@ class ControlPlane:
             return self._registry.unload(model, actor, reason)
 
         async with self._change_turn:
-            return await self._change(model, set(), commit)
+            return await self._change(model, Wanted(frozenset()), commit)
 
     async def keys(self) -> tuple[ApiKey, ...]:
         """Give all API keys, oldest first."""
@@ -263,9 +304,7 @@ class ControlPlane:
 
     async def ready(self) -> bool:
         """Whether every gateway replica serves the present table, all its versions reached."""
-        return self._publisher.begun and self._replicas.are_settled(
-            frozenset(named(self._replicas.table))
-        )
+        return self._publisher.begun and self._replicas.are_settled(named(self._replicas.table))
 
     async def replace(self, what: Literal["gateway", "version"], model: str, version: int) -> None:
         """Put new processes in the place of the gateway's or a version's present ones."""
@@ -290,29 +329,60 @@ class ControlPlane:
         digest = found.profile
         return found, await asyncio.to_thread(self._registry.read_artifact, digest)
 
-    async def _change(
-        self, model: str, arms: set[int], commit: Callable[[], Route], shadow: int | None = None
-    ) -> Route:
+    async def _change(self, model: str, wanted: Wanted, commit: Callable[[], Kept]) -> Kept:
         """Make one change; the caller holds `_change_turn`."""
-        wanted = arms if shadow is None else arms | {shadow}
         versions = [
             await asyncio.to_thread(self._registry.version, model, number)
-            for number in sorted(wanted)
+            for number in wanted.versions()
         ]
-        proven = await asyncio.to_thread(self._registry.proven, model)
+        proven = trusted(await asyncio.to_thread(self._registry.proven, model), wanted.judged)
+        number = wanted.baseline
+        baseline = Baseline(model, number) if number is not None else None
         try:
-            await self._housing.prepare(versions, arms, proven)
-            await self._reach(versions)
+            await self._housing.prepare(versions, wanted.arms, proven, number)
+            await self._reach(versions, baseline)
             return await asyncio.to_thread(commit)
         finally:
             table = await self._publisher.routes()
-            await self._replicas.settled(reachable(table, versions), _SETTLE_S)
+            await self._replicas.settled(reachable(table, versions, baseline), _SETTLE_S)
             await self._housing.settle(self._replicas.table, model)
 
-    async def _reach(self, versions: list[Version]) -> None:
+    async def _change_or_go_back(
+        self,
+        model: str,
+        arms: tuple[Arm, ...],
+        shadow: ShadowArm | None,
+        judged: Judged | None,
+        commit: Callable[[], Kept],
+    ) -> Kept:
+        """Make a change in its turn, or at once if it is a way back to what is reached.
+
+        Two changes may meet then: `commit` refuses what was decided on an older state.
+        """
+        present = await self.route(model)
+        wanted = Wanted.by_rollout(present, arms, shadow, judged)
+        if goes_back(present, arms, wanted) and self._replicas.reach(
+            frozenset((model, number) for number in idle(present, arms))
+        ):
+            return await self._go_back(model, commit)
+        async with self._change_turn:
+            wanted = Wanted.by_rollout(await self.route(model), arms, shadow, judged)
+            return await self._change(model, wanted, commit)
+
+    async def _go_back(self, model: str, commit: Callable[[], Kept]) -> Kept:
+        """Make a change at once that names nobody new; whoever has to move does so after it."""
+        try:
+            return await asyncio.to_thread(commit)
+        finally:
+            await self._publisher.routes_meanwhile()
+            await self._replicas.settled(frozenset(), _SETTLE_S)
+            async with self._change_turn:
+                await self._housing.settle(self._replicas.table, model)
+
+    async def _reach(self, versions: list[Version], baseline: Baseline | None) -> None:
         """Wait until every gateway replica is connected to versions that are hosted."""
-        table = await self._publisher.with_versions(versions)
-        if not await self._replicas.settled(reachable(table, versions), _SETTLE_S):
+        table = await self._publisher.with_versions(versions, baseline)
+        if not await self._replicas.settled(reachable(table, versions, baseline), _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
             raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
 

@@ -10,6 +10,7 @@ from registry.records import RouteTable, Version
 from registry.registry import Registry
 from serve.access.door import Door
 from serve.control.replicas import Replicas, VersionKey
+from serve.reached import Baseline, Reached
 
 _TABLES_A_CHANGE = 1000
 """Room for the tables that are published between two changes, so that a control plane that was
@@ -29,6 +30,7 @@ class Publisher:
         self._door = door
         self._turn = asyncio.Lock()
         self._published = 0
+        self._awaited: tuple[tuple[Version, ...], Baseline | None] = ((), None)
 
     @property
     def begun(self) -> bool:
@@ -38,13 +40,22 @@ class Publisher:
     async def routes(self) -> RouteTable:
         """Publish what the registry holds."""
         async with self._turn:
+            self._awaited = ((), None)
             return await self._publish(await self._fresh())
 
-    async def with_versions(self, versions: Iterable[Version]) -> RouteTable:
-        """Publish the present routes with more versions to connect to."""
+    async def routes_meanwhile(self) -> RouteTable:
+        """Publish what the registry holds, and what another change waits to be connected to."""
+        async with self._turn:
+            return await self._publish(_with(await self._fresh(), *self._awaited))
+
+    async def with_versions(
+        self, versions: Iterable[Version], baseline: Baseline | None = None
+    ) -> RouteTable:
+        """Publish the present routes with more versions to connect to, and perhaps a baseline."""
         async with self._turn:
             present = self._replicas.table if self.begun else await self._fresh()
-            return await self._publish(_with(present, versions))
+            self._awaited = (tuple(versions), baseline)
+            return await self._publish(_with(present, *self._awaited))
 
     async def facts(self) -> None:
         """Publish what is registered and which keys there are, beside the present routes."""
@@ -74,26 +85,39 @@ def key_of(version: Version) -> VersionKey:
     return version.model, version.number
 
 
-def named(table: RouteTable) -> dict[VersionKey, Version]:
-    """The versions that a table has replicas connect to."""
-    return {
-        key_of(version): version
-        for model in table.models.values()
-        for version in model.versions.values()
-    }
+def named(table: RouteTable) -> frozenset[Reached]:
+    """Give what a table has replicas connect to."""
+    return frozenset(key for name in table.models for key in named_of(table, name))
 
 
-def reachable(table: RouteTable, versions: Iterable[Version]) -> frozenset[VersionKey]:
-    """Those of the versions that replicas connect to: of a model that is not served, none."""
-    return frozenset(map(key_of, versions)) & named(table).keys()
+def named_of(table: RouteTable, model: str) -> frozenset[Reached]:
+    """Give what a table has replicas connect to for one of its models."""
+    routed = table.models[model]
+    versions = frozenset(map(key_of, routed.versions.values()))
+    return versions if routed.baseline is None else versions | {Baseline(model, routed.baseline)}
 
 
-def _with(table: RouteTable, versions: Iterable[Version]) -> RouteTable:
-    """The table with more versions to connect to; of a model that is not served, none yet."""
+def reachable(
+    table: RouteTable, versions: Iterable[Version], baseline: Baseline | None = None
+) -> frozenset[Reached]:
+    """Give those of the versions and the baseline that replicas connect to.
+
+    Of a model that is not served that is none.
+    """
+    wanted: set[Reached] = {key_of(version) for version in versions}
+    if baseline is not None:
+        wanted.add(baseline)
+    return named(table) & wanted
+
+
+def _with(table: RouteTable, versions: Iterable[Version], baseline: Baseline | None) -> RouteTable:
+    """The table with more to connect to; of a model that is not served, nothing yet."""
     models = dict(table.models)
     for version in versions:
         routed = models.get(version.model)
         if routed is not None:
             more = {**routed.versions, version.number: version}
             models[version.model] = replace(routed, versions=more)
+    if baseline is not None and baseline.model in models:
+        models[baseline.model] = replace(models[baseline.model], baseline=baseline.version)
     return replace(table, models=models)

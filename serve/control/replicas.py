@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from registry.records import RouteTable
+from serve.reached import Reached
 
 VersionKey = tuple[str, int]
 
@@ -19,7 +20,7 @@ class Report:
     """One replica's last word."""
 
     generation: int
-    connected: frozenset[VersionKey]
+    connected: frozenset[Reached]
     at: float
 
 
@@ -51,7 +52,7 @@ class Replicas:
             self._news.notify_all()
 
     async def ask(
-        self, replica: str, generation: int, connected: frozenset[VersionKey], patience_s: float
+        self, replica: str, generation: int, connected: frozenset[Reached], patience_s: float
     ) -> RouteTable | None:
         """Take a replica's report; give a newer table as soon as there is one, or None."""
         async with self._news:
@@ -75,7 +76,7 @@ class Replicas:
         """Give the replicas that are alive, in order."""
         return tuple(sorted(self._alive()))
 
-    async def settled(self, versions: frozenset[VersionKey], timeout_s: float) -> bool:
+    async def settled(self, versions: frozenset[Reached], timeout_s: float) -> bool:
         """Wait until every replica routes by the present table and reaches these versions."""
         try:
             async with asyncio.timeout(timeout_s), self._news:
@@ -90,7 +91,7 @@ class Replicas:
             return False
         return True
 
-    def are_settled(self, versions: frozenset[VersionKey]) -> bool:
+    def are_settled(self, versions: frozenset[Reached]) -> bool:
         """Whether there are replicas, and all of them are as far as the present table."""
         alive = self._alive()
         if len(alive) < self._expected and self._clock() - self._began < SILENT_S:
@@ -99,6 +100,11 @@ class Replicas:
             report.generation == self._table.generation and versions <= report.connected
             for report in alive.values()
         )
+
+    def reach(self, versions: frozenset[Reached]) -> bool:
+        """Whether there are replicas, and all of them reach these versions, by whichever table."""
+        alive = self._alive()
+        return bool(alive) and all(versions <= report.connected for report in alive.values())
 
     def _alive(self) -> dict[str, Report]:
         earliest = self._clock() - SILENT_S

@@ -51,7 +51,7 @@ def _if_generation(
         str | None,
         Header(
             alias="If-Match",
-            description='The `ETag` of the route that the change was made for, such as `"3"`.',
+            description='The `ETag` of what the change was made for, such as `"3"`.',
             json_schema_extra={"pattern": f"^{_ETAG.pattern}$"},
         ),
     ] = None,
@@ -60,7 +60,7 @@ def _if_generation(
         return None
     found = _ETAG.fullmatch(given.strip())
     if found is None:
-        raise BadInput('If-Match must be the ETag of the route: its generation in quotes, as "3"')
+        raise BadInput('If-Match must be the ETag of what is changed: a number in quotes, as "3"')
     return int(found[1])
 
 

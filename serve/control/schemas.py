@@ -183,10 +183,24 @@ class ShadowView(View):
     share: float
 
 
+class JudgedView(View):
+    """The rollout that a route belongs to, and its candidate.
+
+    The `baseline` is a part of the traffic, in percent, taken from that of the stable version. An
+    answer that takes longer than `objective_s` counts as late.
+    """
+
+    rollout: str
+    candidate: int
+    baseline: float
+    objective_s: float | None
+
+
 class RouteView(View):
     """How a model's traffic is split at one generation, in percent.
 
-    A route that is not `served` says how the model was served before it was unloaded.
+    A route that is not `served` says how the model was served before it was unloaded. One that is
+    `judged` belongs to a rollout.
     """
 
     model: str
@@ -199,11 +213,12 @@ class RouteView(View):
     created_at: str
     reason: str
     served: bool = True
+    judged: JudgedView | None = None
 
     @classmethod
     def of(cls, route: Route) -> RouteView:
         """The view of a recorded route. The salt stays inside: it decides who meets which arm."""
-        shadow = route.shadow
+        shadow, judged = route.shadow, route.judged
         return cls(
             model=route.model,
             generation=route.generation,
@@ -224,6 +239,14 @@ class RouteView(View):
             created_at=route.created_at,
             reason=route.reason,
             served=route.served,
+            judged=JudgedView(
+                rollout=judged.rollout,
+                candidate=judged.candidate,
+                baseline=_percent(judged.baseline_bp),
+                objective_s=judged.objective_s,
+            )
+            if judged
+            else None,
         )
 
 

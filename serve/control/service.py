@@ -15,6 +15,7 @@ from registry.alarms import Alarm, AlarmState
 from registry.card import Card
 from registry.keys import AccessRole, ApiKey, Token
 from registry.records import AuditEntry, Route, Version
+from serve.rollout.service import Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ class Process:
 
 class Control(Protocol):
     """**Protocol:** the control plane as the API sees it."""
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts of all models."""
 
     async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
         """Store a file by its content; gives `sha256:<hex>`."""

@@ -37,10 +37,13 @@ Address = NewType("Address", str)
 """The path of a version replica's Unix socket, or of the file that stands for another way to it."""
 
 
-def folder(run_dir: Path, model: str, version: int) -> Path:
-    """Give the folder of a version's sockets; a short name, for socket paths end at 107 bytes."""
+def folder(run_dir: Path, model: str, version: int, *, baseline: bool = False) -> Path:
+    """Give the folder of a version's sockets; a short name, for socket paths end at 107 bytes.
+
+    The hosts of its baseline have one of their own, in which nobody else looks for them.
+    """
     name = blake2b(f"{model}/{version}".encode(), digest_size=6).hexdigest()
-    return run_dir / "v" / name
+    return run_dir / ("b" if baseline else "v") / name
 
 
 def socket_path(versions: Path, pid: int) -> Path:

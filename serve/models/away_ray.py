@@ -40,19 +40,20 @@ def data_with(version: Version) -> Path:
     return data
 
 
-def open_away(thread: LoopThread, host: Host, version: Version) -> None:
+def open_away(thread: LoopThread, host: Host, version: Version, *, baseline: bool) -> None:
     """Have a host listen for other nodes, and say so for as long as it lives."""
     shown: Certificate = ray.get(_control().certificate.remote())
     address: str = get_node_ip_address()  # type: ignore[no-untyped-call]
     port = thread.submit(host.open_to_nodes(address, server_context(shown))).result()
-    thread.submit(_announce(version, address, port))
+    thread.submit(_announce(version, address, port, baseline))
 
 
-async def _announce(version: Version, address: str, port: int) -> None:
+async def _announce(version: Version, address: str, port: int, baseline: bool) -> None:
     """Say it again and again: who is told may be started anew, or have forgotten."""
     while True:
         with contextlib.suppress(RayError, ValueError):
-            _control().announced.remote(version.model, version.number, address, port)
+            control = _control()
+            control.announced.remote(version.model, version.number, address, port, baseline)
         await asyncio.sleep(_EVERY_S)
 
 

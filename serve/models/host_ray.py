@@ -29,7 +29,9 @@ _HEALTH_S = 5.0
 class VersionHost:
     """Loads one version, listens for its batches, and leaves without losing one."""
 
-    def __init__(self, settings: Settings, run_dir: Path, version: Version, home: str) -> None:
+    def __init__(
+        self, settings: Settings, run_dir: Path, version: Version, home: str, baseline: bool
+    ) -> None:
         keep_replica_on_loopback()
         log_to(settings.data)
         self._settings = settings
@@ -45,7 +47,8 @@ class VersionHost:
 
             provider = tracer_provider(settings.telemetry, instance)
         tracer = RunTracer(provider, version.model, version.number)
-        socket = socket_path(folder(run_dir, version.model, version.number), os.getpid())
+        versions = folder(run_dir, version.model, version.number, baseline=baseline)
+        socket = socket_path(versions, os.getpid())
         longest = frames.longest(settings.limits.body_max_bytes)
         self._busy = Busy()
         run: Run = loaded.session.run_brief
@@ -56,7 +59,7 @@ class VersionHost:
         collect_seldom()
         self._thread = LoopThread("weir-host")
         if away:
-            away_ray.open_away(self._thread, self._host, version)
+            away_ray.open_away(self._thread, self._host, version, baseline=baseline)
         else:
             self._thread.submit(self._host.open()).result()
 
@@ -77,9 +80,13 @@ class VersionHost:
 
 
 def application(
-    settings: Settings, run_dir: Path, version: Version, home: str
+    settings: Settings, run_dir: Path, version: Version, home: str, *, baseline: bool = False
 ) -> ray_serve.Application:
-    """Give the Ray Serve application of a version's host; `home` is the gateway's node."""
+    """Give the Ray Serve application of a version's host; `home` is the gateway's node.
+
+    That of its `baseline` is the same in all but the place where its replicas are found.
+    """
     how_many = number_of_replicas(settings.hosts)
     leave_s = settings.limits.drain_s + 1
-    return deployment(VersionHost, "host", how_many, leave_s).bind(settings, run_dir, version, home)
+    host = deployment(VersionHost, "host", how_many, leave_s)
+    return host.bind(settings, run_dir, version, home, baseline)

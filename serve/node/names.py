@@ -27,6 +27,11 @@ def version_app(model: str, version: int) -> str:
     return f"version/{model}/{version}"
 
 
+def baseline_app(model: str, version: int) -> str:
+    """Give the name of the Ray Serve application of the host of a version's baseline."""
+    return f"baseline/{model}/{version}"
+
+
 def shelf_app(number: int) -> str:
     """Give the name of the Ray Serve application of the shared host of this number."""
     return f"shelf/{number}"

@@ -31,12 +31,12 @@ class Lost(StrEnum):
 
 
 class ArmRecorder:
-    """Records what one version does in one role."""
+    """Records what one version does in one role, which may be another than the monitors see."""
 
-    def __init__(self, recorder: Recorder, origin: Origin) -> None:
+    def __init__(self, recorder: Recorder, origin: Origin, role: Role) -> None:
         self.origin = origin
         self.version = str(origin.version)
-        self.role = origin.role.value
+        self.role = role.value
         self._recorder = recorder
         self._attributes = (origin.model, self.version, self.role)
         self._answered = recorder.counts.histogram(names.INFERENCE_DURATION, *self._attributes, "")
@@ -134,11 +134,12 @@ class Recorder:
         for reason in Lost:
             self.dropped(0, reason)
 
-    def arm(self, origin: Origin) -> ArmRecorder:
-        """Give the recorder of a version in a role, to be kept."""
-        arm = ArmRecorder(self, origin)
+    def arm(self, origin: Origin, role: Role | None = None) -> ArmRecorder:
+        """Give the recorder of a version in a role, to be kept; by default the origin's."""
+        role = role or origin.role
+        arm = ArmRecorder(self, origin, role)
         with self._lock:
-            self._arms[origin.model, origin.version, origin.role] = arm
+            self._arms[origin.model, origin.version, role] = arm
         return arm
 
     def arms(self) -> list[ArmRecorder]:

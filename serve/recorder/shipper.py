@@ -107,12 +107,15 @@ class Shipper:
         """Give the blocks with the counts of all requests, and one more where all were refused."""
         found = {(block.model, block.version, block.role): block for block in made}
         for arm in self._recorder.arms() if rate else ():
-            key = (arm.origin.model, arm.origin.version, arm.role)
+            key = (arm.origin.model, arm.origin.version, arm.origin.role.value)
             answered, refused = arm.requests()
             if refused and key not in found:
                 found[key] = no_rows(arm.origin, self._source, rate, now)
             # Without a block they wait: were the answered lost, the refused would look frequent.
             if key in found:
                 arm.told(answered, refused)
-                found[key] = replace(found[key], answered=answered, refused=refused)
+                block = found[key]
+                found[key] = replace(
+                    block, answered=block.answered + answered, refused=block.refused + refused
+                )
         return [*found.values()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite
 
 from configs.policy import Metric
 from serve.rollout.tallies import JudgedArm
@@ -39,3 +40,28 @@ class Finding:
     upper: float | None = None
     more_units: int | None = None
     message: str = ""
+
+
+_LOG10_MAX = 999.0
+
+
+def bounded(found: Finding) -> Finding:
+    """The same in numbers that JSON has: the logarithm of nothing is -999, and no bound is None."""
+    return replace(
+        found,
+        harm_log10=_within(found.harm_log10),
+        harm_at=_within(found.harm_at),
+        good_log10=_within(found.good_log10),
+        good_at=_within(found.good_at),
+        estimate=_finite(found.estimate),
+        lower=_finite(found.lower),
+        upper=_finite(found.upper),
+    )
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None
+
+
+def _within(log10: float) -> float:
+    return min(max(log10, -_LOG10_MAX), _LOG10_MAX)

@@ -24,20 +24,33 @@ class Tally:
     A unit is counted in `units` once in a rollout, when it is seen first, and in `trials` if that
     first request was such an event. It is counted in `events` once for each metric, at its first
     event, whenever that is. For units that come once, `trials` and `events` are the same.
+    Of `units`, those are `labelled` whose truth has come: no others can be wrong.
+    Units whose first request has no outcome yet are `waiting`, beside `units`; those whose client
+    leaves before it has one are in neither. Only this number may go down.
     """
 
     units: int = 0
     trials: Mapping[Metric, int] = field(default_factory=dict)
     events: Mapping[Metric, int] = field(default_factory=dict)
+    labelled: int = 0
+    waiting: int = 0
+
+    def told(self, metric: Metric) -> int:
+        """How many units are known to have had such an event at first, or none."""
+        return self.labelled if metric is Metric.QUALITY_LOSS else self.units
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPairs:
-    """Of one group: rows that both versions answered, and decisions that the candidate turned."""
+    """Of one group: rows that both versions answered, and decisions that the candidate turned.
+
+    `yes` are the rows for which the stable version decided so.
+    """
 
     rows: int = 0
     to_yes: int = 0
     to_no: int = 0
+    yes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from registry.records import Judged
 from serve.cli.options import user_name
 from tests.cli.conftest import Weir
 from tests.control.serving import Api
@@ -26,6 +28,24 @@ def test_a_route_is_shown(weir: Weir, two_versions: Api) -> None:
     assert f"by {user_name()}: canary" in shown
     assert "1        stable  95 %" in shown
     assert "2        canary  5 %" in shown
+
+
+@pytest.mark.parametrize(
+    ("baseline_bp", "line"),
+    [
+        (525, "judged: version 2, by rollout r1, against a baseline of 5.25 %\n"),
+        (0, "judged: version 2, by rollout r1\n"),
+    ],
+)
+def test_a_judged_route_says_by_what(
+    weir: Weir, two_versions: Api, baseline_bp: int, line: str
+) -> None:
+    """Whoever looks at a split learns that a rollout makes it, and where to look further."""
+    routes = two_versions.control.routes["credit"]
+    assert "judged" not in weir("route", "credit").stdout
+    routes.append(replace(routes[-1], judged=Judged("r1", 2, baseline_bp)))
+
+    assert line in weir("route", "credit").stdout
 
 
 def test_a_route_is_changed(weir: Weir, two_versions: Api) -> None:

@@ -26,6 +26,8 @@ def _names(values: dict[str, object], prefix: str = "") -> set[str]:
     for name, value in values.items():
         if isinstance(value, dict) and value:
             found |= _names(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            found = found.union(*(_names(each, f"{prefix}{name}.") for each in value))
         else:
             found.add(prefix + name)
     return found
@@ -90,6 +92,24 @@ def test_an_empty_file_or_section_keeps_the_defaults(tmp_path: Path, text: str) 
         ),
         pytest.param("alarms: {webhook: ftp://a/b}", "must be an address such as", id="ftp"),
         pytest.param("alarms: {webhook: 'http://'}", "must be an address such as", id="no-host"),
+        pytest.param(
+            "rollouts: {webhook: 'https://a/b'}",
+            "needs rollouts.webhook_secret_file",
+            id="unsigned-rollouts",
+        ),
+        pytest.param("rollouts: {default: {dwel_s: 1}}", "'rollouts.default.dwell_s'", id="policy"),
+        pytest.param(
+            "rollouts: {models: {credit: {guardrails: [{metrc: error_ratio}]}}}",
+            "'rollouts.models.credit.guardrails[0].metric'",
+            id="policy-of-a-model",
+        ),
+        pytest.param(
+            "rollouts: {models: {credit: {guardrails: [{metric: error_rate}]}}}",
+            "rollouts.models.credit.guardrails[0].metric: input should be 'error_ratio'",
+            id="unknown-metric",
+        ),
+        pytest.param("rollouts: {models: {credit: 7}}", "rollouts.models.credit", id="no-policy"),
+        pytest.param("rollouts: {default: 7}", "rollouts.default", id="no-default"),
         pytest.param(
             "alarms: {webhook: 'https://a/b'}", "needs alarms.webhook_secret_file", id="unsigned"
         ),
@@ -194,3 +214,18 @@ def test_no_suggestion_for_a_word_unlike_all_others() -> None:
     """Only near words are suggested."""
     assert did_you_mean("credti", ["credit", "fraud"]) == " Did you mean 'credit'?"
     assert did_you_mean("zzz", ["credit"]) == ""
+
+
+def test_the_policy_of_a_model_is_over_the_default(tmp_path: Path) -> None:
+    """What it leaves out is as in the default, even where it could not stand alone."""
+    text = """
+    rollouts:
+      default: {bake_s: 7, step_max_s: 200000}
+      models: {credit: {dwell_s: 100000}}
+    """
+    rollouts = load_settings(_file(tmp_path, text)).rollouts
+
+    credit = rollouts.policy("credit")
+    assert (credit.dwell_s, credit.step_max_s, credit.bake_s) == (100000, 200000, 7)
+    assert rollouts.policy("fraud") == rollouts.default
+    assert rollouts.default.dwell_s == 300

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from configs.errors import ModelNotFound, NotFound, PreconditionFailed, TooLarge
+from configs.errors import (
+    Conflict,
+    ModelNotFound,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+    VersionNotFound,
+)
 from monitors.labels.told import LabelsTold
 from monitors.signal import Signal, Verdict
 from monitors.why.answer import Why
@@ -40,6 +47,7 @@ from registry.routing import (
 )
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
+from tests.control.memory_rollouts import MemoryRollouts
 
 SIGNATURE = Signature(
     inputs=(TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 2)),),
@@ -65,9 +73,13 @@ class MemoryControl:
     labels_told: LabelsTold | None = None
     known_alarms: dict[str, Alarm] = field(default_factory=dict)
     known_why: Why = UNKNOWN
+    rollouts: MemoryRollouts = field(init=False)
     is_ready: bool = True
     replaced: list[tuple[str, str, int]] = field(default_factory=list)
     fails: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.rollouts = MemoryRollouts(self._stable)
 
     async def put_artifact(self, chunks: AsyncIterator[bytes]) -> str:
         """Store a file by its content."""
@@ -298,6 +310,17 @@ class MemoryControl:
     def tamper(self, index: int) -> None:
         """Rewrite an entry of the log behind the chain's back."""
         self.log[index] = replace(self.log[index], actor="mallory")
+
+    def _stable(self, model: str, version: int) -> int:
+        """The stable version of a model that has this one, and a route unless it is none (0)."""
+        known = [each.number for each in self._known(model)]
+        if not version:
+            return 0
+        if version not in known:
+            raise VersionNotFound(f"{model!r} has no version {version}")
+        if not self.routes.get(model):
+            raise Conflict(f"{model!r} is not served")
+        return self.routes[model][-1].stable
 
     def _known(self, model: str) -> list[Version]:
         if model not in self.registered:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from registry.records import Judged
 from tests.control.memory import ARTIFACT_MAX_BYTES, SALT
 from tests.control.serving import Api
 
@@ -98,6 +100,19 @@ def test_a_route_is_shown_in_percent_with_roles_and_without_its_salt(
     ]
     assert api.control.routes["credit"][-1].salt == SALT
     assert "salt" not in response.text
+
+
+def test_a_judged_route_names_its_rollout(http: httpx.Client, api: Api) -> None:
+    """Who is compared with whom is shown in percent, now and of the past; else nothing."""
+    assert http.get("/v1/models/credit/route").json()["judged"] is None
+    routes = api.control.routes["credit"]
+    routes.append(replace(routes[-1], judged=Judged("r1", 2, 525, 0.25)))
+    judged = {"rollout": "r1", "candidate": 2, "baseline": 5.25, "objective_s": 0.25}
+
+    shown = http.get("/v1/models/credit/route").json()
+    then = http.get("/v1/models/credit/served-at", params={"t": "2100-01-01T00:00:00Z"}).json()
+
+    assert shown["judged"] == then["judged"] == judged
 
 
 def test_a_change_for_another_generation_is_refused(http: httpx.Client) -> None:

@@ -60,10 +60,15 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "GET /v1/models/{model}",
         "GET /v1/models/{model}/bins",
         "GET /v1/models/{model}/labels",
+        "GET /v1/models/{model}/rollouts",
         "GET /v1/models/{model}/route",
         "GET /v1/models/{model}/served-at",
         "GET /v1/models/{model}/signals",
         "GET /v1/models/{model}/versions",
+        "GET /v1/rollouts",
+        "GET /v1/rollouts/{rollout_id}",
+        "GET /v1/rollouts/{rollout_id}/changes",
+        "GET /v1/rollouts/{rollout_id}/explain",
         "GET /v1/system/processes",
         "POST /v1/alarms/{alarm_id}:acknowledge",
         "POST /v1/alarms/{alarm_id}:adopt",
@@ -72,11 +77,21 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "POST /v1/artifacts",
         "POST /v1/keys",
         "POST /v1/keys/{key_id}:revoke",
+        "POST /v1/models/{model}/rollouts",
         "POST /v1/models/{model}/versions",
         "POST /v1/models/{model}:load",
         "POST /v1/models/{model}:promote",
         "POST /v1/models/{model}:rollback",
         "POST /v1/models/{model}:unload",
+        "POST /v1/rollouts/{rollout_id}:abort",
+        "POST /v1/rollouts/{rollout_id}:advance",
+        "POST /v1/rollouts/{rollout_id}:approve",
+        "POST /v1/rollouts/{rollout_id}:freeze",
+        "POST /v1/rollouts/{rollout_id}:pause",
+        "POST /v1/rollouts/{rollout_id}:promote",
+        "POST /v1/rollouts/{rollout_id}:resume",
+        "POST /v1/rollouts/{rollout_id}:retry",
+        "POST /v1/rollouts/{rollout_id}:rollback",
         "POST /v1/system:replace",
         "PUT /v1/models/{model}/route",
     ]
@@ -99,7 +114,8 @@ def test_changes_document_their_headers(document: dict[str, Any]) -> None:
     """Who acts, under which key and condition can be read from the document."""
     for name, operation in operations(document):
         headers = {p["name"] for p in operation.get("parameters", []) if p["in"] == "header"}
-        if ("route" in name and "PUT" in name) or ":promote" in name or ":rollback" in name:
+        conditional = (":promote", ":rollback", "{rollout_id}:")
+        if ("route" in name and "PUT" in name) or any(each in name for each in conditional):
             assert headers == {"Weir-Actor", "If-Match", "Idempotency-Key"}, name
 
 
@@ -124,6 +140,7 @@ def test_the_document_is_sound(document: dict[str, Any]) -> None:
 def test_answers_match_the_document(http: httpx.Client, api: Api, document: dict[str, Any]) -> None:
     """What is sent is what is promised."""
     api.control.known_alarms["a1"] = alarm()
+    http.post("/v1/models/credit/rollouts", json={"version": 2})
     for path in (
         "/v1/models",
         "/v1/models/{model}",
@@ -132,12 +149,19 @@ def test_answers_match_the_document(http: httpx.Client, api: Api, document: dict
         "/v1/models/{model}/signals",
         "/v1/alarms",
         "/v1/alarms/a1/why",
+        "/v1/models/{model}/rollouts",
+        "/v1/rollouts",
+        "/v1/rollouts/r1",
+        "/v1/rollouts/r1/explain",
+        "/v1/rollouts/r1/changes",
         "/v1/keys",
         "/v1/audit",
         "/v1/audit:verify",
         "/health/live",
     ):
-        answers = document["paths"][path.replace("a1", "{alarm_id}")]["get"]["responses"]
+        answers = document["paths"][path.replace("a1", "{alarm_id}").replace("r1", "{rollout_id}")][
+            "get"
+        ]["responses"]
         promised = answers["200"]["content"]
         schema = {**promised["application/json"]["schema"], "components": document["components"]}
 

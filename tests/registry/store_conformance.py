@@ -13,10 +13,12 @@ from registry.audit import next_entry, verify_chain
 from registry.card import Card, Task
 from registry.keys import AccessRole, ApiKey
 from registry.records import FULL, Arm, AuditEntry, Route, ShadowArm, Version
+from registry.rollouts import Hold, RolloutState
 from registry.routing import Change
 from registry.signature import Datatype, Signature, TensorSpec
 from registry.store import Store
 from tests.registry.alarms import KEY, alarm, minute, why
+from tests.registry.rollouts import change, judged, rollout
 
 
 def moment(second: int) -> str:
@@ -100,6 +102,8 @@ class StoreConformance:
         assert (store.models(), store.versions("credit"), store.route("credit")) == ((), (), None)
         assert (store.last_entry(), store.audit(0, 10)) == (None, ())
         assert (store.keys(), dict(store.numbers())) == ((), {})
+        assert (store.rollouts(None, active_only=False), store.rollout("r1")) == ((), None)
+        assert (store.rollout_changes("r1"), store.evidence("r1")) == ((), None)
 
     def test_what_is_added_comes_back_equal(self, store: Store) -> None:
         """Every field of versions, routes and entries survives."""
@@ -141,6 +145,18 @@ class StoreConformance:
         filled(store)
         store.add_route(replace(route(1), served=served), entry(store))
         assert store.route("credit") == replace(route(1), served=served)
+
+    @pytest.mark.parametrize("objective_s", [None, 0.125])
+    def test_what_a_route_is_judged_by_comes_back(
+        self, store: Store, objective_s: float | None
+    ) -> None:
+        """Every field survives, in the latest generation and in all of them."""
+        filled(store)
+        store.add_rollout(change(rollout("r1")), entry(store))
+        wanted = replace(route(1), judged=replace(judged("r1"), objective_s=objective_s))
+        store.add_route(wanted, entry(store))
+        assert store.route("credit") == wanted
+        assert store.generations("credit") == (wanted,)
 
     def test_keys_come_back_equal_and_in_order(self, store: Store) -> None:
         """Every field survives, also where it may be missing; the oldest key is first."""
@@ -226,6 +242,150 @@ class StoreConformance:
         with pytest.raises(Conflict):
             store.add_delivery("a1", 1, minute(5))
 
+    def test_rollouts_come_back_equal(self, store: Store) -> None:
+        """Every field survives each change, also where it may be missing; the oldest is first."""
+        filled(store)
+        store.add_version(version(1, "a"), entry(store))
+        store.add_version(version(2, "a"), entry(store))
+        first, later = rollout("r1", at=5), rollout("r2", "a", at=1)
+        for each in (first, later):
+            store.add_rollout(change(each), entry(store))
+        held = replace(
+            first,
+            number=2,
+            state=RolloutState.HELD,
+            step=3,
+            entered_at=minute(7),
+            by="bob",
+            at=minute(8),
+            reason="wait",
+            hold=Hold.APPROVAL,
+            held_from=RolloutState.CANARY,
+            promoted_by="eve",
+            approved=("canary", "promotion"),
+            objective_s=0.25,
+        )
+        last = entry(store)
+        store.change_rollout(change(held, "hold", '{"found": 1}'), last)
+        assert store.last_entry() == last
+        assert (store.rollout("r1"), store.rollout("r2")) == (held, later)
+        assert store.rollouts(None, active_only=False) == (later, held)
+        assert store.rollouts("credit", active_only=True) == (held,)
+        assert store.rollouts("fraud", active_only=False) == ()
+        changes = (change(first), change(held, "hold", '{"found": 1}'))
+        assert store.rollout_changes("r1") == changes
+
+    def test_a_model_has_one_active_rollout(self, store: Store) -> None:
+        """Another may begin once it is over; what is over is not taken up beside it."""
+        filled(store)
+        first = rollout("r1")
+        store.add_rollout(change(first), entry(store))
+        with pytest.raises(Conflict, match="one active rollout"):
+            store.add_rollout(change(rollout("r2", at=3)), entry(store))
+        over = replace(first, number=2, state=RolloutState.COMPLETED)
+        store.change_rollout(change(over), entry(store))
+        assert store.rollouts("credit", active_only=True) == ()
+        second = rollout("r2", at=3)
+        store.add_rollout(change(second), entry(store))
+        back = replace(over, number=3, state=RolloutState.ROLLING_BACK)
+        with pytest.raises(Conflict, match="one active rollout"):
+            store.change_rollout(change(back), entry(store))
+        assert store.rollouts("credit", active_only=False) == (over, second)
+        assert len(store.audit(0, 10)) == 6
+
+    @pytest.mark.parametrize("state", list(RolloutState))
+    def test_a_rollout_is_active_until_it_is_over(self, store: Store, state: RolloutState) -> None:
+        """The store and the states agree on which states are ends."""
+        filled(store)
+        store.add_rollout(change(rollout("r1")), entry(store))
+        found = replace(rollout("r1"), number=2, state=state)
+        if state is RolloutState.HELD:
+            found = replace(found, hold=Hold.PAUSED, held_from=RolloutState.CANARY)
+        store.change_rollout(change(found), entry(store))
+        active = () if state.over else (found,)
+        assert store.rollouts("credit", active_only=True) == active
+
+    def test_what_cannot_happen_to_a_rollout_leaves_no_entry(self, store: Store) -> None:
+        """It begins once, between versions that there are, and changes follow one another."""
+        filled(store)
+        first = rollout("r1")
+        store.add_rollout(change(first), entry(store))
+        for wrong in (first, replace(rollout("r3"), candidate=9), rollout("r4", "fraud")):
+            with pytest.raises(Conflict):
+                store.add_rollout(change(wrong), entry(store))
+        for skipped in (first, replace(first, number=3), replace(rollout("r9"), number=2)):
+            with pytest.raises(Conflict):
+                store.change_rollout(change(skipped), entry(store))
+        assert store.rollout_changes("r1") == (change(first),)
+        assert len(store.audit(0, 10)) == 4
+
+    def test_a_route_is_kept_with_the_change_of_its_rollout(self, store: Store) -> None:
+        """Both and both entries, or nothing, whichever of them is refused."""
+        filled(store)
+        first = rollout("r1")
+        canary = replace(first, number=2, state=RolloutState.CANARY)
+        store.add_route(route(1), entry(store))
+        store.add_rollout(change(first), entry(store))
+
+        def entries() -> tuple[AuditEntry, AuditEntry]:
+            one = entry(store)
+            return one, next_entry(one, "set-route", "models/credit/route", (None, {}), why(1))
+
+        wanted = replace(route(2), judged=judged("r1"))
+        for moved, routed in (
+            (replace(canary, number=3), wanted),
+            (canary, replace(wanted, generation=1)),
+            (canary, replace(wanted, judged=judged("r2"))),
+            (canary, replace(wanted, judged=replace(judged("r1"), candidate=3))),
+            (replace(canary, state=RolloutState.FAILED), wanted),
+        ):
+            one, two = entries()
+            with pytest.raises(Conflict):
+                store.change_rollout(change(moved), one, (routed, two))
+        one, two = entries()
+        with pytest.raises(Conflict):
+            store.change_rollout(change(canary), one, (wanted, one))
+        assert (store.rollout("r1"), store.route("credit")) == (first, route(1))
+        assert len(store.audit(0, 10)) == 5
+        store.change_rollout(change(canary), one, (wanted, two))
+        assert (store.rollout("r1"), store.route("credit")) == (canary, wanted)
+        assert store.generations("credit") == (route(1), wanted)
+        assert store.audit(5, 10) == (one, two)
+        with pytest.raises(Conflict):
+            store.add_route(replace(route(3), judged=judged("r1"), stable=2), entry(store))
+
+    def test_the_evidence_of_a_rollout_is_the_latest(self, store: Store) -> None:
+        """It takes the place of what was there, has no entry, and is of a change that there is."""
+        filled(store)
+        store.add_rollout(change(rollout("r1")), entry(store))
+        assert store.evidence("r1") is None
+        for text in ("{}", '{"events": 3}'):
+            store.keep_evidence("r1", 1, minute(3), text)
+        for unknown in (("r1", 2), ("r2", 1)):
+            with pytest.raises(Conflict):
+                store.keep_evidence(*unknown, minute(3), "{}")
+        assert store.evidence("r1") == '{"events": 3}'
+        assert len(store.audit(0, 10)) == 4
+
+    def test_changes_of_rollouts_are_delivered_in_order(self, store: Store) -> None:
+        """Of each the first that was not; before a moment the last word on an active one only."""
+        filled(store)
+        store.add_version(version(1, "a"), entry(store))
+        store.add_version(version(2, "a"), entry(store))
+        first, other = rollout("r1"), rollout("r2", "a", at=2)
+        canary = replace(first, number=2, state=RolloutState.CANARY, at=minute(3))
+        over = replace(other, number=2, state=RolloutState.FAILED, at=minute(4))
+        for begun, then in ((first, canary), (other, over)):
+            store.add_rollout(change(begun), entry(store))
+            store.change_rollout(change(then, "move"), entry(store))
+        assert store.untold_changes(minute(0)) == (change(first), change(other))
+        store.add_rollout_delivery("r1", 1, minute(4))
+        assert store.untold_changes(minute(0)) == (change(other), change(canary, "move"))
+        assert store.untold_changes(minute(4)) == (change(canary, "move"), change(over, "move"))
+        assert store.untold_changes(minute(59)) == (change(canary, "move"),)
+        with pytest.raises(Conflict):
+            store.add_rollout_delivery("r1", 1, minute(5))
+
     def test_all_is_there_after_opening_again(self, tmp_path: Path) -> None:
         """Records outlive the process that wrote them."""
         first = filled(self.open(tmp_path))
@@ -234,13 +394,20 @@ class StoreConformance:
         first.revoke_key(key(1).id, moment(9), entry(first))
         first.add_alarm(alarm(), entry(first))
         first.add_delivery("a1", 1, minute(4))
-        log = first.audit(0, 10)
+        first.add_rollout(change(rollout("r1")), entry(first))
+        first.add_route(replace(route(2), judged=judged("r1")), entry(first))
+        first.keep_evidence("r1", 1, minute(5), "{}")
+        first.add_rollout_delivery("r1", 1, minute(6))
+        log = first.audit(0, 20)
         first.close()
         second = self.open(tmp_path)
-        assert (second.versions("credit")[2], second.route("credit")) == (version(3), route(1))
+        latest = replace(route(2), judged=judged("r1"))
+        assert (second.versions("credit")[2], second.route("credit")) == (version(3), latest)
+        assert (second.rollout("r1"), second.evidence("r1")) == (rollout("r1"), "{}")
+        assert second.untold_changes(minute(0)) == ()
         assert second.keys() == (replace(key(1), revoked_at=moment(9)),)
         assert (second.alarm("a1"), second.untold(minute(0))) == (alarm(), ())
-        assert second.audit(0, 10) == log
+        assert second.audit(0, 20) == log
         assert verify_chain(log) is None
         second.close()
 

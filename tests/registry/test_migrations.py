@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from registry.migrations import SCHEMA_VERSION
 from registry.records import FULL, Arm, ShadowArm
 from registry.sqlite import SqliteStore
 from tests.registry.alarms import alarm
+from tests.registry.rollouts import change, judged, rollout
 from tests.registry.store_conformance import entry, key, route
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +63,7 @@ def test_an_old_registry_keeps_every_row(old: Path) -> None:
         assert latest is not None
         assert (latest.generation, latest.stable, latest.arms) == (4, 1, (Arm(1, FULL),))
         assert (latest.shadow, latest.reason) == (ShadowArm(3, 5000), "worse")
-        assert latest.served
+        assert (latest.served, latest.judged) == (True, None)
         assert dict(store.numbers()) == {"credit": (1, 2, 3)}
     assert rows(old) == before
 
@@ -76,10 +78,13 @@ def test_an_old_registry_goes_on_like_a_new_one(
         store.add_route(route(5), entry(store))
         store.add_key(key(1), entry(store))
         store.add_alarm(alarm(), entry(store))
+        store.add_rollout(change(rollout("r1")), entry(store))
+        store.add_route(replace(route(6), judged=judged("r1")), entry(store))
         assert verify_chain(store.audit(0, 100)) is None
     with closing(SqliteStore(old)) as store:
-        assert (store.route("credit"), store.keys()) == (route(5), (key(1),))
-        assert store.alarm("a1") == alarm()
+        latest = replace(route(6), judged=judged("r1"))
+        assert (store.generations("credit")[-2:], store.keys()) == ((route(5), latest), (key(1),))
+        assert (store.alarm("a1"), store.rollout("r1")) == (alarm(), rollout("r1"))
     assert schema(old) == schema(new)
     assert schema(old)[0] == SCHEMA_VERSION
 

@@ -10,12 +10,13 @@ import pytest
 
 from registry.alarm_book import AlarmBook
 from registry.alarms import AlarmKey
-from registry.audit import alarm_state, next_entry
+from registry.audit import alarm_state, next_entry, rollout_state
 from registry.ledger import Ledger
 from registry.nearby import changes_nearby
 from registry.records import AuditEntry
 from registry.sqlite import SqliteStore
 from tests.registry.alarms import FOUND, KEY, alarm, why
+from tests.registry.rollouts import rollout
 from tests.registry.store_conformance import filled
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,6 +40,7 @@ def of(key: AlarmKey, alarm_id: str) -> AuditEntry:
         entry("keys/1"),
         entry("configuration", {"weir": "0.4.0"}),
         of(KEY._replace(subject="age"), "a2"),
+        entry("rollouts/r1", rollout_state(rollout("r1", "credit"))),
     ],
 )
 def test_what_may_have_to_do_with_it_is_told(made: AuditEntry) -> None:
@@ -53,6 +55,7 @@ def test_what_may_have_to_do_with_it_is_told(made: AuditEntry) -> None:
         entry("models/fraud/versions/1"),
         of(KEY._replace(model="fraud"), "a2"),
         of(KEY, "a1"),
+        entry("rollouts/r1", rollout_state(rollout("r1", "fraud"))),
     ],
 )
 def test_what_has_nothing_to_do_with_it_is_not(made: AuditEntry) -> None:

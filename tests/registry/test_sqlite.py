@@ -16,6 +16,7 @@ from registry import sqlite
 from registry.migrations import SCHEMA_VERSION
 from registry.sqlite import SqliteStore
 from tests.registry.alarms import alarm, minute
+from tests.registry.rollouts import change, rollout
 from tests.registry.store_conformance import (
     StoreConformance,
     entry,
@@ -68,7 +69,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     SqliteStore(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "registry.db")) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(StartError, match=r"newer Weir \(schema 4, this one knows 3\)"):
+    with pytest.raises(StartError, match=r"newer Weir \(schema 5, this one knows 4\)"):
         SqliteStore(tmp_path)
 
 
@@ -105,6 +106,9 @@ def test_a_second_owner_is_told_who_the_first_is_within_a_second(tmp_path: Path)
         "DELETE FROM alarms",
         "DELETE FROM alarm_changes",
         "DELETE FROM deliveries",
+        "DELETE FROM rollouts",
+        "DELETE FROM rollout_changes",
+        "DELETE FROM rollout_deliveries",
         "UPDATE versions SET card = card",
         "UPDATE routes SET salt = salt",
         "UPDATE arms SET weight_bp = weight_bp",
@@ -114,6 +118,9 @@ def test_a_second_owner_is_told_who_the_first_is_within_a_second(tmp_path: Path)
         "UPDATE alarms SET message = message",
         "UPDATE alarm_changes SET by = by",
         "UPDATE deliveries SET at = at",
+        "UPDATE rollouts SET policy = policy",
+        "UPDATE rollout_changes SET evidence = evidence",
+        "UPDATE rollout_deliveries SET at = at",
     ],
 )
 def test_rows_cannot_be_changed_or_removed(tmp_path: Path, statement: str) -> None:
@@ -123,6 +130,8 @@ def test_rows_cannot_be_changed_or_removed(tmp_path: Path, statement: str) -> No
         store.add_key(key(1), entry(store))
         store.add_alarm(alarm(), entry(store))
         store.add_delivery("a1", 1, minute(4))
+        store.add_rollout(change(rollout("r1")), entry(store))
+        store.add_rollout_delivery("r1", 1, minute(5))
         store.revoke_key(key(1).id, moment(9), entry(store))
         with pytest.raises(sqlite3.IntegrityError, match="never"):
             store._db.execute(statement)

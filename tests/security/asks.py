@@ -185,11 +185,12 @@ def _every_control_route(planted: Planted) -> None:
         "Content_Encoding": word("the encoding of a file"),
     }
     of_model, of_key = name("a model of a change"), name("the id of a key")
-    of_alarm = name("the id of an alarm")
+    of_alarm, of_rollout = name("the id of an alarm"), name("the id of a rollout")
     query = f"?t={word('a moment')}&after={word('a place')}&limit={word('a limit')}"
     query += f"&state={word('a state of alarms')}"
     for template, methods in described["paths"].items():
         path = template.replace("{key_id}", of_key).replace("{alarm_id}", of_alarm)
+        path = path.replace("{rollout_id}", of_rollout)
         for method in map(str.upper, methods):
             for model in ("numbers", of_model):
                 where = path.replace("{model}", model)

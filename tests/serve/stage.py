@@ -108,9 +108,11 @@ class Stage:
         """Run something on the gateway's loop."""
         return self._edge_loop.submit(work).result(_PATIENCE_S)
 
-    def start_host(self, number: int, run: Run | None = None, replica: str = "a") -> Host:
-        """Have a replica of a version."""
-        started = host(self.run_dir, number, run=run, replica=replica)
+    def start_host(
+        self, number: int, run: Run | None = None, replica: str = "a", *, baseline: bool = False
+    ) -> Host:
+        """Have a replica of a version, or of its baseline."""
+        started = host(self.run_dir, number, run=run, replica=replica, baseline=baseline)
         opened = self._host_loop.submit(started).result(_PATIENCE_S)
         self._hosts.append(opened)
         return opened

@@ -12,12 +12,15 @@ import pytest
 from configs.errors import ModelNotFound, NotReady, VersionNotFound
 from configs.settings import Settings
 from monitors.telemetry import names
-from registry.records import FULL, Role, RouteTable
+from registry.records import FULL, Judged, Role, RouteTable
 from serve.gateway import Gateway
 from serve.models.host import Host
+from serve.protocol.asked import Asked, GivenTensor
+from serve.reached import Baseline
+from serve.served import ServedModel
 from serve.traces import Trace, Tracer
 from tests.serve.models.carriers import soon
-from tests.serve.versions import MODEL, alone, host, table
+from tests.serve.versions import MODEL, alone, host, run_of, table
 from tests.serve.waiting import until
 
 
@@ -135,6 +138,84 @@ async def test_prediction_ids_and_draws_belong_together(gateway: Gateway, first:
     assert len(set(ids)) == 50
 
 
+THREE = Asked((GivenTensor("x", "FP32", (1, 3), [1.0, 1.0, 1.0]),))
+"""Of which a version's answer is 3 and its number."""
+
+
+def compared(generation: int, candidate_bp: int, baseline_bp: int) -> RouteTable:
+    """A table in which version 2 is judged, beside a baseline."""
+    weights = {1: FULL - candidate_bp} | ({2: candidate_bp} if candidate_bp else {})
+    return table(generation, weights, judged=Judged("a", 2, baseline_bp))
+
+
+def units() -> list[bytes]:
+    """As many callers as tell the arms apart."""
+    return [b"user-%d" % number for number in range(60)]
+
+
+async def test_a_judged_route_has_three_arms(gateway: Gateway, tmp_path: Path) -> None:
+    """Each unit meets its own; the baseline is asked over hosts of its own, and says so."""
+    hosts = [
+        await host(tmp_path, 1),
+        await host(tmp_path, 2),
+        await host(tmp_path, 1, run=run_of(7), baseline=True),
+    ]
+    gateway.apply(compared(1, 3000, 3000))
+    assert gateway.connected() == frozenset()
+    await gateway.wait_connected(5.0)
+    assert gateway.connected() == {(MODEL, 1), (MODEL, 2), Baseline(MODEL, 1)}
+
+    answers: dict[tuple[str, str], set[float]] = {}
+    for unit in units():
+        exchange = gateway.begin(MODEL, None, unit, untraced)
+        (output,) = await exchange.run(THREE, gateway.deadline())
+        arm = (exchange.version, exchange.arm)
+        answers.setdefault(arm, set()).add(float(output.values[0, 0]))
+        exchange.answered(gateway.shadows)
+
+    assert answers == {
+        ("1", Role.STABLE): {4.0},
+        ("2", Role.CANARY): {5.0},
+        ("1", Role.BASELINE): {10.0},
+    }
+    counted = {
+        series[1][2]
+        for series in gateway.recorder.counts.snapshot("a", 1).histograms
+        if series[0] == names.INFERENCE_DURATION.name
+    }
+    assert counted == {Role.STABLE, Role.CANARY, Role.BASELINE}
+    samples, _ = gateway.recorder.take()
+    assert {sample.origin.role for sample in samples} == {Role.STABLE, Role.CANARY}
+    for each in hosts:
+        await each.drain(0.1)
+
+
+async def test_where_the_baseline_is_not_reached_stable_answers(
+    gateway: Gateway, tmp_path: Path, first: Host
+) -> None:
+    """And counts as stable; units are compared again once it is there, and its links then end."""
+    gateway.apply(compared(1, 0, 5000))
+    await until(lambda: (MODEL, 1) in gateway.connected(), "the stable version is reached")
+    assert not gateway.all_connected()
+
+    assert {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()} == {Role.STABLE}
+    assert not _model(gateway).comparable
+
+    beside = await host(tmp_path, 1, baseline=True)
+    await until(gateway.all_connected, "the baseline is reached")
+    assert _model(gateway).comparable
+    arms = {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()}
+    assert arms == {Role.STABLE, Role.BASELINE}
+    baseline = _model(gateway).baseline
+    assert baseline is not None
+    gateway.apply(compared(2, 1000, 6000))
+    assert _model(gateway).baseline is baseline, "a new step keeps the links"
+    gateway.apply(alone(3))
+    await until(lambda: not baseline.links.connected, "its links are closed")
+    assert gateway.connected() == {(MODEL, 1)}
+    await beside.drain(0.1)
+
+
 async def test_who_is_told_of_is_who_answers(gateway: Gateway, tmp_path: Path) -> None:
     """For a unit its own version, for a pin the pinned one, and without either the stable one."""
     hosts = [await host(tmp_path, number) for number in (1, 2)]
@@ -156,3 +237,7 @@ async def test_who_is_told_of_is_who_answers(gateway: Gateway, tmp_path: Path) -
         gateway.version_for("nobody", None, b"1")
     for each in hosts:
         await each.drain(0.1)
+
+
+def _model(gateway: Gateway) -> ServedModel:
+    return gateway._models[MODEL]

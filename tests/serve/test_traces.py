@@ -114,7 +114,7 @@ def test_the_span_of_a_request(spans: Spans) -> None:
     """A server span continues the caller's trace and says what was asked and who answered."""
     trace = begin(Tracer(spans.provider, 0.0), SAMPLED, tracestate=b"vendor=1")
     assert trace is not None
-    trace.routed(STABLE, ID).end()
+    trace.routed(STABLE, STABLE.role, ID).end()
 
     span = spans.finished()[f"POST {ROUTE}"]
     assert span.kind is SpanKind.SERVER
@@ -153,7 +153,7 @@ def test_the_hosts_span_is_a_child_of_the_request(spans: Spans) -> None:
     elsewhere = Spans()
     trace = begin(Tracer(spans.provider, 1.0))
     assert trace is not None
-    routed = trace.routed(STABLE, ID)
+    routed = trace.routed(STABLE, STABLE.role, ID)
     assert routed.wire is not None
 
     RunTracer(elsewhere.provider, MODEL, 1).ran((routed.wire,), 0.25)
@@ -179,7 +179,7 @@ def test_each_traced_request_of_a_batch_has_a_run(spans: Spans) -> None:
     for number in range(3):
         trace = begin(tracer)
         assert trace is not None
-        wires.append(trace.routed(STABLE, f"{number:032x}").wire or "")
+        wires.append(trace.routed(STABLE, STABLE.role, f"{number:032x}").wire or "")
 
     elsewhere = Spans()
     RunTracer(elsewhere.provider, MODEL, 1).ran(tuple(wires), 0.1)
@@ -236,3 +236,28 @@ async def test_every_shadow_span_ends(spans: Spans, fails: bool) -> None:
     attributes = spans.finished()[names.SPAN_SHADOW].attributes or {}
     assert attributes.get(names.ERROR_TYPE) == ("not_ready" if fails else None)
     assert names.HTTP_STATUS not in attributes
+
+
+def test_a_fallback_is_told_of_on_the_span(spans: Spans) -> None:
+    """The span names the version that answered, and has an event for the one that failed."""
+    trace = begin(Tracer(spans.provider, 1.0))
+    assert trace is not None
+    canary = Origin(MODEL, 2, Role.CANARY, REGRESSOR)
+    asked = trace.routed(canary, "canary", ID)
+
+    asked.fell_back(canary, "canary", Unavailable("no"))
+    answers = asked.routed(STABLE, "stable", ID)
+
+    assert answers.wire is not None
+    assert answers.wire.split(" ")[1:] == ["stable", ID]
+    answers.end()
+    (span,) = spans.finished().values()
+    attributes = span.attributes or {}
+    assert (attributes[names.VERSION], attributes[names.ARM]) == (1, "stable")
+    (event,) = span.events
+    assert event.name == names.EVENT_FALLBACK
+    assert event.attributes == {
+        names.VERSION: 2,
+        names.ARM: "canary",
+        names.ERROR_TYPE: "unavailable",
+    }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from registry.card import Card, Group, Task
-from registry.records import FULL, Arm, Route, RoutedModel, RouteTable, ShadowArm, Version
+from registry.records import FULL, Arm, Judged, Route, RoutedModel, RouteTable, ShadowArm, Version
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.models.addresses import folder, inside_path
 from serve.models.curve import Curve
@@ -50,12 +50,15 @@ def table(
     shadow: ShadowArm | None = None,
     previous: int | None = None,
     card: Card = CARD,
+    judged: Judged | None = None,
 ) -> RouteTable:
     """A table of one model, split by weights in basis points; the first version is stable."""
     arms = tuple(Arm(number, weight) for number, weight in weights.items())
-    route = Route(MODEL, generation, next(iter(weights)), arms, SALT, shadow, previous)
+    stable = next(iter(weights))
+    route = Route(MODEL, generation, stable, arms, SALT, shadow, previous, judged=judged)
     versions = {number: version(number, card=card) for number in route.live_versions()}
-    return RouteTable(generation, {MODEL: RoutedModel(route, versions)})
+    routed = RoutedModel(route, versions, baseline=route.baseline())
+    return RouteTable(generation, {MODEL: routed})
 
 
 def alone(generation: int, number: int = 1) -> RouteTable:
@@ -68,9 +71,9 @@ def run_of(number: int) -> Run:
     return Session(regressor(float(number)).SerializeToString(), REGRESSOR, threads=1).run
 
 
-def socket_of(run_dir: Path, number: int, replica: str = "a") -> Path:
-    """Where a replica of a version listens."""
-    return folder(run_dir, MODEL, number) / f"{replica}.sock"
+def socket_of(run_dir: Path, number: int, replica: str = "a", *, baseline: bool = False) -> Path:
+    """Where a replica of a version, or of its baseline, listens."""
+    return folder(run_dir, MODEL, number, baseline=baseline) / f"{replica}.sock"
 
 
 async def host(
@@ -82,13 +85,14 @@ async def host(
     traced: Traced = lambda _wires, _seconds: None,
     curve: Curve | None = None,
     inside: bool = False,
+    baseline: bool = False,
 ) -> Host:
     """A host of a version that listens; by default on a socket, and one that runs the regressor."""
     runs = run or run_of(number)
     if inside:
         path = inside_path(folder(run_dir, MODEL, number), os.getpid())
     else:
-        path = socket_of(run_dir, number, replica)
+        path = socket_of(run_dir, number, replica, baseline=baseline)
     opened = Host(number, lambda tensors, _options: runs(tensors), path, traced)
     opened.curve = curve
     await opened.open()

@@ -14,9 +14,9 @@ from monitors.why.answer import Why
 from registry.alarm_book import AlarmBook
 from registry.alarms import AlarmKey
 from registry.sqlite import SqliteStore
-from serve.alarms.messages import Message
-from serve.alarms.receiver import Outcome
 from serve.control.service import ArmBins, ArmSignals
+from serve.webhook.message import Message
+from serve.webhook.receiver import Outcome
 from tests.registry.store_conformance import filled
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from registry.alarm_book import AlarmBook
-from serve.alarms.deliveries import Deliveries
-from serve.alarms.http_receiver import HttpReceiver
-from serve.alarms.receiver import Outcome
+from serve.alarms.outbox import AlarmOutbox
+from serve.webhook.deliveries import Deliveries
+from serve.webhook.http_receiver import HttpReceiver
+from serve.webhook.receiver import Outcome
 from tests.registry.alarms import FOUND, KEY
 from tests.serve.alarms.fakes import open_book
 from tests.serve.waiting import until
@@ -28,7 +29,7 @@ class Telling:
         self._alertmanager = alertmanager
         self._receiver = HttpReceiver(alertmanager.alerts_url, None)
         self.outcomes: list[Outcome] = []
-        self._deliveries = Deliveries(book, self._receiver, True, self.outcomes.append)
+        self._deliveries = Deliveries(AlarmOutbox(book, True), self._receiver, self.outcomes.append)
 
     async def subjects(self, *expected: str) -> list[Any]:
         """Deliver, and wait until exactly these subjects are taken for standing."""

@@ -12,9 +12,10 @@ import pytest
 
 from registry.alarm_book import AlarmBook
 from registry.alarms import Alarm
-from serve.alarms.deliveries import REPEAT_S, Deliveries
-from serve.alarms.pauses import pause_s
-from serve.alarms.receiver import Outcome
+from serve.alarms.outbox import AlarmOutbox
+from serve.webhook.deliveries import REPEAT_S, Deliveries
+from serve.webhook.pauses import pause_s
+from serve.webhook.receiver import Outcome
 from tests.registry.alarms import FOUND, KEY
 from tests.serve.alarms.fakes import Clock, Ears, open_book
 
@@ -28,7 +29,7 @@ class Told:
         self.ears = Ears()
         self.counts = Counter[Outcome]()
         self.deliveries = Deliveries(
-            book, self.ears, repeats, self._count, clock.seconds, lambda: 0.0
+            AlarmOutbox(book, repeats), self.ears, self._count, clock.seconds, lambda: 0.0
         )
 
     async def deliver(self) -> list[str]:

@@ -16,13 +16,15 @@ from configs.settings import Alarms
 from monitors.blocks import Snapshot
 from monitors.telemetry import names
 from registry.alarm_book import AlarmBook
-from serve.alarms import http_receiver as module
-from serve.alarms import pauses, tasks
-from serve.alarms.http_receiver import HttpReceiver
-from serve.alarms.messages import Message, event
-from serve.alarms.receiver import Outcome
-from serve.alarms.signature import signed
+from serve.alarms import tasks
+from serve.alarms.messages import event
 from serve.alarms.tasks import AlarmTasks
+from serve.webhook import http_receiver as module
+from serve.webhook import pauses
+from serve.webhook.http_receiver import HttpReceiver
+from serve.webhook.message import Message
+from serve.webhook.receiver import Outcome
+from serve.webhook.signature import signed
 from tests.control.serving import free_port
 from tests.registry.alarms import FOUND, KEY, alarm
 from tests.serve.alarms.fakes import BEGUN

@@ -13,8 +13,9 @@ from jsonschema import Draft4Validator, FormatChecker
 
 from configs.errors import ConfigError
 from registry.alarms import Alarm, acknowledged, closed, silenced
-from serve.alarms.messages import Message, alerts, event
-from serve.alarms.signature import read_secret, signed
+from serve.alarms.messages import alerts, event
+from serve.webhook.message import Message
+from serve.webhook.signature import read_secret, signed
 from tests.registry.alarms import KEY, alarm, minute, why
 
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from configs.errors import NotFound, Refused
-from configs.settings import Hosts
+from configs.settings import Hosts, Settings
 from monitors.alarm import Standing
 from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
@@ -19,6 +19,7 @@ from serve.control.placement import Place
 from serve.control.plane import ControlPlane
 from serve.control.replicas import Replicas, VersionKey
 from serve.control.service import ArmBins, ArmSignals, Process, VersionStatus
+from serve.reached import Baseline, Reached
 from tests.serve.versions import MODEL
 
 
@@ -28,9 +29,11 @@ class MemoryFleet:
     def __init__(self) -> None:
         self.own: set[VersionKey] = set()
         self.shared: set[VersionKey] = set()
+        self.baselines: set[VersionKey] = set()
         self.log: list[str] = []
         self.refuses: set[int] = set()
         self.refuses_to_share: set[int] = set()
+        self.refuses_as_baseline: set[int] = set()
         self.crashing: set[VersionKey] = set()
         self.starting = 0
         self.most_starting = 0
@@ -41,7 +44,7 @@ class MemoryFleet:
 
     @property
     def hosted(self) -> set[VersionKey]:
-        """All that are in any place."""
+        """All that are in a place where everybody finds them."""
         return self.own | self.shared
 
     async def start(self, version: Version, place: Place) -> None:
@@ -50,11 +53,11 @@ class MemoryFleet:
         self.most_starting = max(self.starting, self.most_starting)
         await asyncio.sleep(0.001)
         self.starting -= 1
-        unshared = place is Place.SHARED and version.number in self.refuses_to_share
-        if unshared or version.number in self.refuses:
+        refuses = {Place.SHARED: self.refuses_to_share, Place.BASELINE: self.refuses_as_baseline}
+        if version.number in self.refuses | refuses.get(place, set()):
             raise Refused(f"the host of {version.number} did not start")
         self._set(place).add((version.model, version.number))
-        self.log.append(f"start {version.number}")
+        self.log.append(f"start {_said(version.number, place)}")
 
     async def share(self, versions: Sequence[Version]) -> None:
         """Have many in shared hosts."""
@@ -64,17 +67,21 @@ class MemoryFleet:
     async def stop(self, version: VersionKey, place: Place) -> None:
         """Take one out of a place."""
         self._set(place).discard(version)
-        self.log.append(f"stop {version[1]}")
+        self.log.append(f"stop {_said(version[1], place)}")
 
     async def places(self) -> Mapping[VersionKey, frozenset[Place]]:
         """Where each is."""
         return {
             key: frozenset(place for place in Place if key in self._set(place))
-            for key in self.hosted
+            for key in self.hosted | self.baselines
         }
 
     def _set(self, place: Place) -> set[VersionKey]:
-        return self.shared if place is Place.SHARED else self.own
+        return {
+            Place.OWN: self.own,
+            Place.SHARED: self.shared,
+            Place.BASELINE: self.baselines,
+        }[place]
 
     async def refused(self) -> Mapping[VersionKey, str]:
         """Those that a test has found to crash."""
@@ -95,6 +102,10 @@ class MemoryFleet:
     async def processes(self) -> tuple[Process, ...]:
         """Nobody."""
         return ()
+
+
+def _said(number: int, place: Place) -> str:
+    return f"baseline of {number}" if place is Place.BASELINE else f"{number}"
 
 
 class NoWatchers:
@@ -139,17 +150,26 @@ class Replica:
         self._replicas = replicas
         self._fleet = fleet
         self.unreachable: set[int] = set()
+        self.unreachable_baselines: set[int] = set()
         self.table = RouteTable(0)
         self.task = asyncio.ensure_future(self._follow())
 
-    def connected(self) -> frozenset[VersionKey]:
-        """The versions of the table that it reaches."""
-        return frozenset(
+    def connected(self) -> frozenset[Reached]:
+        """The versions and baselines of the table that it reaches."""
+        versions = {
             (model, number)
             for model, routed in self.table.models.items()
             for number in routed.versions
             if (model, number) in self._fleet.hosted and number not in self.unreachable
-        )
+        }
+        baselines = {
+            Baseline(model, routed.baseline)
+            for model, routed in self.table.models.items()
+            if routed.baseline is not None
+            and (model, routed.baseline) in self._fleet.baselines
+            and routed.baseline not in self.unreachable_baselines
+        }
+        return frozenset(versions | baselines)
 
     def key_names(self) -> set[str]:
         """The keys of the table."""
@@ -175,8 +195,9 @@ class Plane:
         self.fleet = MemoryFleet()
         self.replicas = Replicas(time.monotonic)
         self.door = Door(required=True)
+        settings = Settings(hosts=hosts or Hosts())
         self.control = ControlPlane(
-            registry, self.fleet, NoWatchers(), self.replicas, self.door, hosts or Hosts()
+            registry, self.fleet, NoWatchers(), self.replicas, self.door, settings
         )
         self.gateways = [Replica(name, self.replicas, self.fleet) for name in ("a", "b")]
 

@@ -13,8 +13,9 @@ from configs.errors import Refused
 from configs.settings import Hosts, Settings
 from serve.control.placement import Place
 from serve.control.service import Process, VersionStatus
+from serve.models.addresses import folder
 from serve.models.shelf_files import Report, shelf_folder, write_report
-from serve.node.names import gateway_app, shelf_app
+from serve.node.names import baseline_app, gateway_app, shelf_app, version_app
 from tests.serve.versions import MODEL, version
 
 with warnings.catch_warnings():
@@ -97,6 +98,47 @@ async def test_a_redeploy_of_a_shared_host_that_fails_moves_no_model(
     serve.broken = False
     await fleet.start(version(1), Place.SHARED)
     assert (serve.states, serve.runs) == ({SHELF: RUNNING}, 3)
+
+
+async def test_a_baseline_is_an_application_of_its_own(
+    fleet: RayFleet, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started and ended beside the version's own host, and told apart from it."""
+    monkeypatch.setattr(module, "node", lambda: "here")
+    await fleet.start(version(1), Place.OWN)
+    await fleet.start(version(1), Place.BASELINE)
+    await fleet.start(version(1), Place.BASELINE)
+
+    assert serve.states == {version_app(*KEY): RUNNING, baseline_app(*KEY): RUNNING}
+    assert serve.runs == 2
+    assert await fleet.places() == {KEY: {Place.OWN, Place.BASELINE}}
+    await fleet.replace_version(version(1))
+    assert serve.runs == 4
+    await fleet.stop(KEY, Place.BASELINE)
+    assert serve.deleted == [baseline_app(*KEY)]
+    assert await fleet.places() == {KEY: {Place.OWN}}
+
+
+async def test_processes_of_a_baseline_say_that_they_are(
+    fleet: RayFleet, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its status is not the version's, which may be hosted nowhere else."""
+
+    def nobody(*_: object, **__: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(module, "ray", SimpleNamespace(get_actor=nobody))
+    monkeypatch.setattr(module, "node", lambda: "here")
+    await fleet.start(version(1), Place.BASELINE)
+    socket = folder(tmp_path, *KEY, baseline=True) / "77.sock"
+    socket.parent.mkdir(parents=True)
+    socket.touch()
+
+    assert serve.states == {baseline_app(*KEY): RUNNING}
+    assert await fleet.status() == {}
+    told = [each for each in await fleet.processes() if each.role != "control"]
+    assert Process("baseline", 77, *KEY) in told
+    assert Process("version", 77, *KEY) not in told
 
 
 async def test_inside_the_gateway_no_process_is_started_to_share(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.settings import Hosts
-from registry.records import FULL, Arm, Route, RoutedModel, ShadowArm, Version
-from serve.control.placement import Place, place, place_before
+from registry.records import FULL, Arm, Judged, Route, RoutedModel, ShadowArm, Version
+from serve.control.placement import Place, place, place_before, trusted
 from tests.serve.versions import MODEL, SALT, version
 
 SMALL = Hosts(shared=1, shared_max_bytes=1000)
@@ -22,11 +22,12 @@ def routed(
     shadow: int | None = None,
     previous: int | None = None,
     proven: tuple[int, ...] = (),
+    judged: Judged | None = None,
 ) -> RoutedModel:
     """A model by a route whose first version is stable."""
     arms = tuple(Arm(number, weight) for number, weight in weights.items())
     seen = ShadowArm(shadow, FULL) if shadow is not None else None
-    route = Route(MODEL, 1, next(iter(weights)), arms, SALT, seen, previous)
+    route = Route(MODEL, 1, next(iter(weights)), arms, SALT, seen, previous, judged=judged)
     versions = {number: version(number) for number in route.live_versions()}
     return RoutedModel(route, versions, frozenset(proven))
 
@@ -39,6 +40,9 @@ def routed(
         pytest.param(routed(SPLIT), set(), id="two candidates"),
         pytest.param(routed(SPLIT, proven=(1,)), set(), id="a candidate beside a proven one"),
         pytest.param(routed(SPLIT, proven=(1, 2)), {1, 2}, id="two proven ones"),
+        pytest.param(
+            routed(SPLIT, proven=(1, 2), judged=Judged("a", 2, 1000)), set(), id="one is judged"
+        ),
         pytest.param(routed(SPLIT | {3: 1}, proven=(1, 2)), set(), id="a candidate beside two"),
         pytest.param(routed(SPLIT, previous=3), {3}, id="the one before a split"),
         pytest.param(routed(SPLIT, previous=2), set(), id="the one before is an arm"),
@@ -85,6 +89,7 @@ def test_nobody_shares_where_sharing_is_off(size: int, split: bool) -> None:
     st.none() | st.integers(1, 8),
     st.sets(st.integers(1, 8)),
     st.integers(0, 2000),
+    st.none() | st.integers(1, 8),
 )
 def test_before_and_after_agree(
     weights: dict[int, int],
@@ -92,13 +97,16 @@ def test_before_and_after_agree(
     previous: int | None,
     proven: set[int],
     size: int,
+    candidate: int | None,
 ) -> None:
     """A version is started where the route that is then made wants it, so that it need not move."""
 
     def sized(number: int) -> Version:
         return replace(version(number), size_bytes=size)
 
-    made = routed(weights, shadow, previous, tuple(proven))
+    judged = Judged("a", candidate) if candidate else None
+    made = routed(weights, shadow, previous, tuple(proven), judged)
     for number in (*weights, *([shadow] if shadow else [])):
-        before = place_before(sized(number), weights.keys(), made.proven, SMALL)
+        believed = trusted(made.proven, judged)
+        before = place_before(sized(number), weights.keys(), believed, SMALL)
         assert before is place(made, sized(number), SMALL)

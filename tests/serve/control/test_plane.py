@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from configs.errors import Conflict, PreconditionFailed, Refused, Unavailable, VersionNotFound
 from registry.records import FULL
+from registry.rollouts import RolloutState, Shares
+from tests.registry.rollouts import POLICY
 from tests.serve.control.planes import Plane
 from tests.serve.versions import MODEL
 
@@ -129,6 +132,23 @@ async def test_a_rollback_does_not_need_what_it_does_not_use(plane: Plane) -> No
     await plane.control.rollback(MODEL, "ada", "the canary is bad")
 
     assert plane.weights() == {2: FULL}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_rollback_ends_a_rollout_at_its_stable_version(plane: Plane) -> None:
+    """Also while the candidate is a shadow only: the version before that is not asked for."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    rollout = plane.registry.start_rollout(MODEL, 3, POLICY, "ada", "")
+    after = replace(rollout, number=2, state=RolloutState.SHADOW)
+    shares = Shares(shadow_bp=FULL)
+    plane.registry.change_rollout(rollout, after, "advance", "{}", "weir", shares)
+    plane.fleet.refuses.add(1)
+
+    route = await plane.control.rollback(MODEL, "ada", "the shadow is a nuisance")
+
+    assert (plane.weights(), route.shadow, route.judged) == ({2: FULL}, None, None)
+    assert plane.registry.rollout(rollout.id).state is RolloutState.ROLLING_BACK
 
 
 async def test_a_shadow_is_hosted_too(plane: Plane) -> None:

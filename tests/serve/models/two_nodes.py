@@ -46,9 +46,9 @@ class Desk:
         self._run_dir = run_dir
         self._membership = Membership(LinkSettings(), run_dir)
 
-    def announced(self, model: str, version: int, host: str, port: int) -> None:
+    def announced(self, model: str, version: int, host: str, port: int, baseline: bool) -> None:
         """Hear where a host listens."""
-        announce(folder(self._run_dir, model, version), host, port)
+        announce(folder(self._run_dir, model, version, baseline=baseline), host, port)
 
     def certificate(self) -> Certificate:
         """Give what to show."""

@@ -385,6 +385,25 @@ def test_a_block_without_rows_tells_of_requests_that_were_all_refused() -> None:
     assert (panel.failures, alarms) == (0, {"refused_requests"})
 
 
+def test_a_baseline_is_counted_apart_and_watched_together() -> None:
+    """One block has the rows and the requests of both arms of the version, under its own role."""
+    records, transport = recorder(), Memory()
+    stable = arm(records)
+    baseline = records.arm(Origin(MODEL, 1, Role.STABLE, REGRESSOR), Role.BASELINE)
+    for number, each in enumerate((stable, baseline, baseline)):
+        each.answered(0.001)
+        keep(each, number, 0)
+    baseline.failed(0.001, "bad_tensor")
+    shipper(records, transport).ship(1.0)
+
+    (block,) = transport.blocks
+    assert (block.role, block.rows, block.answered, block.refused) == ("stable", 3, 3, 1)
+    found = records.counts.snapshot("me", 0).histograms
+    assert {
+        series[1][2]: sum(counts.buckets) for series, counts in found.items() if not series[1][3]
+    } == {"stable": 1, "baseline": 2}
+
+
 def test_a_version_that_comes_back_tells_nothing_twice() -> None:
     """Counts outlive a version that is unloaded; its new recorder begins at what they are."""
     records, transport = recorder(), Memory()

@@ -1,4 +1,4 @@
-"""A receiver of alarms that is reached over HTTP."""
+"""A receiver that is reached over HTTP."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import httpx
 
 from configs.errors import ConfigError
-from serve.alarms.messages import Message
-from serve.alarms.receiver import Outcome
-from serve.alarms.signature import read_secret, signed
+from serve.webhook.message import Message
+from serve.webhook.receiver import Outcome
+from serve.webhook.signature import read_secret, signed
 
 _ANSWER_S = 10.0
 _NOT_NOW = frozenset({408, 425, 429})
 """What a client is answered that may come back, among what is a client's own fault."""
 
-_log = logging.getLogger("weir.alarms")
+_log = logging.getLogger("weir.webhook")
 
 
 class HttpReceiver:
@@ -72,5 +72,5 @@ class HttpReceiver:
 
 
 def _failed(why: str) -> Outcome:
-    _log.warning("an alarm could not be delivered, and is tried again: %s", why)
+    _log.warning("a webhook could not be delivered, and is tried again: %s", why)
     return Outcome.FAILED

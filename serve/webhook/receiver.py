@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-from serve.alarms.messages import Message
+from serve.webhook.message import Message
 
 
 class Outcome(StrEnum):

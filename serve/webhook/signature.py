@@ -13,7 +13,7 @@ from pathlib import Path
 from standardwebhooks import Webhook
 
 from configs.errors import ConfigError
-from serve.alarms.messages import Message
+from serve.webhook.message import Message
 
 _PREFIX = "whsec_"
 _SECRET_BYTES = range(24, 65)

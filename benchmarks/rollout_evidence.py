@@ -1,0 +1,127 @@
+"""How soon evidence of a rollout tells: events until harm is found, units until goodness is shown.
+
+    python -m benchmarks.rollout_evidence [RUNS]
+
+One guardrail of the default policy, with its part of the budget, looked at after every event.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import log
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from configs.policy import Guardrail, Metric, Policy
+from serve.rollout.between_arms import log_goodness
+from serve.rollout.budget import harm_alpha
+from serve.rollout.evidence import Evidence, fold
+from serve.rollout.tallies import JudgedArm, Tally
+
+METRIC = Metric.INVALID_OUTPUT
+ONE = Policy(guardrails=(Guardrail(metric=METRIC, margin_rel=1.0),), hard_limits=())
+NEEDED = -log(harm_alpha(Policy(), same_behaviour=True))
+"""Six guardrails share nine tenths of 1 %: an e-value of 667."""
+
+HARM = (
+    *((0.01, ratio) for ratio in (10.0, 50.0)),
+    *((0.05, ratio) for ratio in (50.0, 10.0, 5.0, 2.0)),
+    *((0.25, ratio) for ratio in (10.0, 2.0)),
+    *((0.5, ratio) for ratio in (50.0, 10.0, 2.0)),
+)
+"""The candidate's share, and how many times worse it is."""
+
+_MOST = 20_000
+_BLOCK = 4
+
+
+class Found(NamedTuple):
+    """Events until harm was found, since it began: the candidate's, and both arms'."""
+
+    candidate: int
+    both: int
+
+
+def until_harm(seed: int, share: float, ratio: float, clean: int = 0) -> Found:
+    """Units that come once; after so many clean events the candidate has `ratio` times as many."""
+    rng = np.random.default_rng([81, seed])
+    points = round(share * 10_000)
+    shares = {JudgedArm.CANDIDATE: points, JudgedArm.STABLE: 10_000 - points}
+    evidence = Evidence.begin(ONE)
+    for ours in rng.binomial(_BLOCK, share, clean // _BLOCK).tolist():
+        evidence = fold(evidence, shares, _events(ours, _BLOCK - ours), 0, 0)
+    chance = share * ratio / (share * ratio + 1 - share)
+    found = 0
+    for count in range(1, _MOST):
+        ours = int(rng.random() < chance)
+        found += ours
+        evidence = fold(evidence, shares, _events(ours, 1 - ours), 0, 0)
+        if evidence.log_harm(METRIC) >= NEEDED:
+            return Found(found, count)
+    return Found(found, _MOST)
+
+
+def until_good(seed: int, share: float, rate: float, guardrail: Guardrail) -> int:
+    """Units of the candidate until a version that is as good as the other is shown to be so."""
+    rng = np.random.default_rng([83, seed])
+    points = round(share * 10_000)
+    shares = {JudgedArm.CANDIDATE: points, JudgedArm.STABLE: 10_000 - points}
+    evidence, units = Evidence.begin(ONE), 0
+    look = max(100, round(50 / share))
+    while units < 1_000_000:
+        ours = int(rng.binomial(look, share))
+        units += ours
+        tallies = {
+            arm: Tally(count, {METRIC: events}, {METRIC: events})
+            for arm, count in ((JudgedArm.CANDIDATE, ours), (JudgedArm.STABLE, look - ours))
+            for events in (int(rng.binomial(count, rate)),)
+        }
+        evidence = fold(evidence, shares, tallies, 0, 0)
+        if log_goodness(evidence.trials(METRIC), guardrail) >= log(20):
+            return units
+    return units
+
+
+def _events(ours: int, theirs: int) -> dict[JudgedArm, Tally]:
+    return {
+        arm: Tally(count, {METRIC: count}, {METRIC: count})
+        for arm, count in ((JudgedArm.CANDIDATE, ours), (JudgedArm.STABLE, theirs))
+    }
+
+
+def main(runs: int) -> None:
+    """Print both tables."""
+    print(f"median events until harm is found, of {runs} runs: both arms (the candidate's)")
+    print("| candidate's share | times worse | fresh | 9 in 10 within | after 1,000 clean events |")
+    print("|---|---|---|---|---|")
+    for share, ratio in HARM:
+        fresh = [until_harm(seed, share, ratio) for seed in range(runs)]
+        late = [until_harm(seed, share, ratio, 1000) for seed in range(runs)]
+        both = [each.both for each in fresh]
+        print(
+            f"| {share:.0%} | {ratio:g} | {median(both):g} "
+            f"({median(each.candidate for each in fresh):g}) "
+            f"| {np.quantile(both, 0.9):.0f} | {median(each.both for each in late):g} "
+            f"({median(each.candidate for each in late):g}) |",
+            flush=True,
+        )
+    print("\nmedian units of the candidate until an equal version is shown to be good")
+    print("| guardrail | events in both arms | 5 % | 25 % | 50 % |\n|---|---|---|---|---|")
+    for what, guardrail, rates in (
+        ("0.5 points", Guardrail(metric=METRIC, margin_abs=0.005), (0.0, 0.001, 0.01)),
+        ("0.1 points", Guardrail(metric=METRIC, margin_abs=0.001), (0.0, 0.0001)),
+        ("twice as often", Guardrail(metric=METRIC, margin_rel=1.0), (0.001, 0.01)),
+    ):
+        for rate in rates:
+            units = [
+                median(until_good(seed, share, rate, guardrail) for seed in range(runs // 4))
+                for share in (0.05, 0.25, 0.5)
+            ]
+            row = " | ".join(f"{each:,.0f}" for each in units)
+            print(f"| {what} | {rate:.2%} | {row} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)

@@ -1,0 +1,209 @@
+"""What the gateway replicas have counted for rollouts: their last words, and what is new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
+
+from configs.policy import Metric
+from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Report, Tally
+
+Stretches = Mapping[int, Mapping[JudgedArm, Tally]]
+_NO_PAIRS = Pairs()
+BySource = Mapping[str, Report]
+"""The last report of each gateway process, by its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What was counted since counts were folded last, over all gateway processes.
+
+    `stretches` only has the generations in which something was. `full` says that some process
+    leaves out units that it has not seen before.
+    """
+
+    stretches: Stretches = field(default_factory=dict)
+    pairs: Pairs = _NO_PAIRS
+    latency: tuple[int, ...] = ()
+    full: bool = False
+
+
+class Reports:
+    """Keeps the last report of every gateway process for every rollout, and when one came.
+
+    Counts only grow, so that a report that is lost is made up for by the next. Processes that ended
+    stay until the rollout is forgotten: what they counted counts.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[str, dict[str, Report]] = {}
+        self._at: dict[str, dict[str, float]] = {}
+
+    def take(self, reports: Iterable[Report]) -> None:
+        """Take in what one gateway process has counted so far."""
+        for report in reports:
+            self._last.setdefault(report.rollout, {})[report.source] = report
+            self._at.setdefault(report.rollout, {})[report.source] = self._clock()
+
+    def of(self, rollout: str) -> BySource:
+        """Give the last reports for a rollout."""
+        return dict(self._last.get(rollout, {}))
+
+    def heard(self, rollout: str, within_s: float) -> int:
+        """Give how many gateway processes have reported for a rollout in the last seconds."""
+        earliest = self._clock() - within_s
+        return sum(at >= earliest for at in self._at.get(rollout, {}).values())
+
+    def forget(self, rollout: str) -> None:
+        """Drop what was reported for a rollout that is over."""
+        self._last.pop(rollout, None)
+        self._at.pop(rollout, None)
+
+
+def since(last: BySource, folded: BySource) -> Increment:
+    """What the last reports hold beyond those that were folded."""
+    stretches: dict[int, dict[JudgedArm, Tally]] = {}
+    pairs = Pairs()
+    latency: list[int] = []
+    for source, report in last.items():
+        before = folded.get(source, Report(source, report.rollout))
+        for generation, arms in report.stretches.items():
+            old = before.stretches.get(generation, {})
+            for arm, tally in arms.items():
+                more = _less(tally, old.get(arm, Tally()))
+                if more.units or more.waiting or any(more.events.values()):
+                    of = stretches.setdefault(generation, {})
+                    of[arm] = _plus(of.get(arm, Tally()), more)
+        pairs = _pairs_plus(pairs, _pairs_less(report.pairs, before.pairs))
+        was = before.latency or (0,) * len(report.latency)
+        more_latency = [now - then for now, then in zip(report.latency, was, strict=True)]
+        latency = [*map(sum, zip(latency, more_latency, strict=True))] if latency else more_latency
+    return Increment(
+        dict(sorted(stretches.items())),
+        pairs,
+        tuple(latency),
+        any(report.full for report in last.values()),
+    )
+
+
+def whole(last: BySource) -> Increment:
+    """All that was counted."""
+    return since(last, {})
+
+
+def to_json(reports: BySource) -> str:
+    """Give reports as JSON, to be kept beside the evidence that they were folded into."""
+    return json.dumps([_words(report) for report in reports.values()])
+
+
+def from_json(text: str) -> BySource:
+    """Give the reports that `to_json` wrote."""
+    reports = [_report(words) for words in json.loads(text)]
+    return {report.source: report for report in reports}
+
+
+def _words(report: Report) -> dict[str, Any]:
+    pairs = report.pairs
+    return {
+        "source": report.source,
+        "rollout": report.rollout,
+        "stretches": [
+            [generation, arm.value, tally.units, tally.trials, tally.events, tally.waiting]
+            for generation, arms in report.stretches.items()
+            for arm, tally in arms.items()
+        ],
+        "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
+        "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
+        "latency": report.latency,
+        "full": report.full,
+    }
+
+
+def _report(words: Mapping[str, Any]) -> Report:
+    stretches: dict[int, dict[JudgedArm, Tally]] = {}
+    for generation, arm, units, trials, events, waiting in words["stretches"]:
+        stretches.setdefault(generation, {})[JudgedArm(arm)] = Tally(
+            units, _metrics(trials), _metrics(events), waiting=waiting
+        )
+    groups = {
+        (attribute, value): GroupPairs(*counts) for attribute, value, *counts in words["groups"]
+    }
+    return Report(
+        words["source"],
+        words["rollout"],
+        stretches,
+        replace(Pairs(*words["pairs"]), groups=groups),
+        tuple(words["latency"]),
+        words["full"],
+    )
+
+
+def _metrics(counts: Mapping[str, int]) -> dict[Metric, int]:
+    return {Metric(name): count for name, count in counts.items()}
+
+
+def _less(now: Tally, before: Tally) -> Tally:
+    return Tally(
+        now.units - before.units,
+        _difference(now.trials, before.trials),
+        _difference(now.events, before.events),
+        waiting=now.waiting - before.waiting,
+    )
+
+
+def _difference(now: Mapping[Metric, int], before: Mapping[Metric, int]) -> dict[Metric, int]:
+    return {metric: count - before.get(metric, 0) for metric, count in now.items()}
+
+
+def _plus(one: Tally, other: Tally) -> Tally:
+    return Tally(
+        one.units + other.units,
+        _sum(one.trials, other.trials),
+        _sum(one.events, other.events),
+        waiting=one.waiting + other.waiting,
+    )
+
+
+def _sum(one: Mapping[Metric, int], other: Mapping[Metric, int]) -> dict[Metric, int]:
+    return {metric: one.get(metric, 0) + other.get(metric, 0) for metric in {**one, **other}}
+
+
+def _pairs_less(now: Pairs, before: Pairs) -> Pairs:
+    groups = {}
+    for key, group in now.groups.items():
+        old = before.groups.get(key, GroupPairs())
+        groups[key] = GroupPairs(
+            group.rows - old.rows,
+            group.to_yes - old.to_yes,
+            group.to_no - old.to_no,
+            group.yes - old.yes,
+        )
+    return Pairs(
+        now.rows - before.rows,
+        now.disagreements - before.disagreements,
+        now.score_change - before.score_change,
+        now.score_change_squared - before.score_change_squared,
+        groups,
+    )
+
+
+def _pairs_plus(one: Pairs, other: Pairs) -> Pairs:
+    groups = dict(one.groups)
+    for key, group in other.groups.items():
+        old = groups.get(key, GroupPairs())
+        groups[key] = GroupPairs(
+            old.rows + group.rows,
+            old.to_yes + group.to_yes,
+            old.to_no + group.to_no,
+            old.yes + group.yes,
+        )
+    return Pairs(
+        one.rows + other.rows,
+        one.disagreements + other.disagreements,
+        one.score_change + other.score_change,
+        one.score_change_squared + other.score_change_squared,
+        groups,
+    )

@@ -1,0 +1,138 @@
+"""What events say of the candidate beside another arm: worse, not worse by a margin, neither."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil, log, log10
+
+from configs.policy import DEPENDS_ON_LOAD, Guardrail, Metric, Policy
+from monitors.stats import event_ratio, weighted_difference
+from monitors.stats.event_ratio import Split
+from monitors.stats.weighted_difference import Trials
+from serve.rollout import wording
+from serve.rollout.budget import limit_alpha
+from serve.rollout.evidence import Evidence
+from serve.rollout.finding import Finding
+from serve.rollout.tallies import JudgedArm
+
+LN10 = log(10)
+_TIMES_MOST = 2.0**14
+"""What takes more than so many times as many units is not worth waiting for."""
+
+
+def finding_between_arms(
+    evidence: Evidence, guardrail: Guardrail, blank: Finding, split_alpha: float, shown: bool
+) -> Finding:
+    """The finding on one guardrail of events; intervals and words only where it is `shown`."""
+    metric = guardrail.metric
+    splits, trials = evidence.splits(metric), evidence.trials(metric)
+    harm = evidence.log_harm(metric) / LN10
+    good = log_goodness(trials, guardrail) / LN10
+    other = other_arm(metric)
+    found = replace(
+        blank,
+        compared_with=other,
+        harm_log10=harm,
+        harmful=harm >= blank.harm_at,
+        good_log10=good,
+        good=good >= blank.good_at and not _outcomes_missing(trials, split_alpha),
+        events={
+            JudgedArm.CANDIDATE: int(sum(each.candidate for each in splits)),
+            other: int(sum(each.other for each in splits)),
+        },
+        units={
+            JudgedArm.CANDIDATE: int(sum(each.units for each in trials)),
+            other: int(sum(each.other_units for each in trials)),
+        },
+    )
+    if not shown:
+        return found
+    found = _with_interval(found, trials, guardrail)
+    found = replace(found, more_units=_more_units(found, trials, guardrail))
+    return replace(found, message=wording.about_arms(found, guardrail))
+
+
+def log_goodness(trials: Sequence[Trials], guardrail: Guardrail) -> float:
+    """The natural logarithm of the e-value against "worse by the margin or more".
+
+    First requests alone tell: where units come again, a worse version soon runs out of units that
+    have had no event yet, and no longer seems worse.
+    """
+    if guardrail.margin_rel is not None:
+        return event_ratio.log_not_worse(_first(trials), guardrail.margin_rel)
+    return weighted_difference.log_below(trials, guardrail.margin_abs or 0.0)
+
+
+def other_arm(metric: Metric) -> JudgedArm:
+    """The arm in whose name the others stand."""
+    return JudgedArm.BASELINE if metric in DEPENDS_ON_LOAD else JudgedArm.STABLE
+
+
+def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
+    """A finding for each hard limit that the candidate is beyond while the other arm is not."""
+    needed = -log10(limit_alpha(policy))
+    passed = []
+    for limit in policy.hard_limits:
+        won = evidence.limits[limit.metric].log_evidence / LN10
+        last = evidence.recent[limit.metric]
+        beyond = last.events > limit.share * last.units
+        if won < needed or not beyond or last.other_events > limit.share * last.other_units:
+            continue
+        other = other_arm(limit.metric)
+        found = Finding(
+            limit.metric,
+            harmful=True,
+            compared_with=other,
+            harm_log10=won,
+            harm_at=needed,
+            events={JudgedArm.CANDIDATE: int(last.events), other: int(last.other_events)},
+            units={JudgedArm.CANDIDATE: int(last.units), other: int(last.other_units)},
+            measure="hard limit",
+            estimate=last.events / last.units,
+        )
+        passed.append(replace(found, message=wording.about_limit(found, limit.share)))
+    return passed
+
+
+def _outcomes_missing(trials: Sequence[Trials], alpha: float) -> bool:
+    """Whether one arm has fewer units with an outcome than its share: what is slow is not good."""
+    known = [Split(each.share, each.units, each.other_units) for each in trials]
+    return event_ratio.log_unequal(known) >= -log(alpha)
+
+
+def _first(trials: Sequence[Trials]) -> list[Split]:
+    return [Split(each.share, each.events, each.other_events) for each in trials]
+
+
+def _with_interval(found: Finding, trials: Sequence[Trials], guardrail: Guardrail) -> Finding:
+    if guardrail.margin_rel is None:
+        lower, upper = weighted_difference.difference_interval(trials)
+        estimate = weighted_difference.difference(trials)
+        return replace(
+            found, measure="difference of shares", estimate=estimate, lower=lower, upper=upper
+        )
+    lower, upper = event_ratio.ratio_interval(_first(trials))
+    estimate = event_ratio.likeliest_ratio(_first(trials))
+    return replace(found, measure="ratio of rates", estimate=estimate, lower=lower, upper=upper)
+
+
+def _more_units(found: Finding, trials: Sequence[Trials], guardrail: Guardrail) -> int | None:
+    """How many more units of the candidate tell, if all goes on as it did until now."""
+    units = found.units[JudgedArm.CANDIDATE]
+    if found.good or found.harmful or not units:
+        return None
+
+    def told(times: float) -> bool:
+        more = [Trials(each[0], *(times * count for count in each[1:])) for each in trials]
+        return log_goodness(more, guardrail) / LN10 >= found.good_at
+
+    few, many = 1.0, 2.0
+    while not told(many):
+        few, many = many, 2 * many
+        if many > _TIMES_MOST:
+            return None
+    for _ in range(10):
+        middle = (few + many) / 2
+        few, many = (few, middle) if told(middle) else (middle, many)
+    return ceil(units * (many - 1))

@@ -1,0 +1,144 @@
+"""Counts what the units of each arm do, on the request path of a judged route.
+
+A unit is counted when the outcome of its first request is known, and waits until then: a version
+that answers nobody must not look as one that does no harm. An outcome that comes after the route
+has changed belongs to the stretch in which the request began.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from configs.policy import EVENTS, Metric
+from serve.rollout.pairing import Pair, PairCount
+from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Report, Tally
+from serve.rollout.units import LEFT_OUT, UNKEYED, Share, Units
+
+ERROR, TIMEOUT, INVALID, LATE, PAIRED = 1, 2, 4, 8, 16
+"""What was counted of a unit, as flags; all but the last in the order of `EVENTS`."""
+
+_RANDOM_BYTES = 8
+
+
+class Sighting(NamedTuple):
+    """A unit at one request: where it is remembered, and whether this request is its first."""
+
+    place: int
+    first: bool
+
+
+class ArmCount:
+    """The tally of one arm in one stretch, as it grows."""
+
+    __slots__ = ("_events", "_of", "_trials", "_units", "_waiting")
+
+    def __init__(self, of: RolloutCount) -> None:
+        self._of = of
+        self._units = self._waiting = 0
+        self._trials = [0] * len(EVENTS)
+        self._events = [0] * len(EVENTS)
+
+    def see(self, key: bytes | None) -> Sighting:
+        """Find a unit that asks something of the arm: its `Weir-Key`, None if it has none.
+
+        Then `happened` or `left` is called once.
+        """
+        if key is None:
+            self._waiting += 1
+            return _ALONE
+        sighting = self._of.place(key)
+        if sighting.first:
+            self._waiting += 1
+        return sighting
+
+    def happened(self, sighting: Sighting, flags: int) -> None:
+        """Count the outcome of a request: a new unit, and events that its unit did not have yet."""
+        place, first = sighting
+        if first:
+            self._waiting -= 1
+            self._units += 1
+        if not flags:
+            return
+        fresh = self._of.units.first(place, flags)
+        for at in range(len(EVENTS)):
+            self._events[at] += fresh >> at & 1
+            if first:
+                self._trials[at] += flags >> at & 1
+
+    def left(self, sighting: Sighting) -> None:
+        """Count nothing of a request whose client left before there was an outcome."""
+        if sighting.first:
+            self._waiting -= 1
+
+    def tally(self) -> Tally:
+        """Give the numbers as they are now."""
+        return Tally(self._units, _named(self._trials), _named(self._events), waiting=self._waiting)
+
+
+Stretch = Mapping[JudgedArm, ArmCount]
+"""Counts while one generation of a route lasts: the shares of the arms are constant."""
+
+
+class RolloutCount:
+    """All that one gateway process counts of one rollout, over all generations of its route."""
+
+    def __init__(
+        self, rollout: str, share: Callable[[], Share], units: Units | None = None
+    ) -> None:
+        self.rollout = rollout
+        self.units = units or Units(rollout)
+        self._share = share
+        self._pairs = PairCount()
+        self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
+        # Counts that begin anew, as when a model is unloaded and loaded again, are other counts.
+        self._source = f"{os.getpid()}-{os.urandom(_RANDOM_BYTES).hex()}"
+        self._stretches: dict[int, Stretch] = {}
+
+    def stretch(self, generation: int) -> Stretch:
+        """Give where the requests of a generation are counted."""
+        if generation not in self._stretches:
+            self._stretches[generation] = {arm: ArmCount(self) for arm in JudgedArm}
+        return self._stretches[generation]
+
+    def place(self, key: bytes) -> Sighting:
+        """Find a unit with a key, or give it a place."""
+        digest = self.units.digest(key)
+        if not self._share().has(digest):
+            return _UNCOUNTED
+        return Sighting(*self.units.see(digest))
+
+    def took(self, seconds: float) -> None:
+        """Count how long the stable version took for an answer."""
+        self._latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+
+    def pair(self, place: int, make: Callable[[], Pair | None]) -> None:
+        """Count a pair of answers, unless the unit at a place has had one or is left out."""
+        if self.units.first(place, PAIRED):
+            pair = make()
+            if pair is not None:
+                self._pairs.add(pair)
+
+    def report(self) -> Report:
+        """Give all that was counted so far."""
+        return Report(
+            source=self._source,
+            rollout=self.rollout,
+            stretches={
+                generation: {arm: count.tally() for arm, count in stretch.items()}
+                for generation, stretch in self._stretches.items()
+            },
+            pairs=self._pairs.pairs(),
+            latency=tuple(self._latency),
+            full=self.units.full,
+        )
+
+
+_ALONE = Sighting(UNKEYED, first=True)
+_UNCOUNTED = Sighting(LEFT_OUT, first=False)
+
+
+def _named(counts: list[int]) -> dict[Metric, int]:
+    return dict(zip(EVENTS, counts, strict=True))

@@ -1,0 +1,128 @@
+"""What people want of rollouts: they are started, steered and explained here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from configs.errors import BadInput, PreconditionFailed
+from configs.explain import explain
+from configs.policy import Policy
+from configs.settings import Rollouts as RolloutSettings
+from registry.rollout_book import RolloutBook
+from registry.rollouts import Rollout, RolloutChange
+from serve.rollout.account import Account, account, policy_of, says
+from serve.rollout.commands import Command, command
+from serve.rollout.conductor import Conductor
+from serve.rollout.counts import RolloutCounts
+from serve.rollout.moves import Move, Seen
+from serve.rollout.service import Done, Order, Start
+
+
+class RolloutDesk:
+    """The rollouts as the control API sees them, over the registry and whoever conducts them."""
+
+    def __init__(
+        self,
+        book: RolloutBook,
+        conductor: Conductor,
+        settings: RolloutSettings,
+        counts: RolloutCounts,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._book = book
+        self._conductor = conductor
+        self._settings = settings
+        self._counts = counts
+        self._clock = clock
+
+    async def all(self, model: str | None, active_only: bool) -> tuple[Rollout, ...]:
+        """Give rollouts of one model or all, the latest first."""
+        found = await asyncio.to_thread(self._book.rollouts, model, active_only)
+        return tuple(reversed(found))
+
+    async def one(self, rollout_id: str) -> Rollout:
+        """Give one rollout as it is now."""
+        return await asyncio.to_thread(self._book.rollout, rollout_id)
+
+    async def changes(self, rollout_id: str) -> tuple[RolloutChange, ...]:
+        """Give every change in the life of a rollout."""
+        return await asyncio.to_thread(self._book.rollout_changes, rollout_id)
+
+    async def explain(self, rollout_id: str) -> Account:
+        """Give how a rollout stands, and what it waits for."""
+        rollout = await self.one(rollout_id)
+        course, seen = await self._conductor.see(rollout)
+        return account(rollout, seen, course.pace.rates(), self._clock())
+
+    async def start(self, start: Start) -> Done:
+        """Begin a rollout; the conductor takes it from there."""
+        policy = self._policy(start).model_dump_json()
+        what = (start.model, start.candidate, policy, start.by, start.reason)
+        if start.dry:
+            planned = await asyncio.to_thread(self._book.planned_rollout, *what)
+            return _done(planned, "start", planned.reason, tried=True)
+        begun = await asyncio.to_thread(self._book.start_rollout, *what)
+        self._counts.changed(begun.model, "start")
+        return _done(begun, "start", begun.reason)
+
+    async def command(self, rollout_id: str, order: Order) -> Done:
+        """Do what somebody wants of a rollout."""
+
+        def decided(rollout: Rollout, seen: Seen) -> Move:
+            _check_number(rollout, order)
+            return command(
+                rollout,
+                policy_of(rollout),
+                order.command,
+                order.by,
+                order.reason,
+                self._clock(),
+                seen,
+                order.gate,
+            )
+
+        if order.dry or order.command is Command.RETRY:
+            rollout = await self.one(rollout_id)
+            _, seen = await self._conductor.see(rollout)
+            move = decided(rollout, seen)
+            if order.command is Command.RETRY:
+                return await self._again(rollout, order)
+            return _done(move.rollout, move.action, move.reason, tried=True)
+        after, action = await self._conductor.act(rollout_id, decided)
+        return _done(after, action, after.reason)
+
+    async def _again(self, rollout: Rollout, order: Order) -> Done:
+        """Begin anew what was rolled back or has failed, with the policy that it had."""
+        what = (rollout.model, rollout.candidate, rollout.policy, order.by, order.reason)
+        if order.dry:
+            planned = await asyncio.to_thread(self._book.planned_rollout, *what)
+            return _done(planned, order.command.value, planned.reason, tried=True)
+        begun = await asyncio.to_thread(self._book.start_rollout, *what)
+        self._counts.changed(begun.model, "start")
+        return _done(begun, order.command.value, begun.reason)
+
+    def _policy(self, start: Start) -> Policy:
+        """The policy of a start: its own keys over those that are configured for the model."""
+        configured = self._settings.policy(start.model)
+        if start.policy is None:
+            return configured
+        try:
+            return Policy.model_validate({**configured.model_dump(), **start.policy})
+        except ValidationError as error:
+            raise BadInput(f"the policy cannot be used: {explain(error, Policy)}") from None
+
+
+def _check_number(rollout: Rollout, order: Order) -> None:
+    if order.if_number not in (None, rollout.number):
+        raise PreconditionFailed(
+            f"rollout {rollout.id} is at change {rollout.number} ({rollout.state.value}), not "
+            f"{order.if_number}: look at it again"
+        )
+
+
+def _done(rollout: Rollout, action: str, reason: str, tried: bool = False) -> Done:
+    return Done(rollout, action, says(rollout, action, reason), tried)

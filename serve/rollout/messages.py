@@ -1,0 +1,76 @@
+"""What a receiver is told of a rollout: a pure function from changes to the bodies of requests.
+
+Bodies name the model, its versions, who made a change, and how the guardrails stood. They hold no
+data of requests, and no reason that a person gave.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from registry.rollouts import RolloutChange, RolloutState
+from serve.rollout.account import policy_of
+from serve.rollout.division import division
+from serve.rollout.moves import ITSELF
+from serve.webhook.message import Message
+
+_POINTS = {
+    RolloutState.SHADOW: "advanced",
+    RolloutState.CANARY: "advanced",
+    RolloutState.PROMOTING: "advanced",
+    RolloutState.BAKING: "promoted",
+    RolloutState.HELD: "held",
+    RolloutState.ROLLING_BACK: "rolling_back",
+    RolloutState.ROLLED_BACK: "rolled_back",
+    RolloutState.COMPLETED: "completed",
+    RolloutState.FAILED: "failed",
+}
+_ENTER = frozenset({"advance", "promote", "approve", "go on", "resume"})
+"""What may bring a rollout to its next state; other changes leave it where it is."""
+
+
+def point(change: RolloutChange) -> str | None:
+    """The point in a rollout's life that a change is told as, None for one that nobody is told."""
+    state = change.rollout.state
+    if state is RolloutState.STARTING:
+        return "started" if change.rollout.number == 1 else None
+    if state in (RolloutState.SHADOW, RolloutState.CANARY, RolloutState.PROMOTING):
+        return _POINTS[state] if change.action in _ENTER else None
+    return _POINTS[state]
+
+
+def event(change: RolloutChange) -> Message | None:
+    """A change as Standard Webhooks have it: type, timestamp and data."""
+    named = point(change)
+    if named is None:
+        return None
+    rollout = change.rollout
+    split = division(rollout, policy_of(rollout))
+    data: dict[str, Any] = {
+        "id": rollout.id,
+        "model": rollout.model,
+        "stable": rollout.stable,
+        "candidate": rollout.candidate,
+        "state": rollout.state.value,
+        "step": rollout.step + 1 if split.candidate_bp else 0,
+        "candidate_percent": split.candidate_bp / 100,
+        "hold": rollout.hold and rollout.hold.value,
+        "action": change.action,
+        "by": rollout.by,
+        "reason": rollout.reason if rollout.by == ITSELF else None,
+        "guardrails": _guardrails(change.evidence),
+        "summary": (
+            f"Rollout of {rollout.model} version {rollout.candidate}: {rollout.state.value}"
+        ),
+    }
+    content = {"type": f"rollout.{named}", "timestamp": rollout.at, "data": data}
+    return Message(f"rollout_{rollout.id}_{rollout.number}", orjson.dumps(content))
+
+
+def _guardrails(evidence: str) -> list[dict[str, Any]]:
+    """Of each guardrail that a change rested on, its verdict and its evidence."""
+    told = ("metric", "harmful", "good", "harm_log10", "harm_at", "good_log10", "good_at")
+    findings = orjson.loads(evidence).get("findings", []) if evidence else []
+    return [{name: found.get(name) for name in told} for found in findings]

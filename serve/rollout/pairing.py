@@ -1,0 +1,218 @@
+"""Compares what the candidate and the stable version answered to the same request.
+
+One row of a request is compared, so that no unit weighs more than another: the rows of one request
+are alike. Which one, the prediction's draw says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import Refused
+from monitors.profile.categories import texts
+from monitors.profile.reading import decision_values, decisions, group_values, scores
+from registry.card import Card
+from registry.records import Version
+from serve.rollout.invalid import Validity
+from serve.rollout.tallies import GroupPairs, Pairs
+
+RELATIVE, ABSOLUTE = 1e-3, 1e-6
+"""How far outputs may be apart that make no decision."""
+_GROUPS_MAX = 1000
+_LATE = ("label", "audit")
+
+Tensors = tuple[NDArray[Any], ...]
+
+
+class Request(NamedTuple):
+    """What both versions were asked: the inputs, and the extra inputs that say groups, row by row.
+
+    Of its `rows` the one that is compared is `row`.
+    """
+
+    row: int
+    rows: int
+    inputs: Tensors
+    groups: Mapping[str, NDArray[np.object_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What comes of one row: whether the answers agree, and from which decision to which.
+
+    `score_change` is the candidate's score less the stable version's, 0 where one has none.
+    `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
+    is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
+    """
+
+    agrees: bool
+    score_change: float = 0.0
+    turned: int = 0
+    groups: Mapping[str, str] = field(default_factory=dict)
+    yes: bool = False
+
+
+class Comparison:
+    """Compares two versions by what their cards say."""
+
+    def __init__(self, stable: Version, candidate: Version) -> None:
+        self._stable, self._candidate = _Reader(stable), _Reader(candidate)
+        self._card = stable.card
+        self._inputs = [spec.name for spec in stable.signature.inputs]
+        self._batched = stable.signature.batched
+        self._attributes = frozenset(
+            group.name
+            for group in stable.card.groups
+            if group.source not in _LATE and not group.proxy
+        )
+
+    def pair(self, request: Request, answer: Tensors, shadowed: Tensors) -> Pair | None:
+        """Compare two answers to a request; None if the stable version's cannot be read.
+
+        What cannot be read of the candidate's does not agree.
+        """
+        try:
+            ours = self._stable.read(answer, request)
+            groups = self._groups(request)
+        except Refused:
+            return None
+        try:
+            theirs = self._candidate.read(shadowed, request)
+        except Refused:
+            turned = -int(ours.favourable)
+            return Pair(agrees=False, turned=turned, groups=groups, yes=ours.favourable)
+        change = theirs.score - ours.score
+        return Pair(
+            ours.agrees_with(theirs),
+            change if isfinite(change) else 0.0,
+            int(theirs.favourable) - int(ours.favourable),
+            groups,
+            ours.favourable,
+        )
+
+    def _groups(self, request: Request) -> dict[str, str]:
+        """The values of the row's attributes, of those that are known."""
+        if not self._attributes:
+            return {}
+        row = request.row
+        inputs = _row(request.inputs, row, batched=self._batched)
+        named = dict(zip(self._inputs, inputs, strict=True))
+        said = {name: values[row : row + 1] for name, values in request.groups.items()}
+        found = group_values(self._card, named, said, 1)
+        return {
+            name: value
+            for name, values in found.items()
+            if name in self._attributes and (value := texts(values)[0]) is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a version answered to one row: its outputs, its decision and its score, NaN for none."""
+
+    outputs: Mapping[str, NDArray[Any]]
+    decision: str | None
+    decides: bool
+    favourable: bool
+    score: float
+
+    def agrees_with(self, other: _Said) -> bool:
+        """Whether two versions decide alike; without decisions, whether outputs are about alike."""
+        if self.decides and other.decides:
+            return self.decision == other.decision
+        common = self.outputs.keys() & other.outputs.keys()
+        return bool(common) and all(_close(self.outputs[n], other.outputs[n]) for n in common)
+
+
+class _Reader:
+    """Reads answers as a version's card has them."""
+
+    def __init__(self, version: Version) -> None:
+        self._card = version.card
+        self._signature = version.signature
+        self._validity = Validity(version.signature)
+
+    def read(self, answer: Tensors, request: Request) -> _Said:
+        """Give what an answer says of the row that is compared; `Refused` if it says nothing."""
+        if not self._validity.fits(answer, request.rows):
+            message = "the answer is not what the signature says"
+            raise Refused(message)
+        signature, card = self._signature, self._card
+        row = _row(answer, request.row, batched=signature.batched)
+        outputs = {spec.name: values for spec, values in zip(signature.outputs, row, strict=True)}
+        said = decision_values(card, outputs)
+        if said is None:
+            return _Said(outputs, None, False, False, _score(card, outputs))
+        number = decisions(card, outputs)
+        favourable = (
+            card.decision is not None
+            and number is not None
+            and bool(number[0] == card.decision.favourable)
+        )
+        return _Said(outputs, texts(said)[0], True, favourable, _score(card, outputs))
+
+
+class PairCount:
+    """Adds up pairs; groups beyond 1,000 are left out."""
+
+    def __init__(self) -> None:
+        self._rows = self._disagreements = 0
+        self._change = self._change_squared = 0.0
+        self._groups: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, pair: Pair) -> None:
+        """Count one pair."""
+        self._rows += 1
+        self._disagreements += not pair.agrees
+        self._change += pair.score_change
+        self._change_squared += pair.score_change**2
+        for key in pair.groups.items():
+            counts = self._groups.get(key)
+            if counts is None:
+                if len(self._groups) >= _GROUPS_MAX:
+                    continue
+                counts = self._groups[key] = [0, 0, 0, 0]
+            counts[0] += 1
+            counts[1] += pair.turned > 0
+            counts[2] += pair.turned < 0
+            counts[3] += pair.yes
+
+    def pairs(self) -> Pairs:
+        """Give the sums as they are now."""
+        return Pairs(
+            self._rows,
+            self._disagreements,
+            self._change,
+            self._change_squared,
+            {key: GroupPairs(*counts) for key, counts in self._groups.items()},
+        )
+
+
+def _row(tensors: Tensors, row: int, *, batched: bool) -> Tensors:
+    """Give one row of some tensors, as tensors of one row; a model without rows has but one."""
+    return tuple([each[row : row + 1] for each in tensors]) if batched else tensors
+
+
+def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind in "biuf" and other.dtype.kind in "biuf":
+        return bool(np.allclose(other, one, RELATIVE, ABSOLUTE, equal_nan=True))
+    return texts(one.reshape(-1)) == texts(other.reshape(-1))
+
+
+def _score(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float:
+    """The score of a row, NaN where there is none, or several of which the card names none."""
+    score = card.score
+    if score is None or score.output not in outputs:
+        return np.nan
+    if score.column is None and outputs[score.output].size != 1:
+        return np.nan
+    found = scores(card, outputs)
+    return float(found[0]) if found is not None else np.nan

@@ -1,0 +1,1 @@
+"""How other tools decide on a new version, as their documents say, to be compared with."""

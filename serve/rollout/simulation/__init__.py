@@ -1,0 +1,1 @@
+"""Rollouts over generated or recorded traffic: what a policy would do, and how often it errs."""

@@ -1,0 +1,158 @@
+"""What another policy would have said of rollouts that were recorded.
+
+Each change of a rollout keeps the counts up to it. What was counted between two of them is folded
+into evidence under the other policy, and judged where the changes are: later than a rollout that is
+watched, which looks every second, never earlier. Traffic stays split as it was: that another policy
+would have split it otherwise nobody can replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from configs.policy import Metric, Policy
+from serve.rollout.evidence import Evidence, Shares, counts_of, fold, fold_pairs
+from serve.rollout.finding import Finding
+from serve.rollout.guardrails import SignalsSeen, judge, split_is_suspect
+from serve.rollout.machine import Seen
+from serve.rollout.moves import missing
+from serve.rollout.paired import PairsSeen
+from serve.rollout.simulation.counts import ARMS
+from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Tally
+
+_NOTHING = Evidence()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """One change of a rollout: when it was, at which step, and its evidence as it was kept."""
+
+    at: datetime
+    step: int
+    evidence: Mapping[str, Any]
+
+
+class Would(StrEnum):
+    """What a policy would have done."""
+
+    ROLLED_BACK = "rolled back"
+    PROMOTED = "let it be promoted"
+    SPLIT = "held: traffic not split as it should be"
+    NEITHER = "waited"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a policy would have done, after so many seconds at the latest, and why."""
+
+    would: Would
+    after_s: float
+    reason: str
+
+
+def replay(policy: Policy, changes: Iterable[RecordedChange]) -> Replayed:
+    """What a policy would have done with what was counted in one rollout.
+
+    Alarms of the monitors are not recorded: they are taken to be silent. `ValueError` where what
+    was kept is not evidence.
+    """
+    evidence, seen, began = Evidence.begin(policy), _NOTHING, None
+    said = Replayed(Would.NEITHER, 0.0, "nothing was counted")
+    for change in changes:
+        began = began or change.at
+        after_s = (change.at - began).total_seconds()
+        if not change.evidence.get("evidence"):
+            continue
+        counted = counts_of(change.evidence["evidence"])
+        for shares, tallies in _stretches(seen, counted):
+            evidence = fold(evidence, shares, tallies, change.step, int(after_s // 60))
+        evidence = fold_pairs(evidence, _more_pairs(seen.pairs, counted.pairs))
+        seen = counted
+        findings = judge(evidence, policy, _same_behaviour(change), SignalsSeen())
+        said = _say(policy, evidence, findings, said, after_s)
+        if said.would in (Would.ROLLED_BACK, Would.SPLIT):
+            break
+    return said
+
+
+def _say(
+    policy: Policy,
+    evidence: Evidence,
+    findings: tuple[Finding, ...],
+    before: Replayed,
+    after_s: float,
+) -> Replayed:
+    known = Seen(findings)
+    if (harm := known.harm) is not None:
+        return Replayed(Would.ROLLED_BACK, after_s, f"{harm.metric.value}: {harm.message}")
+    if split_is_suspect(evidence, policy):
+        return Replayed(Would.SPLIT, after_s, "")
+    if before.would is Would.PROMOTED:
+        return before
+    lacking = missing(policy, known)
+    if lacking:
+        return Replayed(Would.NEITHER, after_s, f"not shown: {', '.join(lacking)}")
+    return Replayed(Would.PROMOTED, after_s, "shown on every guardrail")
+
+
+def _same_behaviour(change: RecordedChange) -> bool:
+    """Whether disagreement was judged, as it is where answers must be alike."""
+    findings = change.evidence.get("findings", ())
+    return any(
+        each["metric"] == Metric.SHADOW_DISAGREEMENT.value and each["harm_at"] > 0
+        for each in findings
+    )
+
+
+def _stretches(
+    before: Evidence, after: Evidence
+) -> Iterator[tuple[dict[JudgedArm, int], dict[JudgedArm, Tally]]]:
+    for shares, tallies in after.seen.items():
+        known = before.seen.get(shares, {})
+        more = {arm: _more(known.get(arm, Tally()), tally) for arm, tally in tallies.items()}
+        if any(tally != Tally() for tally in more.values()):
+            yield _by_arm(shares), more
+
+
+def _by_arm(shares: Shares) -> dict[JudgedArm, int]:
+    return dict(zip(ARMS, shares, strict=True))
+
+
+def _more(before: Tally, after: Tally) -> Tally:
+    return Tally(
+        units=after.units - before.units,
+        trials=_differences(before.trials, after.trials),
+        events=_differences(before.events, after.events),
+        labelled=after.labelled - before.labelled,
+        waiting=after.waiting - before.waiting,
+    )
+
+
+def _differences(before: Mapping[Metric, int], after: Mapping[Metric, int]) -> dict[Metric, int]:
+    each = ((metric, count - before.get(metric, 0)) for metric, count in after.items())
+    return {metric: more for metric, more in each if more}
+
+
+def _more_pairs(before: PairsSeen, after: PairsSeen) -> Pairs:
+    groups = {}
+    for group, each in after.groups.items():
+        one, other = each.counts, GroupPairs()
+        if group in before.groups:
+            other = before.groups[group].counts
+        groups[group] = GroupPairs(
+            one.rows - other.rows,
+            one.to_yes - other.to_yes,
+            one.to_no - other.to_no,
+            one.yes - other.yes,
+        )
+    return Pairs(
+        after.rows - before.rows,
+        after.disagreements - before.disagreements,
+        after.score_change - before.score_change,
+        after.score_change_squared - before.score_change_squared,
+        groups,
+    )

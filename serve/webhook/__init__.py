@@ -1,0 +1,1 @@
+"""Telling others what has happened: signed, at least once, in order; no Ray."""

@@ -1,0 +1,317 @@
+"""What a gateway counts of a judged route: units once, first events, by arm and generation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from configs.errors import ModelFailed
+from configs.policy import Policy
+from configs.settings import Limits, Settings
+from registry.records import FULL
+from serve.models.frames import Tensors
+from serve.rollout.evidence import Evidence, fold
+from serve.rollout.guardrails import split_is_suspect
+from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Tally
+from serve.rollout.units import Share
+from tests.serve.edge.test_http import INFER, row
+from tests.serve.rollout.judged import (
+    ALL_CANDIDATE,
+    ALL_STABLE,
+    CANDIDATE,
+    STABLE,
+    ask,
+    events,
+    judged,
+    report,
+    reports,
+    tally,
+    value,
+    who,
+)
+from tests.serve.stage import Stage, stage
+from tests.serve.versions import run_of, table
+from tests.serve.waiting import wait_until
+
+DEADLINE_S = 2.0
+
+
+class Moody:
+    """A model that does as it is told: answers, fails or takes its time."""
+
+    def __init__(self) -> None:
+        self._run = run_of(CANDIDATE)
+        self.fails = False
+        self.takes_s = 0.0
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Answer as the regressor does, or fail."""
+        if self.fails:
+            raise ModelFailed("the model failed")
+        if self.takes_s:
+            time.sleep(self.takes_s)
+        return self._run(tensors)
+
+
+@pytest.fixture
+def candidate() -> Moody:
+    """The model of version 2."""
+    return Moody()
+
+
+@pytest.fixture
+def served(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
+    """A gateway with a host of the stable version and one of the candidate."""
+    settings = Settings(limits=Limits(drain_s=1.0, deadline_s=DEADLINE_S))
+    with stage(tmp_path, settings=settings) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, candidate.run)
+        yield opened
+
+
+def test_nothing_is_counted_where_nothing_is_judged(served: Stage) -> None:
+    """A route of old has no reports."""
+    served.apply(table(1, {STABLE: 5000, CANDIDATE: 5000}))
+
+    assert ask(served, "someone").status_code == 200
+    assert reports(served) == ()
+
+
+def test_requests_without_a_key_are_units_of_their_own(served: Stage) -> None:
+    """Each arm counts those that it answered."""
+    served.apply(judged(1, {STABLE: 5000, CANDIDATE: 5000}))
+    with httpx.Client(base_url=served.url, trust_env=False) as client:
+        versions = Counter(
+            client.post(INFER, json=row(1, 2, 3)).headers["weir-version"] for _ in range(60)
+        )
+
+    assert min(versions.values()) > 0
+    assert tally(served, JudgedArm.STABLE) == Tally(versions["1"], events(), events())
+    assert tally(served, JudgedArm.CANDIDATE) == Tally(versions["2"], events(), events())
+    assert tally(served, JudgedArm.BASELINE) == Tally(0, events(), events())
+
+
+def test_a_unit_is_counted_once_with_its_first_event(served: Stage, candidate: Moody) -> None:
+    """An event after the first request is no trial, and the second of a kind is no event."""
+    served.apply(judged(1, ALL_CANDIDATE))
+
+    ask(served, "ada")
+    for candidate.fails in (True, True):
+        ask(served, "ada")
+    ask(served, "bob")
+    ask(served, "bob")
+
+    assert tally(served, JudgedArm.CANDIDATE) == Tally(
+        2, events(error_ratio=1), events(error_ratio=2)
+    )
+
+
+def test_units_are_known_from_generation_to_generation(served: Stage, candidate: Moody) -> None:
+    """A unit that was seen before is counted in no later stretch; its first event is."""
+    served.apply(judged(1, ALL_STABLE))
+    ask(served, "ada")
+    wait_until(lambda: tally(served, JudgedArm.STABLE).units == 1, "it is counted")
+    candidate.fails = True
+    served.apply(judged(2, ALL_CANDIDATE))
+    ask(served, "ada")
+    ask(served, "bob")
+
+    assert tally(served, JudgedArm.STABLE, 1) == Tally(1, events(), events())
+    assert tally(served, JudgedArm.CANDIDATE, 2) == Tally(
+        1, events(error_ratio=1), events(error_ratio=2)
+    )
+
+
+def test_another_rollout_knows_nobody(served: Stage) -> None:
+    """What was counted for a rollout that is over is forgotten."""
+    served.apply(judged(1, ALL_STABLE, rollout="one"))
+    ask(served, "ada")
+    first = report(served)
+    served.apply(judged(2, ALL_STABLE, rollout="two"))
+    ask(served, "ada")
+
+    second = report(served)
+    assert (first.rollout, second.rollout) == ("one", "two")
+    assert second.source != first.source
+    assert second.stretches.keys() == {2}
+    assert second.stretches[2][JudgedArm.STABLE].units == 1
+    served.apply(table(3, {STABLE: FULL}))
+    assert reports(served) == ()
+
+
+def test_pinned_requests_do_not_count(served: Stage, candidate: Moody) -> None:
+    """Who asks for a version by its number gets it as it is, error and all."""
+    candidate.fails = True
+    served.apply(judged(1, ALL_CANDIDATE))
+
+    path = INFER.replace("/infer", f"/versions/{CANDIDATE}/infer")
+    reply = httpx.post(served.url + path, json=row(1, 2, 3), trust_env=False)
+
+    assert (reply.status_code, reply.json()["code"]) == (500, "model_failed")
+    assert tally(served, JudgedArm.CANDIDATE).units == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "arm"),
+    [
+        pytest.param(ALL_CANDIDATE, JudgedArm.CANDIDATE, id="candidate"),
+        pytest.param({CANDIDATE: FULL, STABLE: 0}, JudgedArm.CANDIDATE, id="candidate-as-stable"),
+    ],
+)
+def test_a_late_answer_is_an_event(
+    served: Stage, candidate: Moody, weights: dict[int, int], arm: JudgedArm
+) -> None:
+    """It counts, and goes to the client."""
+    candidate.takes_s = 0.1
+    served.apply(judged(1, weights, objective_s=0.05))
+
+    reply = ask(served)
+
+    assert (reply.status_code, who(reply)[0]) == (200, "2")
+    wait_until(lambda: bool(tally(served, arm).units), "it is counted")
+    assert tally(served, arm).events == events(latency_over_slo=1)
+
+
+def test_arms_have_the_same_time(tmp_path: Path) -> None:
+    """An answer of the stable version that a candidate would not have had time for is late too."""
+    slow = Moody()
+    slow.takes_s = DEADLINE_S / 2 + 0.1
+    settings = Settings(limits=Limits(drain_s=1.0, deadline_s=DEADLINE_S))
+    with stage(tmp_path, settings=settings) as opened:
+        opened.start_host(STABLE, slow.run)
+        opened.apply(judged(1, {STABLE: FULL}, objective_s=0.5))
+
+        assert ask(opened).status_code == 200
+        wait_until(
+            lambda: (
+                tally(opened, JudgedArm.STABLE).events
+                == events(timeout_ratio=1, latency_over_slo=1)
+            ),
+            "the event is counted",
+        )
+
+
+def test_the_stable_arm_has_a_histogram(served: Stage) -> None:
+    """How long its answers took is counted by bucket; the candidate's are not among them."""
+    served.apply(judged(1, ALL_STABLE))
+    for _ in range(3):
+        ask(served)
+    wait_until(lambda: sum(report(served).latency) == 3, "the answers are counted")
+    served.apply(judged(2, ALL_CANDIDATE))
+    ask(served)
+
+    latency = report(served).latency
+    assert len(latency) == len(LATENCY_BOUNDS) + 1
+    assert sum(latency) == 3
+
+
+def test_one_replica_of_several_counts_a_unit(served: Stage) -> None:
+    """Units with a key belong to a slot; whoever accepts on it counts them, and nobody else."""
+    served.apply(judged(1, ALL_STABLE))
+    keys = [f"client-{number}" for number in range(40)]
+    counted = []
+    for slots in ({0}, {0}, {1}):
+        served.gateway.share = Share(slots, 2)
+        for key in keys:
+            ask(served, key)
+        counted.append(tally(served, JudgedArm.STABLE).units)
+
+    assert 0 < counted[0] < len(keys)
+    assert counted[1:] == [counted[0], len(keys)]
+
+
+def test_a_unit_waits_until_its_outcome_is_known(served: Stage, candidate: Moody) -> None:
+    """It is among the units when it is known whether it had an event, and not before."""
+    candidate.takes_s = 0.5
+    served.apply(judged(1, ALL_CANDIDATE))
+    asking = threading.Thread(target=ask, args=(served,))
+    asking.start()
+    wait_until(lambda: tally(served, JudgedArm.CANDIDATE).waiting == 1, "it has been sent")
+
+    assert tally(served, JudgedArm.CANDIDATE).units == 0
+    asking.join()
+    assert tally(served, JudgedArm.CANDIDATE) == Tally(1, events(), events(), waiting=0)
+
+
+def test_a_late_outcome_belongs_to_the_generation_of_its_request(
+    served: Stage, candidate: Moody
+) -> None:
+    """The shares that it was drawn by are those of that generation."""
+    candidate.takes_s = 0.3
+    served.apply(judged(1, ALL_CANDIDATE))
+    asking = threading.Thread(target=ask, args=(served,))
+    asking.start()
+    wait_until(lambda: tally(served, JudgedArm.CANDIDATE).waiting == 1, "it has been sent")
+    served.apply(judged(2, ALL_STABLE))
+    asking.join()
+
+    assert tally(served, JudgedArm.CANDIDATE, 1) == Tally(1, events(), events())
+    assert tally(served, JudgedArm.CANDIDATE, 2) == Tally(0, events(), events())
+
+
+def test_units_that_wait_are_not_missing_from_the_split() -> None:
+    """A version that is slow does not look as if it got too little traffic."""
+    policy = Policy()
+    shares = {JudgedArm.CANDIDATE: 5000, JudgedArm.STABLE: 5000}
+    half = {JudgedArm.STABLE: Tally(300), JudgedArm.CANDIDATE: Tally(100)}
+    slow = {JudgedArm.STABLE: Tally(300), JudgedArm.CANDIDATE: Tally(100, waiting=200)}
+
+    def suspect(tallies: dict[JudgedArm, Tally]) -> bool:
+        folded = fold(Evidence.begin(policy), shares, tallies, 0, 0)
+        return split_is_suspect(Evidence.from_json(folded.to_json(), policy), policy)
+
+    assert suspect(half)
+    assert not suspect(slow)
+
+
+@pytest.fixture
+def three(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
+    """A gateway with a host of each arm."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, candidate.run)
+        yield opened
+
+
+def test_the_baseline_is_an_arm_of_its_own(three: Stage) -> None:
+    """It is the stable version, and counted apart."""
+    three.start_host(STABLE, baseline=True)
+    three.apply(judged(1, {STABLE: FULL, CANDIDATE: 0}, baseline_bp=FULL))
+
+    reply = ask(three)
+
+    assert (who(reply), value(reply)) == (("1", "baseline"), 7.0)
+    assert tally(three, JudgedArm.BASELINE) == Tally(1, events(), events())
+    assert tally(three, JudgedArm.STABLE) == Tally(0, events(), events())
+
+
+def test_a_baseline_that_fails_costs_users_nothing(three: Stage, candidate: Moody) -> None:
+    """It is there for the comparison's sake: the stable version's own hosts answer for it."""
+    candidate.fails = True
+    three.start_host(STABLE, candidate.run, baseline=True)
+    three.apply(judged(1, {STABLE: FULL, CANDIDATE: 0}, baseline_bp=FULL))
+
+    reply = ask(three)
+
+    assert (reply.status_code, who(reply)) == (200, ("1", "stable"))
+    assert tally(three, JudgedArm.BASELINE).trials == events(error_ratio=1)
+
+
+def test_nothing_counts_while_the_baseline_cannot_be_reached(
+    three: Stage, candidate: Moody
+) -> None:
+    """Its units meet the stable arm, which then has more than its share; users notice nothing."""
+    candidate.fails = True
+    three.apply(judged(1, {STABLE: 5000, CANDIDATE: 5000}, baseline_bp=5000), connect_s=0.1)
+
+    replies = [ask(three, f"client-{number}") for number in range(20)]
+
+    assert {(reply.status_code, who(reply)) for reply in replies} == {(200, ("1", "stable"))}
+    assert all(tally(three, arm) == Tally(0, events(), events()) for arm in JudgedArm)
+    assert sum(report(three).latency) == 0

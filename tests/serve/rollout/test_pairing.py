@@ -1,0 +1,244 @@
+"""The shadow's answers are compared with the stable version's to the same requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from registry.card import Card, Decision, Group, Score, Task
+from registry.records import FULL, Version
+from registry.signature import Datatype, Signature, TensorSpec
+from serve.models.frames import Tensors
+from serve.rollout.pairing import Comparison, Pair, PairCount, Request
+from serve.rollout.tallies import GroupPairs, Pairs
+from tests.serve.edge.test_http import INFER, row, shadowed
+from tests.serve.rollout.judged import CANDIDATE, STABLE, ask, judged, report
+from tests.serve.stage import Stage, stage
+from tests.serve.versions import run_of, version
+from tests.serve.waiting import wait_until
+
+DECIDING = Card(
+    task=Task.BINARY,
+    score=Score(output="y"),
+    decision=Decision(threshold=10.0),
+    groups=(Group(name="sex"),),
+)
+PLAIN = Card(task=Task.REGRESSION, score=Score(output="y"))
+INPUTS = (np.ones((1, 3), np.float32),)
+ROW = Request(0, 1, INPUTS, {})
+
+
+def y(*values: float) -> Tensors:
+    """An answer of one row."""
+    return (np.array([values], np.float32),)
+
+
+def comparison(stable: Card, candidate: Card | None = None) -> Comparison:
+    """Of two versions of the regressor with these cards."""
+    return Comparison(version(1, card=stable), version(2, card=candidate or stable))
+
+
+def classifier(card: Card, **outputs: Datatype) -> Version:
+    """A version with other outputs."""
+    signature = Signature(
+        inputs=(TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1, 3)),),
+        outputs=tuple(
+            TensorSpec(name=name, datatype=datatype, shape=(-1, -1))
+            for name, datatype in outputs.items()
+        ),
+    )
+    return replace(version(1, card=card), signature=signature)
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "pair"),
+    [
+        pytest.param(y(9), y(8), Pair(agrees=True, score_change=-1.0), id="both-below"),
+        pytest.param(y(9), y(11), Pair(agrees=False, score_change=2.0, turned=1), id="to-yes"),
+        pytest.param(
+            y(11), y(9), Pair(agrees=False, score_change=-2.0, turned=-1, yes=True), id="to-no"
+        ),
+        pytest.param(y(11), y(np.nan), Pair(agrees=False, turned=-1, yes=True), id="candidate-nan"),
+        pytest.param(y(np.nan), y(np.nan), Pair(agrees=True), id="both-nan"),
+        pytest.param(y(9), y(1, 2), Pair(agrees=False), id="candidate-unreadable"),
+        pytest.param(y(9), (), Pair(agrees=False), id="candidate-says-nothing"),
+        pytest.param(
+            y(11), (np.array(1.0, np.float32),), Pair(agrees=False, turned=-1, yes=True), id="0-d"
+        ),
+        pytest.param(y(1, 2), y(9), None, id="stable-unreadable"),
+    ],
+)
+def test_decisions_are_compared(stable: Tensors, candidate: Tensors, pair: Pair | None) -> None:
+    """Versions that decide agree when they decide alike, whatever their scores."""
+    assert comparison(DECIDING).pair(ROW, stable, candidate) == pair
+
+
+def test_each_version_decides_by_its_own_card() -> None:
+    """A candidate with another threshold may turn a decision without another score."""
+    turned = Pair(agrees=False, turned=-1, yes=True)
+    stricter = DECIDING.model_copy(update={"decision": Decision(threshold=20.0)})
+
+    assert comparison(DECIDING, stricter).pair(ROW, y(15), y(15)) == turned
+
+
+@pytest.mark.parametrize(
+    ("candidate", "agrees"),
+    [(1000.0, True), (1000.9, True), (1001.1, False), (np.nan, False)],
+)
+def test_without_a_decision_outputs_are_compared(candidate: float, agrees: bool) -> None:
+    """To one part in a thousand."""
+    pair = comparison(PLAIN).pair(ROW, y(1000), y(candidate))
+
+    assert pair is not None
+    assert pair.agrees is agrees
+
+
+def test_small_outputs_are_compared_absolutely() -> None:
+    """What is about nothing is alike."""
+    assert comparison(PLAIN).pair(ROW, y(0), y(9e-7)) is not None
+    pairs = [comparison(PLAIN).pair(ROW, y(0), y(value)) for value in (9e-7, 2e-6)]
+    assert [pair.agrees for pair in pairs if pair] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("card", "outputs", "same", "other"),
+    [
+        pytest.param(
+            Card(task=Task.MULTICLASS, score=Score(output="p"), decision=Decision(argmax=True)),
+            {"p": Datatype.FP32},
+            ([[0.2, 0.7, 0.1]], [[0.3, 0.4, 0.3]]),
+            [[0.5, 0.4, 0.1]],
+            id="argmax",
+        ),
+        pytest.param(
+            Card(task=Task.MULTICLASS, decision=Decision(output="said")),
+            {"said": Datatype.BYTES},
+            ([["cat"]], [[b"cat"]]),
+            [["dog"]],
+            id="text",
+        ),
+    ],
+)
+def test_other_decisions(
+    card: Card, outputs: dict[str, Datatype], same: tuple[Any, Any], other: Any
+) -> None:
+    """The largest class, or what an output says."""
+    of = Comparison(classifier(card, **outputs), classifier(card, **outputs))
+    dtype = np.float32 if "p" in outputs else object
+
+    def tensors(values: Any) -> Tensors:
+        return (np.array(values, dtype),)
+
+    agree = of.pair(ROW, tensors(same[0]), tensors(same[1]))
+    differ = of.pair(ROW, tensors(same[0]), tensors(other))
+    assert agree is not None
+    assert differ is not None
+    assert (agree.agrees, differ.agrees) == (True, False)
+
+
+def test_pairs_add_up_by_group() -> None:
+    """A row counts for its group where that is known, and for all."""
+    of, count = comparison(DECIDING), PairCount()
+    for sex, before, after in (("f", 9, 11), ("f", 9, 9), ("m", 11, 9), (None, 9, 11)):
+        groups = {"sex": np.array([sex], dtype=object)}
+        pair = of.pair(Request(0, 1, INPUTS, groups), y(before), y(after))
+        assert pair is not None
+        count.add(pair)
+
+    assert count.pairs() == Pairs(
+        rows=4,
+        disagreements=3,
+        score_change=2.0,
+        score_change_squared=12.0,
+        groups={
+            ("sex", "f"): GroupPairs(rows=2, to_yes=1),
+            ("sex", "m"): GroupPairs(rows=1, to_no=1, yes=1),
+        },
+    )
+
+
+def test_groups_are_bounded() -> None:
+    """A caller cannot fill the memory with names of groups."""
+    count = PairCount()
+    for number in range(1100):
+        count.add(Pair(agrees=True, groups={"sex": str(number)}))
+
+    assert (count.pairs().rows, len(count.pairs().groups)) == (1100, 1000)
+
+
+def test_one_row_of_several_is_compared() -> None:
+    """With its group: the others say nothing."""
+    answers = [(np.array([[9.0], [after], [9.0]], np.float32),) for after in (9.0, 11.0)]
+    sexes = {"sex": np.array(["f", "m", "f"], dtype=object)}
+    found = [
+        comparison(DECIDING).pair(Request(row, 3, (np.ones((3, 3), np.float32),), sexes), *answers)
+        for row in range(3)
+    ]
+
+    assert found == [
+        Pair(agrees=True, groups={"sex": "f"}),
+        Pair(agrees=False, score_change=2.0, turned=1, groups={"sex": "m"}),
+        Pair(agrees=True, groups={"sex": "f"}),
+    ]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Stage]:
+    """A gateway with hosts of both versions: the candidate adds one more."""
+    with stage(tmp_path) as opened:
+        for number in (STABLE, CANDIDATE):
+            opened.start_host(number)
+        yield opened
+
+
+def test_shadow_answers_are_compared_with_those_that_left(served: Stage) -> None:
+    """By unit at most once: what the same unit asks later is no pair."""
+    served.apply(judged(1, {STABLE: FULL}, shadow_bp=FULL, card=DECIDING))
+    sex = {"name": "sex", "datatype": "BYTES", "shape": [1], "data": ["f"]}
+    turned = row(2, 3, 3.5)  # 9.5 by the stable version, 10.5 by the candidate.
+    turned["inputs"] = [*turned["inputs"], sex]  # type: ignore[misc]
+    httpx.post(served.url + INFER, json=turned, trust_env=False)
+    for _ in range(3):
+        ask(served, "ada")
+    ask(served)
+
+    wait_until(lambda: shadowed(served, "sent") == 5, "all copies are answered")
+    assert report(served).pairs == Pairs(
+        rows=3,
+        disagreements=1,
+        score_change=3.0,
+        score_change_squared=3.0,
+        groups={("sex", "f"): GroupPairs(rows=1, to_yes=1)},
+    )
+
+
+def test_a_request_of_many_rows_is_one_pair(served: Stage) -> None:
+    """Rows of one request are alike: one of them is compared."""
+    served.apply(judged(1, {STABLE: FULL}, shadow_bp=FULL, card=DECIDING))
+    x = {"name": "x", "datatype": "FP32", "shape": [50, 3], "data": [1.0] * 150}
+    httpx.post(served.url + INFER, json={"inputs": [x]}, trust_env=False)
+
+    wait_until(lambda: shadowed(served, "sent") == 1, "the copy is answered")
+    assert report(served).pairs == Pairs(1, 0, 1.0, 1.0)
+
+
+def test_a_shadow_that_answers_nonsense_disagrees(tmp_path: Path) -> None:
+    """The client hears nothing of it."""
+
+    def nonsense(tensors: Tensors) -> Tensors:
+        (answer,) = run_of(CANDIDATE)(tensors)
+        return (np.hstack([answer, answer]),)
+
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, nonsense)
+        opened.apply(judged(1, {STABLE: FULL}, shadow_bp=FULL, card=DECIDING))
+        assert ask(opened).status_code == 200
+
+        wait_until(lambda: report(opened).pairs == Pairs(1, 1), "the pair is counted")
