@@ -108,9 +108,9 @@ def test_a_share_that_is_not_the_true_one_is_found() -> None:
 
 
 def bayes_factor(splits: Sequence[Split]) -> float:
-    """Broken on purpose: any two shares of events against one, each by a Dirichlet prior.
+    """Broken on purpose: two shares of events, or one for both arms, each by a Dirichlet prior.
 
-    Of five units that each arm is given in turn, one bit of each split says who had the event.
+    Each split stands for one unit of either arm, with or without the event.
     """
     ours = sum(each.candidate for each in splits)
     theirs = sum(each.other for each in splits)
@@ -121,10 +121,7 @@ def bayes_factor(splits: Sequence[Split]) -> float:
 
 
 def test_a_bayes_factor_of_two_shares_is_no_e_value() -> None:
-    """Two units a step, one of each arm, both with the chance 1/2: a mean above one.
-
-    The same pairs, with their order random, keep the promise if they are bet on as here.
-    """
+    """Two units a step, one of each arm, both with the chance 1/2: a mean above one."""
     chance = 0.5
 
     def chances(_: tuple[tuple[int, int], ...]) -> list[tuple[tuple[int, int], float]]:
