@@ -95,7 +95,7 @@ class Follower:
             if self._as_json:
                 print_json(account)
             else:
-                console().print(line(f"{_second(now.at)}  {_headline(account)}"))
+                console().print(line(f"{_second(now.at)}  {headline(account)}"))
 
 
 def _in_place(as_json: bool) -> bool:
@@ -105,7 +105,7 @@ def _in_place(as_json: bool) -> bool:
 def _account(account: AccountView, in_words: bool) -> RenderableType:
     now = account.rollout
     parts: list[RenderableType] = [
-        line(_headline(account), _STATES.get(now.state.value, "bold")),
+        line(headline(account), _STATES.get(now.state.value, "bold")),
         line(
             f"rollout {now.id}: version {now.candidate} in the place of {now.stable}, started by "
             f"{now.started_by} at {_second(now.started_at)}"
@@ -121,7 +121,8 @@ def _account(account: AccountView, in_words: bool) -> RenderableType:
     return Group(*parts)
 
 
-def _headline(account: AccountView) -> str:
+def headline(account: AccountView) -> str:
+    """Where a rollout is, and why, in a line."""
     now = account.rollout
     step = f", step {now.step} of {len(now.policy['steps'])}" if _on_steps(now) else ""
     why = f": {now.reason}" if now.reason else ""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
+from typing import TypeVar
 
 import orjson
 from rich.console import Console
@@ -22,9 +24,12 @@ from serve.demo.train import Trained
 
 ROWS = 1800
 RATE = 300.0
+_MANY = 1_000_000
 _CLIENT_S = 120.0
 _MONITORS_S = 20.0
 _STILL_S = 3.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +46,40 @@ class Stage:
 
     def send_traffic(self, seed: int, *, drift: bool = False, rows: int = ROWS) -> Report:
         """Let a client process send applicants; `InternalError` if a request failed."""
-        command = [
-            *(sys.executable, "-m", "serve.demo.traffic"),
-            *("--url", self.ports.http_url, "--model", MODEL),
-            *("--rows", str(rows), "--rate", str(RATE), "--seed", str(seed)),
-            *(("--drift",) if drift else ()),
-        ]
+        command = self._client(seed, rows)
         with self.console.status(f"a client process sends {rows:,} requests"):
             # The command is this interpreter and our own module: nothing comes from outside.
             client = subprocess.run(  # noqa: S603
-                command, capture_output=True, check=False, timeout=_CLIENT_S
+                [*command, *(("--drift",) if drift else ())],
+                capture_output=True,
+                check=False,
+                timeout=_CLIENT_S,
             )
-        if not client.stdout:
-            words = client.stderr.decode(errors="replace").strip()
-            message = f"the client process ended without a report: {words}"
-            raise InternalError(message)
-        report = Report(**orjson.loads(client.stdout))
-        if report.failed:
-            message = f"{report.failed} of {report.sent} requests failed: {report.failures}"
-            raise InternalError(message)
-        return report
+        return _report(client.stdout, client.stderr)
+
+    def with_traffic(self, seed: int, until: Callable[[], T]) -> tuple[T, Report]:
+        """Let a client process send applicants until a call returns; errors as `send_traffic`."""
+        client = subprocess.Popen(  # noqa: S603 - as above
+            [*self._client(seed, _MANY), "--while-open"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            result = until()
+            # Closes its standard input, at which it ends.
+            said, words = client.communicate(timeout=_CLIENT_S)
+        finally:
+            client.kill()
+            client.wait()
+        return result, _report(said, words)
+
+    def _client(self, seed: int, rows: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "serve.demo.traffic"),
+            *("--url", self.ports.http_url, "--model", MODEL),
+            *("--rows", str(rows), "--rate", str(RATE), "--seed", str(seed)),
+        ]
 
     def watched(self, version: int, role: Role, rows: float) -> ArmSignalsView:
         """What the monitors say of an arm, once they have seen `rows` or as many as they will.
@@ -111,6 +130,19 @@ class Stage:
     def _arm(self, version: int, role: Role) -> ArmSignalsView | None:
         arms = self.control.signals(MODEL).arms
         return next((a for a in arms if a.version == version and a.role == role), None)
+
+
+def _report(said: bytes, words: bytes) -> Report:
+    """What a client process reports; `InternalError` without a report, or if a request failed."""
+    if not said:
+        complaint = words.decode(errors="replace").strip()
+        message = f"the client process ended without a report: {complaint}"
+        raise InternalError(message)
+    report = Report(**orjson.loads(said))
+    if report.failed:
+        message = f"{report.failed} of {report.sent} requests failed: {report.failures}"
+        raise InternalError(message)
+    return report
 
 
 def _curl_line(http_url: str) -> str:

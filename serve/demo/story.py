@@ -1,4 +1,4 @@
-"""The story: two models of real decisions go through a gateway, and the market moves."""
+"""The story: models of real decisions, a market that moves, a rollout that ends well, one not."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+import yaml
 from rich.console import Console
-from scipy.stats import binom
 
 from configs.errors import InternalError
 from monitors.signal import Verdict
 from registry.records import Role
+from registry.rollouts import RolloutState
 from serve.cli.options import user_name
 from serve.control.client import ControlClient
 from serve.demo import show
 from serve.demo.data import FEATURES, MARKET_SHIFT, MODEL, clean, load_table, split
 from serve.demo.gateway import Ports, running, up_command
+from serve.demo.rollouts import POLICY, expect, roll_out
 from serve.demo.stage import Stage
-from serve.demo.train import Trained, train
-
-SHADOW_SHARE = 50.0
-CANARY_SHARE = 10.0
-REASON = "as good as version 1 in shadow, and its canary failed nobody"
+from serve.demo.train import Trained, delayed, train
 
 
 def tell(console: Console, folder: Path, ports: Ports, stay: Callable[[], None] | None) -> None:
@@ -46,10 +44,9 @@ def tell(console: Console, folder: Path, ports: Ports, stay: Callable[[], None] 
         stage.say(f"Clients ask {ports.http_url}, people steer {ports.control_url}.")
         first, second = _register(stage, trained)
         _serve(stage, first)
-        _shadow(stage, first, second)
-        _canary(stage, first, second)
-        _promote(stage, second)
-        _drift(stage, second)
+        _drift(stage, first)
+        _earns_its_traffic(stage, first, second)
+        _is_sent_back(stage, trained[1], folder)
         _audit(stage)
         _chapter(console, f"That was it, in {monotonic() - began:.0f} s")
         _next_steps(stage, running_on=stay is not None)
@@ -101,48 +98,39 @@ def _serve(stage: Stage, version: int) -> None:
     stage.console.print(show.groups(report, arm))
 
 
-def _shadow(stage: Stage, first: int, second: int) -> None:
-    _chapter(stage.console, f"Version {second} in the shadow")
-    stage.control.set_route(
-        MODEL, {first: 100.0}, shadow=(second, SHADOW_SHARE), reason="look before you leap"
-    )
-    report = stage.send_traffic(seed=2)
+def _earns_its_traffic(stage: Stage, first: int, second: int) -> None:
+    _chapter(stage.console, f"Version {second} earns its traffic")
     stage.say(
-        f"{SHADOW_SHARE:g} % of the requests went to version {second} as well, after their "
-        "answers had left. Nobody got an answer from it:"
+        f"Nobody promotes it. It is tried on copies first, then on {_steps()} of the "
+        "applicants; what it must show is in a policy, of which this demo shortens times:"
     )
-    stage.console.print(show.answers(report))
-    # Half of the requests, less what a fair coin may take away.
-    shadow = stage.watched(second, Role.SHADOW, 0.45 * report.answered)
-    stable = stage.watched(first, Role.STABLE, 0)
-    stage.say("The change of the score is in standard deviations; decisions and gaps are shares.")
-    stage.console.print(show.side_by_side(stable, shadow))
-
-
-def _canary(stage: Stage, first: int, second: int) -> None:
-    _chapter(stage.console, f"Version {second} as a canary")
-    shares = {first: 100.0 - CANARY_SHARE, second: CANARY_SHARE}
-    stage.control.set_route(MODEL, shares, reason="a canary, after a good shadow")
-    report = stage.send_traffic(seed=3)
-    stage.console.print(show.answers(report))
-    bounds = {version: split_bounds(report.keys, share) for version, share in shares.items()}
-    stage.console.print(show.split(report, shares, bounds))
+    stage.console.print(yaml.safe_dump(POLICY, sort_keys=False).rstrip(), style="dim")
+    account, report = roll_out(stage, second, seed=2)
+    expect(account, RolloutState.COMPLETED)
     stage.say(
-        f"{report.sent - report.keys} requests came from somebody who had asked before; "
-        f"{report.keys_that_met_two_versions} of {report.keys} applicants met two versions."
+        f"[bold]Promoted by itself[/]: {report.answered:,} applicants were answered meanwhile, "
+        f"none failed. Version {first} stays warm for a rollback."
     )
-    if report.keys_that_met_two_versions:
-        message = "an applicant with one Weir-Key met two versions"
-        raise InternalError(message)
 
 
-def _promote(stage: Stage, version: int) -> None:
-    _chapter(stage.console, f"Version {version} is promoted")
-    route = stage.control.promote(MODEL, version, REASON)
+def _is_sent_back(stage: Stage, trained: Trained, folder: Path) -> None:
+    _chapter(stage.console, "A version that is worse")
     stage.say(
-        f"On the word of {route.created_by}: “{route.reason}”. Version {route.previous} stays "
-        "warm for a rollback."
+        "The same model once more, but somebody left an idle part in its graph: all answers are "
+        "right, and come some ten milliseconds later. No test of its answers would see that."
     )
+    third = stage.register(delayed(trained, folder))
+    account, report = roll_out(stage, third, seed=3)
+    expect(account, RolloutState.ROLLED_BACK)
+    met = report.by_version.get(str(third), 0)
+    stage.say(
+        f"[bold]Rolled back by itself[/]: it gave {met} of {report.answered:,} answers, and "
+        f"{report.failed} requests failed."
+    )
+
+
+def _steps() -> str:
+    return ", ".join(f"{step} %" for step in POLICY["steps"])
 
 
 def _drift(stage: Stage, version: int) -> None:
@@ -183,12 +171,6 @@ def _next_steps(stage: Stage, *, running_on: bool) -> None:
     for line in stage.next_steps():
         # As one line each, so that it can be copied: the console must not wrap it.
         stage.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-
-
-def split_bounds(keys: int, share: float) -> str:
-    """Between which counts 99 % of honest splits lie: binomial, `share` percent of the keys."""
-    lower, upper = binom.interval(0.99, keys, share / 100)
-    return f"{lower:.0f} to {upper:.0f}"
 
 
 def _chapter(console: Console, title: str) -> None:

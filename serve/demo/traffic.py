@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
+import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
@@ -146,6 +148,18 @@ async def _ask(client: httpx.AsyncClient, path: str, arrival: Arrival, tally: Ta
     tally.answer(arrival, response, elapsed)
 
 
+def _open() -> Callable[[object], bool]:
+    """Says whether standard input is still open."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return lambda _: not ended.is_set()
+
+
 def _rounded(value: np.floating) -> float:
     return round(float(value), 4)
 
@@ -157,13 +171,18 @@ def _rounded(value: np.floating) -> float:
 @click.option("--rate", default=400.0, show_default=True, type=click.FloatRange(0.1))
 @click.option("--seed", default=1, show_default=True, help="Which applicants come.")
 @click.option("--drift", is_flag=True, help="Applicants of a market that has moved.")
-def main(url: str, model: str, rows: int, rate: float, seed: int, drift: bool) -> None:
+@click.option("--while-open", is_flag=True, help="Until standard input ends, at most --rows.")
+def main(
+    *, url: str, model: str, rows: int, rate: float, seed: int, drift: bool, while_open: bool
+) -> None:
     """Send real applicants, drawn again and again, to a model and report the answers."""
     try:
         pool = load().stream
     except WeirError as error:
         raise click.ClickException(error.message) from error
-    waiting = itertools.islice(arrivals(pool, seed, drift=drift), rows)
+    waiting: Iterator[Arrival] = itertools.islice(arrivals(pool, seed, drift=drift), rows)
+    if while_open:
+        waiting = itertools.takewhile(_open(), waiting)
     report = asyncio.run(send(url, model, waiting, rate))
     click.echo(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))
     if report.failed:

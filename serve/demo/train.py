@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -25,6 +25,7 @@ from configs.errors import Refused
 from registry.card import Card, Decision, Feature, FeatureType, Group, Label, Lineage, Score, Task
 from registry.inference import onnxruntime
 from serve.demo.data import APPROVE_AT, FEATURES, GROUP, LABEL, SEED, Applicants, Parts, data_name
+from serve.demo.slower import slower
 
 AGREEMENT_ROWS = 500
 TOLERANCE = 1e-5
@@ -79,6 +80,14 @@ def train(parts: Parts, folder: Path) -> tuple[Trained, Trained]:
         _train_one(parts, folder, "v1", "logistic regression", logistic_regression),
         _train_one(parts, folder, "v2", "gradient boosting", gradient_boosting),
     )
+
+
+def delayed(version: Trained, folder: Path) -> Trained:
+    """A version that answers as another does, some ten milliseconds later."""
+    path, card_path = folder / "v3.onnx", folder / "v3.card.yaml"
+    path.write_bytes(slower(version.model.read_bytes()))
+    write_card(card_path)
+    return replace(version, kind=f"{version.kind}, with idle work", model=path, card=card_path)
 
 
 def logistic_regression() -> Classifier:
