@@ -99,8 +99,9 @@ def _print_summary(made: VersionView, prepared: Prepared, inferred: tuple[str, .
     out = console()
     out.print(line(f"Registered {made.model} version {made.version}.", "bold green"))
     out.print(table(("", ""), facts), soft_wrap=False)
-    weights = "1=100" if made.version == 1 else f"{made.version - 1}=95,{made.version}=5"
-    out.print(line(f"It has no traffic yet. Next: weir route {made.model} --set {weights}"))
+    first = f"weir route {made.model} --set 1=100"
+    following = f"weir rollout start {made.model} {made.version} --follow"
+    out.print(line(f"It has no traffic yet. Next: {first if made.version == 1 else following}"))
 
 
 def _tensors(specs: tuple[TensorSpec, ...]) -> str:

@@ -22,7 +22,7 @@ POLICY: dict[str, Any] = {
         {"metric": "error_ratio", "margin_abs": 0.02},
         {"metric": "timeout_ratio", "margin_abs": 0.02},
         {"metric": "invalid_output", "margin_abs": 0.02},
-        {"metric": "latency_over_slo", "margin_rel": 1.0, "optional": True},
+        {"metric": "latency_over_slo", "margin_rel": 1.0, "objective_s": 0.02, "optional": True},
         {"metric": "shadow_disagreement", "max": 0.1, "optional": True},
         {"metric": "fairness_gap", "margin_abs": 0.05, "optional": True},
     ],

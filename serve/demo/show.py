@@ -94,36 +94,6 @@ def drift(signals: Sequence[SignalView]) -> Table:
     return table
 
 
-def side_by_side(first: ArmSignalsView, second: ArmSignalsView) -> Table:
-    """What the monitors say of two arms, for the score and every group."""
-    table = _table(
-        "signal", "of", f"version {first.version} {first.role}", f"version {second.version} shadow"
-    )
-    theirs = {(signal.name, signal.subject): signal for signal in second.signals}
-    for signal in first.signals:
-        # A group that nobody is of has no rows.
-        if signal.name in {"prediction_drift", "selection_rate"} and signal.rows:
-            other = theirs.get((signal.name, signal.subject))
-            table.add_row(
-                signal.name.replace("_", " "),
-                signal.subject,
-                _interval(signal),
-                _interval(other) if other else "",
-            )
-    table.add_section()
-    table.add_row("rows seen", "", str(first.rows), str(second.rows))
-    return table
-
-
-def split(report: Report, shares: Mapping[int, float], bounds: Mapping[int, str]) -> Table:
-    """How many applicants each version met, and how many it should have met."""
-    table = _table("version", "share", "applicants", "expected (99 %)", numbers_from=1)
-    for version, share in shares.items():
-        met = report.keys_by_version.get(str(version), 0)
-        table.add_row(str(version), f"{share:g} %", str(met), bounds[version])
-    return table
-
-
 def audit(entries: Iterable[AuditView]) -> Table:
     """Who changed what, when and why, with the start of each entry's hash."""
     table = _table("#", "at", "who", "did", "to", "because", "hash")

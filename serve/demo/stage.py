@@ -60,7 +60,7 @@ class Stage:
     def with_traffic(self, seed: int, until: Callable[[], T]) -> tuple[T, Report]:
         """Let a client process send applicants until a call returns; errors as `send_traffic`."""
         client = subprocess.Popen(  # noqa: S603 - as above
-            [*self._client(seed, _MANY), "--while-open"],
+            [*self._client(seed, _MANY, RATE / 2), "--while-open"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,11 +74,11 @@ class Stage:
             client.wait()
         return result, _report(said, words)
 
-    def _client(self, seed: int, rows: int) -> list[str]:
+    def _client(self, seed: int, rows: int, rate: float = RATE) -> list[str]:
         return [
             *(sys.executable, "-m", "serve.demo.traffic"),
             *("--url", self.ports.http_url, "--model", MODEL),
-            *("--rows", str(rows), "--rate", str(RATE), "--seed", str(seed)),
+            *("--rows", str(rows), "--rate", str(rate), "--seed", str(seed)),
         ]
 
     def watched(self, version: int, role: Role, rows: float) -> ArmSignalsView:

@@ -117,7 +117,7 @@ def _is_sent_back(stage: Stage, trained: Trained, folder: Path) -> None:
     _chapter(stage.console, "A version that is worse")
     stage.say(
         "The same model once more, but somebody left an idle part in its graph: all answers are "
-        "right, and come some ten milliseconds later. No test of its answers would see that."
+        "right, and come some thirty milliseconds later. No test of its answers would see that."
     )
     third = stage.register(delayed(trained, folder))
     account, report = roll_out(stage, third, seed=3)

@@ -83,7 +83,7 @@ def train(parts: Parts, folder: Path) -> tuple[Trained, Trained]:
 
 
 def delayed(version: Trained, folder: Path) -> Trained:
-    """A version that answers as another does, some ten milliseconds later."""
+    """A version that answers as another does, some thirty milliseconds later."""
     path, card_path = folder / "v3.onnx", folder / "v3.card.yaml"
     path.write_bytes(slower(version.model.read_bytes()))
     write_card(card_path)

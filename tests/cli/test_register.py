@@ -65,13 +65,13 @@ def test_a_version_is_registered_with_a_summary(weir: Weir, api: Api, folder: Pa
     assert [feature.name for feature in version.card.features] == ["income", "debt"]
 
 
-def test_the_next_version_is_offered_a_canary(weir: Weir, two_versions: Api, folder: Path) -> None:
-    """The command to type next splits the traffic instead of taking all of it."""
+def test_the_next_version_is_offered_a_rollout(weir: Weir, two_versions: Api, folder: Path) -> None:
+    """The command to type next has it earn its traffic instead of taking it."""
     result = weir(*options(folder), "--json")
     plain = weir(*options(folder))
 
     assert json.loads(result.stdout)["version"]["version"] == 3
-    assert "weir route credit --set 3=95,4=5" in plain.stdout
+    assert "weir rollout start credit 4 --follow" in plain.stdout
 
 
 def test_without_a_reference_the_summary_warns(weir: Weir, folder: Path) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from scipy.stats import binom
 
 from configs.errors import StartError
 from monitors.telemetry import names
@@ -22,7 +21,6 @@ from monitors.telemetry.promql import series
 from serve.cli import demo as command
 from serve.demo.data import MARKET_SHIFT
 from serve.demo.gateway import choose_port
-from serve.demo.story import split_bounds
 from tests.deploy.test_generated import QUERIES
 from tests.deploy.test_queries import asked
 from tests.tools.prometheus import Prometheus, running_prometheus, scrape_config
@@ -177,10 +175,3 @@ def test_a_taken_port_is_replaced_and_said() -> None:
         ports = command._free_ports(console, taken, choose_port(0))
     assert ports.http != taken
     assert f"Port {taken} is taken; this demo uses {ports.http}." in console.export_text()
-
-
-def test_expected_splits_hold_99_percent() -> None:
-    """The interval shown beside a split has at least 99 % of the binomial inside it."""
-    lower, upper = map(int, split_bounds(2000, 10.0).split(" to "))
-    inside = binom.cdf(upper, 2000, 0.1) - binom.cdf(lower - 1, 2000, 0.1)
-    assert 0.99 <= inside < 0.995

@@ -51,7 +51,7 @@ CASES = {
 """Each with a card that has something for it."""
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=[*CASES.values()], ids=[*CASES])
 def make(request: pytest.FixtureRequest) -> Callable[[ReferenceProfile | None], Detector]:
     """Makes the detector for the sample card."""
     registered: Registered
