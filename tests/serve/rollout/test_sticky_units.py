@@ -119,7 +119,7 @@ CHANCES = (0.9, 0.6, 0.95)
 TWO_STEPS = (0.1, 0.5)
 
 
-def mean_of_two_steps(times: float, all_as_first: bool = False) -> float:
+def mean_of_two_steps(times: float) -> float:
     """The mean e-value over all arms and failures of three users who come at both steps."""
     arms = [(place, chance) for place, chance in ((0.05, 0.1), (0.3, 0.4), (0.7, 0.5))]
     found = 0.0
@@ -141,7 +141,7 @@ def mean_of_two_steps(times: float, all_as_first: bool = False) -> float:
                     count[2] += fails and not failed[user]
                     failed[user] |= fails
                 tallies = {
-                    arm: Tally(units, {METRIC: events if all_as_first else first}, {METRIC: events})
+                    arm: Tally(units, {METRIC: first}, {METRIC: events})
                     for arm, (units, first, events) in counts.items()
                 }
                 evidence = fold(evidence, shares(share, 0.0), tallies, step, 0)
