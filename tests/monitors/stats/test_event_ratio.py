@@ -207,7 +207,7 @@ def test_nothing_is_said_without_events() -> None:
 
 
 def test_looked_at_often_the_interval_seldom_leaves_the_ratio_out() -> None:
-    """Along a ramp, 50 runs of 24 looks at five events, stopped as soon as the interval is wrong."""
+    """Along a ramp, 50 runs of 24 looks at five events, stopped where the interval is wrong."""
     ratio = 1.7
 
     def ever(seed: int) -> bool:
