@@ -144,7 +144,9 @@ class Policy(Section):
     A version gets no more traffic before it has answered `min_units` units. `dwell_s` is the least
     time at each step, `step_max_s` the longest: then it is held, or rolled back where
     `on_inconclusive` says so; nothing is ever promoted because time went by. While it bakes, the
-    version before keeps `holdback` percent, so that the comparison goes on.
+    version before keeps `holdback` percent, so that the comparison goes on. The baseline gets as
+    much as the candidate, `baseline_max` percent at most; beyond that, nothing that depends on load
+    is judged.
     """
 
     steps: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=20)] = (1, 5, 25, 50)
@@ -153,7 +155,7 @@ class Policy(Section):
     min_units: Annotated[int, Field(ge=1, le=10**9)] = 50
     bake_s: Seconds = 1800.0
     holdback: Percent = 5
-    baseline_max: Percent = 10
+    baseline_max: Percent = 50
     shadow: ShadowStage = ShadowStage()
     alpha: Alpha = Alpha()
     guardrails: Annotated[tuple[Guardrail, ...], Field(min_length=1)] = (

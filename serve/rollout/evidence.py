@@ -38,19 +38,23 @@ _ARMS = (JudgedArm.CANDIDATE, JudgedArm.BASELINE, JudgedArm.STABLE)
 CANDIDATE = (JudgedArm.CANDIDATE,)
 _WITH_BASELINE = (JudgedArm.BASELINE,)
 _WITH_ALL = (JudgedArm.BASELINE, JudgedArm.STABLE)
+_WITH_NOBODY: tuple[JudgedArm, ...] = ()
 
 
 def compared_with(metric: Metric, shares: Shares) -> tuple[JudgedArm, ...]:
     """The arms that the candidate is compared with while traffic is split by `shares`.
 
-    What depends on load is compared with the baseline. Without one, as while a promoted version
-    bakes, errors and time-outs are compared with what the version before has kept; latency with
-    nothing, as that version is all but idle.
+    What depends on load is compared with a baseline that has as much traffic on as many replicas,
+    and with nobody while it has less. Without a baseline, as while a promoted version bakes, errors
+    and time-outs are compared with what the version before has kept; latency with nobody, as that
+    version is all but idle.
     """
-    _, baseline, _ = shares
-    if metric in DEPENDS_ON_LOAD and (baseline or metric is Metric.LATENCY_OVER_SLO):
-        return _WITH_BASELINE
-    return _WITH_ALL
+    candidate, baseline, _ = shares
+    if metric not in DEPENDS_ON_LOAD:
+        return _WITH_ALL
+    if baseline:
+        return _WITH_BASELINE if baseline >= candidate else _WITH_NOBODY
+    return _WITH_NOBODY if metric is Metric.LATENCY_OVER_SLO else _WITH_ALL
 
 
 @dataclass(frozen=True, slots=True)

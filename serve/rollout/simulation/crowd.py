@@ -22,6 +22,7 @@ from serve.rollout.evidence import (
     BETWEEN_ARMS,
     CANDIDATE,
     FROM_START,
+    RECENT_UNITS,
     Shares,
     compared_with,
     share_of,
@@ -197,15 +198,17 @@ class Limit:
         ]
         self._gains = np.array(gains).reshape(len(splits), len(kinds), PAIRS)
         self._anew = Beginnings(rollouts, PAIRS)
-        self._others = np.zeros((rollouts, 2))
+        self._shares = np.array([each or 0.0 for each in self._compared.shares])
+        self._recent = np.zeros((2, rollouts, 2), dtype=np.int64)
+        self._recent_share = np.zeros(rollouts)
 
     def fold(self, rows: Ints, split: Ints, counts: Counts, step: Ints, minute: Ints) -> None:
         """Take in what these rollouts counted."""
         units = self._compared.of(split, counts.units)
         trials = self._compared.of(split, counts.trials[self._metric])
-        self._others[rows] += np.stack([trials[:, 1], units[:, 1]], axis=1)
         happened = units.sum(1) > 0
         some, at = rows[happened], split[happened]
+        self._remember(some, self._shares[at], np.stack([units, trials])[:, happened])
         fine = units - trials
         kinds = np.stack([trials[:, 0], fine[:, 0], trials[:, 1], fine[:, 1]], axis=1)[happened]
         gains = np.einsum("rk,rkp->rp", kinds, self._gains[at])
@@ -213,9 +216,17 @@ class Limit:
 
     def passed(self, rows: Ints, alpha: float) -> Flags:
         """Whether the candidate is beyond it while the other arm is not."""
-        failed, units = self._others[rows].T
-        beyond = self._anew.log_evidence(rows) >= -log(alpha)
-        return np.asarray(beyond & (failed < self._limit * units), dtype=np.bool_)
+        units, failed = self._recent[:, rows]
+        beyond = failed > self._limit * units
+        proved = self._anew.log_evidence(rows) >= -log(alpha)
+        return np.asarray(proved & beyond[:, 0] & ~beyond[:, 1], dtype=np.bool_)
+
+    def _remember(self, rows: Ints, shares: Floats, counts: Ints) -> None:
+        """Keep the last units, of which the candidate has some twenty where it has as many."""
+        anew = (self._recent[0, rows, 0] >= RECENT_UNITS) | (self._recent_share[rows] != shares)
+        self._recent[:, rows[anew]] = 0
+        self._recent[:, rows] += counts
+        self._recent_share[rows] = shares
 
 
 class SplitCheck:

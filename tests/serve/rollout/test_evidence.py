@@ -83,13 +83,15 @@ def test_every_e_value_of_a_rollout_has_a_mean_of_at_most_one(
 
 
 def test_what_depends_on_load_is_compared_with_the_baseline_alone() -> None:
-    """Unless there is none; then errors with what is kept back, and latency with nothing."""
-    canary, bake = (500, 500, 9000), (9500, 0, 500)
+    """With as much traffic, else with nobody; without one, only errors, with what is kept back."""
+    canary, bake, unlike = (500, 500, 9000), (9500, 0, 500), (5000, 1000, 4000)
     for metric in (ERROR, Metric.TIMEOUT_RATIO, LATE):
         assert compared_with(metric, canary) == (BASELINE,)
     assert compared_with(INVALID, canary) == (BASELINE, STABLE)
     assert compared_with(ERROR, bake) == (BASELINE, STABLE)
-    assert compared_with(LATE, bake) == (BASELINE,)
+    assert compared_with(LATE, bake) == ()
+    assert compared_with(ERROR, unlike) == ()
+    assert compared_with(INVALID, unlike) == (BASELINE, STABLE)
     evidence = fold(
         Evidence.begin(Policy()),
         shares(0.95, 0.0),
@@ -106,7 +108,7 @@ def test_cuts_within_a_look_do_not_matter_but_for_where_bets_begin() -> None:
     one = {CANDIDATE: tally(10, error_ratio=1), BASELINE: tally(12), STABLE: tally(90)}
     once = fold(Evidence.begin(POLICY), shares(0.1, 0.1), one, 0, 0)
     twice = fold(once, shares(0.1, 0.1), one, 0, 1)
-    again = fold(twice, shares(0.5, 0.1), one, 1, 2)
+    again = fold(twice, shares(0.5, 0.5), one, 1, 2)
     assert [each.units for each in again.trials(ERROR)] == [20, 10]
     assert [each.other for each in again.splits(INVALID)] == [0, 0]
     none = fold(Evidence.begin(POLICY), {STABLE: 10_000}, one, 0, 0)

@@ -62,7 +62,9 @@ def test_a_good_version_goes_all_the_way_by_itself() -> None:
 def test_the_baseline_gets_as_much_as_the_canary_up_to_its_most() -> None:
     """Taken from the stable version, and no more than that has."""
     assert division(rollout(S.CANARY, step=0), SHORT) == Division(500, 500, 9000)
-    assert division(rollout(S.CANARY, step=1), SHORT) == Division(5000, 1000, 4000)
+    assert division(rollout(S.CANARY, step=1), SHORT) == Division(5000, 5000, 0)
+    saving = SHORT.model_copy(update={"baseline_max": 10.0})
+    assert division(rollout(S.CANARY, step=1), saving) == Division(5000, 1000, 4000)
     almost = SHORT.model_copy(update={"steps": (97.0,)})
     assert division(rollout(S.CANARY, step=0), almost) == Division(9700, 300, 0)
 

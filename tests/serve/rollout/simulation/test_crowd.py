@@ -22,7 +22,7 @@ POLICY = Policy(
     hard_limits=(HardLimit(metric=Metric.ERROR_RATIO), HardLimit(metric=Metric.INVALID_OUTPUT)),
 )
 METRICS = (Metric.ERROR_RATIO, Metric.INVALID_OUTPUT, Metric.LATENCY_OVER_SLO)
-SPLITS = ((500, 500, 9000), (5000, 1000, 4000), (9500, 0, 500))
+SPLITS = ((500, 500, 9000), (2500, 2500, 5000), (9500, 0, 500))
 
 
 def counted(rng: np.random.Generator, split: Ints, worse: float) -> Counts:

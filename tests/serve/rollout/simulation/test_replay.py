@@ -14,7 +14,7 @@ from serve.rollout.simulation.replay import RecordedChange, Would, replay
 from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Tally
 from tests.serve.rollout.cases import START
 
-SHARES = {JudgedArm.CANDIDATE: 5000, JudgedArm.BASELINE: 1000, JudgedArm.STABLE: 4000}
+SHARES = {JudgedArm.CANDIDATE: 2500, JudgedArm.BASELINE: 2500, JudgedArm.STABLE: 5000}
 RECORDED_WITH = Policy()
 
 
@@ -25,7 +25,7 @@ def errors(margin: float) -> Policy:
 
 
 def counted(units: int, failed: int, stable_failed: int) -> dict[JudgedArm, Tally]:
-    """So many units of the candidate, a fifth of them of the baseline, and errors of both."""
+    """So many units of the candidate, as many of the baseline, and errors of both."""
 
     def tally(units: int, failed: int) -> Tally:
         events = {Metric.ERROR_RATIO: failed}
@@ -33,8 +33,8 @@ def counted(units: int, failed: int, stable_failed: int) -> dict[JudgedArm, Tall
 
     return {
         JudgedArm.CANDIDATE: tally(units, failed),
-        JudgedArm.BASELINE: tally(units // 5, stable_failed),
-        JudgedArm.STABLE: tally(units * 4 // 5, 4 * stable_failed),
+        JudgedArm.BASELINE: tally(units, stable_failed),
+        JudgedArm.STABLE: tally(2 * units, 2 * stable_failed),
     }
 
 

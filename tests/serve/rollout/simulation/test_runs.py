@@ -125,9 +125,9 @@ def test_a_simulated_rollout_ends_as_a_real_one(
 
 def test_a_paused_rollout_goes_on_where_it_was() -> None:
     """And all the same ends well."""
-    often = Setting(rollouts=6, horizon_s=7200.0, pauses=6.0, pause_s=120.0)
+    often = Setting(rollouts=60, horizon_s=7200.0, pauses=6.0, pause_s=120.0)
     paused = run_weir(POLICY, TRAFFIC, often)
-    free = run_weir(POLICY, TRAFFIC, Setting(rollouts=6, horizon_s=7200.0))
+    free = run_weir(POLICY, TRAFFIC, Setting(rollouts=60, horizon_s=7200.0))
     assert paused.share(End.ROLLED_BACK).count == 0
     assert np.median(paused.after_s) > np.median(free.after_s)
 
