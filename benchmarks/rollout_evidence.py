@@ -25,6 +25,14 @@ ONE = Policy(guardrails=(Guardrail(metric=METRIC, margin_rel=1.0),), hard_limits
 NEEDED = -log(harm_alpha(Policy(), same_behaviour=True))
 """Six guardrails share nine tenths of 1 %: an e-value of 667."""
 
+HARM = (
+    *((0.01, ratio) for ratio in (10.0, 50.0)),
+    *((0.05, ratio) for ratio in (50.0, 10.0, 5.0, 2.0)),
+    *((0.25, ratio) for ratio in (10.0, 2.0)),
+    *((0.5, ratio) for ratio in (50.0, 10.0, 2.0)),
+)
+"""The candidate's share, and how many times worse it is."""
+
 _MOST = 20_000
 _BLOCK = 4
 
@@ -88,18 +96,17 @@ def main(runs: int) -> None:
     print(f"median events until harm is found, of {runs} runs: both arms (the candidate's)")
     print("| candidate's share | times worse | fresh | 9 in 10 within | after 1,000 clean events |")
     print("|---|---|---|---|---|")
-    for share in (0.01, 0.05, 0.25, 0.5):
-        for ratio in (2.0, 5.0, 10.0, 50.0):
-            fresh = [until_harm(seed, share, ratio) for seed in range(runs)]
-            late = [until_harm(seed, share, ratio, 1000) for seed in range(runs)]
-            both = [each.both for each in fresh]
-            print(
-                f"| {share:.0%} | {ratio:g} | {median(both):g} "
-                f"({median(each.candidate for each in fresh):g}) "
-                f"| {np.quantile(both, 0.9):.0f} | {median(each.both for each in late):g} "
-                f"({median(each.candidate for each in late):g}) |",
-                flush=True,
-            )
+    for share, ratio in HARM:
+        fresh = [until_harm(seed, share, ratio) for seed in range(runs)]
+        late = [until_harm(seed, share, ratio, 1000) for seed in range(runs)]
+        both = [each.both for each in fresh]
+        print(
+            f"| {share:.0%} | {ratio:g} | {median(both):g} "
+            f"({median(each.candidate for each in fresh):g}) "
+            f"| {np.quantile(both, 0.9):.0f} | {median(each.both for each in late):g} "
+            f"({median(each.candidate for each in late):g}) |",
+            flush=True,
+        )
     print("\nmedian units of the candidate until an equal version is shown to be good")
     print("| guardrail | events in both arms | 5 % | 25 % | 50 % |\n|---|---|---|---|---|")
     for what, guardrail, rates in (

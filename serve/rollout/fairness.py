@@ -40,20 +40,38 @@ class Gap:
     @property
     def estimate(self) -> float:
         """By how much the gap widened, as far as these rows tell."""
-        apart = _mean(self.decision) - _mean(self.others_decision)
-        return widening(apart, 2 * (_mean(self.change) - _mean(self.others_change)))
+        return widening(self._apart, self._changed)
 
-    def interval(self, alpha: float) -> Interval:
-        """The interval of how much it widened so far, on average, at all looks with 1 - alpha."""
-        of_four = alpha / 4
-        half = self.change.half_width(of_four) + self.others_change.half_width(of_four)
-        change = 2 * (_mean(self.change) - _mean(self.others_change))
-        apart = _mean(self.decision) - _mean(self.others_decision)
-        width = self.decision.half_width(of_four) + self.others_decision.half_width(of_four)
-        return widening_interval(
-            (max(-1.0, apart - width), min(1.0, apart + width)),
-            (max(-2.0, change - 2 * half), min(2.0, change + 2 * half)),
-        )
+    def least(self, alpha: float) -> float:
+        """What it widened by at least, on average so far, at all looks with 1 - alpha.
+
+        How far apart the stable version's decisions on these rows were is taken as it was. So what
+        changes the gap by no more than a margin, widens it by more with chance alpha at most.
+        """
+        apart = self._apart
+        return widening_interval((apart, apart), self._change_within(alpha))[0]
+
+    def most(self, alpha: float) -> float:
+        """What it widened by at most, on average so far, at all looks with 1 - alpha.
+
+        However far apart the stable version's decisions are, as far as that is known.
+        """
+        width = sum(each.half_width(alpha / 4) for each in (self.decision, self.others_decision))
+        apart = max(-1.0, self._apart - width), min(1.0, self._apart + width)
+        return widening_interval(apart, self._change_within(alpha / 2))[1]
+
+    @property
+    def _apart(self) -> float:
+        return _mean(self.decision) - _mean(self.others_decision)
+
+    @property
+    def _changed(self) -> float:
+        # Changes are counted from 0 to 1, for decisions that turn to no and to yes.
+        return 2 * (_mean(self.change) - _mean(self.others_change))
+
+    def _change_within(self, alpha: float) -> Interval:
+        half = sum(2 * each.half_width(alpha / 2) for each in (self.change, self.others_change))
+        return max(-2.0, self._changed - half), min(2.0, self._changed + half)
 
 
 def gaps(groups: Mapping[Group, GroupSeen]) -> Iterator[Gap]:
@@ -83,13 +101,13 @@ def fairness_finding(
     if not judged:
         return replace(blank, message=_NOTHING)
     harm_alpha, good_alpha = 10.0**-blank.harm_at, 10.0**-blank.good_at
-    harmful = [each for each in judged if each.interval(harm_alpha * each.share)[0] > margin]
-    good = all(each.interval(good_alpha)[1] <= margin for each in judged)
+    harmful = [each for each in judged if each.least(harm_alpha * each.share) > margin]
+    good = all(each.most(good_alpha) <= margin for each in judged)
     found = replace(blank, harmful=bool(harmful), good=good and not harmful)
     if not shown:
         return found
-    worst = max(harmful or judged, key=lambda each: each.interval(good_alpha)[1 - bool(harmful)])
-    lower, upper = worst.interval(good_alpha)
+    worst = max(harmful or judged, key=lambda each: each.most(good_alpha))
+    lower, upper = worst.least(good_alpha), worst.most(good_alpha)
     return replace(
         found,
         measure="widening of the gap",

@@ -21,7 +21,7 @@ POLICY = Policy(
         Guardrail(metric=ERROR, margin_abs=0.1),
         Guardrail(metric=INVALID, margin_rel=1.0),
     ),
-    hard_limits=(HardLimit(metric=ERROR),),
+    hard_limits=(HardLimit(metric=Metric.ERROR_RATIO),),
 )
 RAMP = ((0.1, 0.1), (0.5, 0.1), (0.9, 0.0))
 """Shares of candidate and baseline; the last is a bake, without a baseline."""

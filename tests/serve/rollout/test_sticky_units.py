@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import log
+from itertools import product
+from math import exp, log
 
 import numpy as np
 import pytest
@@ -110,3 +111,48 @@ def test_taking_them_for_a_promotion_is_found_too() -> None:
     users = Users(times=2.0, latest=0.0)
     with pytest.raises(AssertionError):
         assert_alarms_within(0.1, 40, lambda seed: ever(seed, users, True, all_as_first=True))
+
+
+CHANCES = (0.9, 0.6, 0.95)
+"""Of three users to fail at each step, with the other arm."""
+
+TWO_STEPS = (0.1, 0.5)
+
+
+def mean_of_two_steps(times: float) -> float:
+    """The mean e-value over all arms and failures of three users who come at both steps."""
+    arms = [(place, chance) for place, chance in ((0.05, 0.1), (0.3, 0.4), (0.7, 0.5))]
+    found = 0.0
+    for places in product(arms, repeat=3):
+        for failures in product(product((True, False), repeat=2), repeat=3):
+            likely, evidence, failed = 1.0, Evidence.begin(POLICY), [False] * 3
+            for step, share in enumerate(TWO_STEPS):
+                counts = {arm: [0, 0, 0] for arm in (JudgedArm.CANDIDATE, JudgedArm.STABLE)}
+                for user in range(3):
+                    ours = places[user][0] < share
+                    chance = CHANCES[user] * (times if ours else 1.0)
+                    fails = failures[user][step]
+                    likely *= (chance if fails else 1 - chance) * (
+                        places[user][1] if step == 0 else 1.0
+                    )
+                    count = counts[JudgedArm.CANDIDATE if ours else JudgedArm.STABLE]
+                    count[0] += step == 0
+                    count[1] += fails and step == 0
+                    count[2] += fails and not failed[user]
+                    failed[user] |= fails
+                tallies = {
+                    arm: Tally(units, {METRIC: first}, {METRIC: events})
+                    for arm, (units, first, events) in counts.items()
+                }
+                evidence = fold(evidence, shares(share, 0.0), tallies, step, 0)
+            found += likely * exp(evidence.log_harm(METRIC))
+    return found
+
+
+@pytest.mark.parametrize("times", [1.0, 0.7, 0.3, 0.0])
+def test_harm_of_users_who_come_again_has_a_mean_of_at_most_one(times: float) -> None:
+    """All outcomes of three users, of whom some change arms; alike, just one."""
+    found = mean_of_two_steps(times)
+    assert found <= 1 + 1e-9
+    if times == 1.0:
+        assert found == pytest.approx(1.0)
