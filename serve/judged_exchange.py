@@ -122,10 +122,11 @@ class JudgedExchange(Exchange):
     def _compare(self) -> Callable[[Tensors], None] | None:
         """Give what compares the shadow's answer with this one, if that is to be counted."""
         judging, request, sighting = self._case.judging, self._request, self._sighting
-        if request is None or sighting is None or not request.rows:
+        comparison = judging.comparison
+        if comparison is None or request is None or sighting is None or not request.rows:
             return None
         asked = Request(self._draw % request.rows, request.rows, request.inputs, request.groups)
-        compare = partial(judging.comparison.pair, asked, self._answer)
+        compare = partial(comparison.pair, asked, self._answer)
         return partial(_compared, judging.count, sighting.place, compare)
 
 

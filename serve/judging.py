@@ -31,8 +31,10 @@ class Judging:
         self._candidates = stretch[JudgedArm.CANDIDATE]
         self._baselines = stretch[JudgedArm.BASELINE]
         self._others = stretch[JudgedArm.STABLE]
-        candidate = versions[judged.candidate]
-        self.comparison = Comparison(self.stable.version, candidate.version)
+        candidate = versions.get(judged.candidate)  # It has none of the traffic yet, or no more.
+        self.comparison = (
+            Comparison(self.stable.version, candidate.version) if candidate is not None else None
+        )
 
     def on_trial(self, version: ServedVersion, role: Role) -> bool:
         """Whether a version may fail in a role, since the stable one answers in its place."""

@@ -87,6 +87,7 @@ def sections() -> tuple[Section, ...]:
     return (
         Section("Requests", (*_requests(), *_http(), *_overload())),
         Section("Split and shadow", _split()),
+        Section("Rollouts", _rollouts()),
         Section("Versions", (*_versions(), *_shelves())),
         Section("Signal: $signal", _signal(), repeat="signal"),
         Section("Health of the monitors", _health()),
@@ -202,6 +203,21 @@ def _split() -> tuple[Panel, ...]:
         ),
         _rate("Shadow", names.SHADOW_REQUESTS, (*_VERSIONS, names.OUTCOME), "reqps", _MODEL),
         _gauge("Route generation", names.ROUTER_GENERATION, (), "none"),
+        _gauge("Stable alone", names.ROUTER_STABLE_ALONE, (names.MODEL,), "none", _MODEL),
+    )
+
+
+def _rollouts() -> tuple[Panel, ...]:
+    by_guardrail = (*_VERSIONS, names.GUARDRAIL)
+    by_state = (*_VERSIONS, names.ROLLOUT_STATE_IS)
+    return (
+        _gauge("State of rollouts", names.ROLLOUT_STATE, by_state, "none", _MODEL),
+        _gauge("Step", names.ROLLOUT_STEP, _VERSIONS, "none", _MODEL),
+        _gauge("Share of the candidate", names.ROLLOUT_SHARE, _VERSIONS, "percentunit", _MODEL),
+        _gauge("Evidence of harm (log10)", names.ROLLOUT_HARM, by_guardrail, "none", _MODEL),
+        _gauge("Evidence of no harm (log10)", names.ROLLOUT_GOOD, by_guardrail, "none", _MODEL),
+        _rate("Changes", names.ROLLOUT_CHANGES, (names.MODEL, names.ACTION), "ops", _MODEL),
+        _rate("Rollouts told", names.ROLLOUT_DELIVERIES, (names.OUTCOME,), "ops"),
     )
 
 

@@ -402,7 +402,7 @@ _ROLLOUT_OF = (MODEL, VERSION)
 ROLLOUT_STATE = Metric(
     "weir.rollout.active",
     Kind.GAUGE,
-    "1",
+    "{rollout}",
     (*_ROLLOUT_OF, ROLLOUT_STATE_IS),
     "1 for the state that the rollout of a version is in; nothing once it is over.",
     across=Across.LATEST,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from configs.errors import Conflict, PreconditionFailed, Refused, WeirError
+from configs.errors import PreconditionFailed, Refused, WeirError
 from configs.policy import Metric, Policy
 from monitors.signal import Verdict
 from registry.records import FULL, Judged, Route, ShadowArm
@@ -35,6 +35,8 @@ from serve.rollout.stage import SignalSource, Stage
 
 FRESH_S = 10.0
 """How old the last counts of a gateway process may be for a decision to rest on them."""
+ATTENTIVE_S = 20.0
+"""How long ago the last look may be for a gateway process to be told that somebody judges."""
 _SIGNALS_S = 5.0
 _SIGNALS_MAX_S = 5.0
 _AGAIN_S = 5.0
@@ -133,10 +135,16 @@ class Conductor:
         self._counts = counts
         self._clock = clock
         self._monotonic = monotonic
+        self._looked_at = float("-inf")
         self._watched: dict[str, _Watched] = {}
         self._routes: dict[tuple[str, int], Route] = {}
         self.under_way: set[asyncio.Task[None]] = set()
         self.standing: dict[str, tuple[Rollout, Seen]] = {}
+
+    @property
+    def attentive(self) -> bool:
+        """Whether rollouts were looked at not long ago: a canary without a judge must not be."""
+        return self._monotonic() - self._looked_at < ATTENTIVE_S
 
     async def look(self) -> None:
         """Look at every active rollout once; `standing` has them as they were then."""
@@ -147,6 +155,7 @@ class Conductor:
             self.standing.pop(gone, None)
             self._reports.forget(gone)
         await asyncio.gather(*map(self._look_or_count, there))
+        self._looked_at = self._monotonic()
 
     async def close(self) -> None:
         """Let go of what is under way; the registry knows how far everything has come."""
@@ -369,7 +378,7 @@ class Conductor:
         """Wait for a change and what comes after it; what kept it from being made is noted."""
         try:
             await work
-        except (PreconditionFailed, Conflict) as error:
+        except PreconditionFailed as error:
             # Somebody else was first: the next look sees what is so now.
             _log.info("a change of a rollout was overtaken: %s", error.message)
             _fail(committed, error)

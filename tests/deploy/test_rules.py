@@ -77,6 +77,9 @@ DROPPED, FAILED = line(names.SAMPLES_DROPPED), line(names.SNAPSHOTS_FAILED)
 REFUSED = line(names.TELEMETRY_REFUSED)
 UNTOLD = line(names.ALARM_DELIVERIES, weir_outcome="failed")
 TOLD = line(names.ALARM_DELIVERIES, weir_outcome="delivered")
+HELD = line(names.ROLLOUT_STATE, weir_rollout_state="held")
+CANARY = line(names.ROLLOUT_STATE, weir_rollout_state="canary")
+NO_NEWS = line(names.ROLLOUT_DELIVERIES, weir_outcome="failed")
 SENT = line(names.SHADOW_REQUESTS, weir_outcome="sent")
 LOST = line(names.SHADOW_REQUESTS, weir_outcome="dropped")
 
@@ -156,6 +159,10 @@ CASES = (
     quiet(
         "WeirAlarmsNotDelivered", "it worked the second time", {UNTOLD: "0x30 1x60", TOLD: "0+1x90"}
     ),
+    fires("WeirRolloutHeld", "for an hour", {HELD: "1x90"}),
+    quiet("WeirRolloutHeld", "it goes on", {HELD: "1x10", CANARY: "_x10 1x80"}),
+    fires("WeirRolloutsNotTold", "one try a minute", {NO_NEWS: "0+1x90"}),
+    quiet("WeirRolloutsNotTold", "it worked the second time", {NO_NEWS: "0x30 1x60"}),
     fires("WeirSamplesDropped", "a stream of them", {DROPPED: "0+5x90"}),
     quiet("WeirSamplesDropped", "once", {DROPPED: "0x50 90x40"}),
     fires("WeirSnapshotsFailed", "one a minute", {FAILED: "0+1x90"}),

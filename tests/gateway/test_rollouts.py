@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
+from configs.errors import WeirError
 from serve.control.client import ControlClient
 from serve.control.rollout_schemas import RolloutView
+from serve.node.descendants import descendants
 from tests.gateway.asking import register, wait_for
+from tests.gateway.conftest import QUICK as QUICK_GATEWAY
 from tests.gateway.load import keeps_up, load
-from tests.gateway.running import Running, weir
+from tests.gateway.running import Running, running_gateway, weir
 from tests.registry import models
 
 pytestmark = [pytest.mark.gateway, pytest.mark.timeout(240)]
@@ -110,7 +117,7 @@ def test_a_rollout_that_is_aborted_under_load_loses_nothing(
     assert tally.failures == {}
 
 
-def test_the_same_by_commands(gateway: Running, control: ControlClient, tmp_path: Any) -> None:
+def test_the_same_by_commands(gateway: Running, control: ControlClient, tmp_path: Path) -> None:
     """Two commands bring a version in; others steer, and say how it stands."""
     model = "told"
     register(control, model, models.regressor(1.0), _retrained())
@@ -134,6 +141,49 @@ def test_the_same_by_commands(gateway: Running, control: ControlClient, tmp_path
     _wait_for_state(control, ended.id, "rolled back", "failed")
     shown = weir("rollout", "explain", model, *url)
     assert "pause" in shown.stdout, shown.stderr
+
+
+@pytest.mark.slow
+def test_the_control_plane_may_die_on_the_way(tmp_path: Path) -> None:
+    """The rollout goes on from what was committed, and requests go on all the while."""
+    model = "surviving"
+    with ExitStack() as stack:
+        gateway = stack.enter_context(running_gateway(tmp_path, QUICK_GATEWAY))
+        control = stack.enter_context(ControlClient(gateway.control, "ada"))
+        register(control, model, models.regressor(1.0), _retrained())
+        control.set_route(model, {1: 100}, reason="first")
+        policy = {**QUICK, "dwell_s": 8, "shadow": {"fraction": 0.0}}
+        with load(gateway, model, 1.0) as tally:
+            begun = control.start_rollout(model, 2, policy).rollout
+            _wait_for_state(control, begun.id, "canary")
+            keeps_up(tally, 200)
+            os.kill(_control_plane(gateway), signal.SIGKILL)
+            wait_for(lambda: _answers(control, begun.id), "the control plane", 60.0)
+            assert [arm.version for arm in control.route(model).arms] == [1, 2]
+            _wait_for_state(control, begun.id, "completed")
+            keeps_up(tally)
+
+        assert tally.failures == {}
+        changes = control.rollout_changes(begun.id)
+        assert [change.number for change in changes] == list(range(1, len(changes) + 1))
+        assert control.verify_audit().intact
+
+
+def _control_plane(gateway: Running) -> int:
+    (pid,) = [
+        pid
+        for pid in descendants(gateway.pid)
+        if b"ControlActor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    return pid
+
+
+def _answers(control: ControlClient, rollout_id: str) -> bool:
+    try:
+        control.rollout(rollout_id)
+    except WeirError:
+        return False
+    return True
 
 
 def _wait_for_state(control: ControlClient, rollout_id: str, *states: str) -> RolloutView:

@@ -325,6 +325,17 @@ async def test_how_rollouts_stand_is_told_in_numbers(stand: Stand) -> None:
     assert not stand.counts.snapshot("s", _standing(stand)).gauges
 
 
+async def test_gateways_are_told_whether_somebody_judges(stand: Stand) -> None:
+    """Nobody does before the first look, nor once none came for a while."""
+    said = [stand.conductor.attentive]
+    await stand.conductor.look()
+    said.append(stand.conductor.attentive)
+    stand.clock.later(21.0)
+    said.append(stand.conductor.attentive)
+
+    assert said == [False, True, False]
+
+
 async def test_a_conductor_that_ends_leaves_nothing_running(stand: Stand) -> None:
     """What waits for hosts is let go of; the registry knows nothing of it."""
     stand.stage.hosts.clear()

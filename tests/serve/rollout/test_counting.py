@@ -239,6 +239,22 @@ def test_a_unit_waits_until_its_outcome_is_known(served: Stage, candidate: Moody
     assert tally(served, JudgedArm.CANDIDATE) == Tally(1, events(), events(), waiting=0)
 
 
+def test_a_late_outcome_belongs_to_the_generation_of_its_request(
+    served: Stage, candidate: Moody
+) -> None:
+    """The shares that it was drawn by are those of that generation."""
+    candidate.takes_s = 0.3
+    served.apply(judged(1, ALL_CANDIDATE))
+    asking = threading.Thread(target=ask, args=(served,))
+    asking.start()
+    wait_until(lambda: tally(served, JudgedArm.CANDIDATE).waiting == 1, "it has been sent")
+    served.apply(judged(2, ALL_STABLE))
+    asking.join()
+
+    assert tally(served, JudgedArm.CANDIDATE, 1) == Tally(1, events(), events())
+    assert tally(served, JudgedArm.CANDIDATE, 2) == Tally(0, events(), events())
+
+
 def test_units_that_wait_are_not_missing_from_the_split() -> None:
     """A version that is slow does not look as if it got too little traffic."""
     policy = Policy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,14 +12,16 @@ import pytest
 
 from configs.errors import ModelFailed
 from configs.settings import Limits, Settings
+from registry.records import FULL
 from serve.models.frames import Tensors
 from serve.rollout.tallies import JudgedArm, Tally
 from tests.serve.edge.test_grpc import Client, Gate, trailing
 from tests.serve.edge.test_grpc import row as sent
-from tests.serve.edge.test_http import row
+from tests.serve.edge.test_http import INFER, row
 from tests.serve.protocol.encoders import packed
 from tests.serve.rollout.judged import (
     ALL_CANDIDATE,
+    ALL_STABLE,
     CANDIDATE,
     STABLE,
     ask,
@@ -35,7 +38,7 @@ from tests.serve.rollout.judged import (
     wrong_type,
 )
 from tests.serve.stage import GRPC, Stage, stage
-from tests.serve.versions import MODEL, Run
+from tests.serve.versions import GROUPED, MODEL, Run, table, version
 from tests.serve.waiting import wait_until
 
 DEADLINE_S = 2.0
@@ -205,3 +208,53 @@ def test_grpc_falls_back_alike(served: Stage) -> None:
     assert (answer.model_version, told["weir-version"], told["weir-arm"]) == ("1", "1", "stable")
     assert tally(served, JudgedArm.CANDIDATE).trials == events(error_ratio=1)
     client.channel.close()
+
+
+def test_a_request_that_only_the_candidate_refuses_is_its_failure(served: Stage) -> None:
+    """It broke the contract: the client gets the stable version's answer."""
+    served.start_host(CANDIDATE)
+    made = judged(1, ALL_CANDIDATE, card=GROUPED)
+    routed = made.models[MODEL]
+    ungrouped = {**routed.versions, CANDIDATE: version(CANDIDATE)}
+    served.apply(replace(made, models={MODEL: replace(routed, versions=ungrouped)}))
+    sex = {"name": "sex", "datatype": "BYTES", "shape": [1], "data": ["f"]}
+    sent = row(1, 2, 3)
+    sent["inputs"] = [*sent["inputs"], sex]  # type: ignore[misc]
+
+    reply = httpx.post(f"{served.url}{INFER}", json=sent, trust_env=False)
+
+    assert (reply.status_code, who(reply), value(reply)) == (200, ("1", "stable"), 7.0)
+    assert tally(served, JudgedArm.CANDIDATE).trials == events(error_ratio=1)
+    assert durations(served, CANDIDATE, "canary", "bad_tensor") == 1
+
+
+def test_a_client_that_leaves_when_its_answer_is_overdue_is_a_time_out(tmp_path: Path) -> None:
+    """Of the stable arm too: a candidate would have been given up by then."""
+    gate = Gate()
+    gate.open.clear()
+    limits = Limits(drain_s=1.0, deadline_s=0.8)
+    with stage(tmp_path, limits) as opened:
+        opened.start_host(STABLE, gate.run)
+        opened.apply(judged(1, {STABLE: FULL}))
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(trust_env=False, timeout=0.6) as client:
+            client.post(opened.url + INFER, json=row(1, 2, 3))
+        once = events(timeout_ratio=1)
+        wait_until(lambda: tally(opened, JudgedArm.STABLE) == Tally(1, once, once), "it is counted")
+        gate.open.set()
+
+
+def test_answers_are_the_same_whether_anything_is_judged(served: Stage) -> None:
+    """Byte for byte, but for the id of the prediction."""
+    served.start_host(CANDIDATE)
+    bodies = []
+    for made in (table(1, {STABLE: FULL}), judged(2, ALL_STABLE, shadow_bp=FULL)):
+        served.apply(made)
+        replies = [ask(served, values=(number, 2, 3)) for number in range(10)]
+        bodies.append(
+            [
+                reply.content.replace(reply.headers["weir-prediction-id"].encode(), b"")
+                for reply in replies
+            ]
+        )
+
+    assert bodies[0] == bodies[1]
