@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.rollouts import PAUSED, POLICY, events_to_find
+from benchmarks.rollouts import CLUSTERED, PAUSED, POLICY, events_to_find
 from configs.policy import Metric
 from serve.rollout.simulation.outcomes import End
-from serve.rollout.simulation.traffic import ROUGH
 from serve.rollout.simulation.weir_runs import run_weir
 
-STREAMS = 1000
+STREAMS = 500
 
 
 @pytest.mark.parametrize(
@@ -39,6 +38,6 @@ def test_harm_is_found_soon_and_late_harm_nearly_as_soon(
 @pytest.mark.slow
 def test_a_version_that_is_the_same_is_all_but_never_rolled_back() -> None:
     """In rough traffic: more than 14 of 600 would come once in a thousand times at 1 %."""
-    outcomes = run_weir(POLICY, ROUGH, replace(PAUSED, rollouts=600))
+    outcomes = run_weir(POLICY, CLUSTERED, replace(PAUSED, rollouts=600))
     assert outcomes.share(End.ROLLED_BACK).count <= 14
     assert outcomes.share(End.PROMOTED).value > 0.9

@@ -60,7 +60,7 @@ class Traffic:
     outages: float = 0.0
     sticky: float = 0.0
     users: int = 200
-    frail: float = 0.1
+    frail: float = 0.02
     frail_chance: float = 0.3
     disagreement: float = 0.005
 
