@@ -57,6 +57,7 @@ AT_MARGIN = {
 WORLDS = {
     "the same, calm": Traffic(),
     "the same, rough": ROUGH,
+    "the same, rough, nearly 1 % of its requests fail": CLUSTERED,
     "the same, 4 requests a minute": Traffic(rate=4 / 60),
     "errors x 50": replace(ROUGH, worse={Metric.ERROR_RATIO: 50.0}),
     "errors x 10": replace(ROUGH, worse={Metric.ERROR_RATIO: 10.0}),
@@ -84,9 +85,10 @@ def main() -> None:
 def delays(rollouts: int) -> None:
     """Events until harm is found, at 5 % of the traffic and with six guardrails."""
     print(
-        "| candidate | compared with | events of both | of them the candidate's | 90th percentile |"
+        "| candidate | compared with | events of both, median | of them the candidate's | "
+        "events of both, 90th percentile | times as many as at once |"
     )
-    print("|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|")
     for metric in (Metric.INVALID_OUTPUT, Metric.ERROR_RATIO):
         other = "all stable traffic" if metric is Metric.INVALID_OUTPUT else "the baseline"
         for times in (10.0, 50.0):
