@@ -120,7 +120,7 @@ class Stage:
         return (
             _curl_line(self.ports.http_url),
             f"weir signals {MODEL} {url}",
-            f"weir route {MODEL} {url}",
+            f"weir rollout explain {MODEL} {url}",
             f"weir rollback {MODEL} --reason 'the market moved' {url}",
             drifted,
             f"curl -s {self.ports.control_url}/metrics",
