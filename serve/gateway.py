@@ -76,14 +76,14 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
-        trace = draw_trace(draw)
         if model.judging is not None and pin is None:
-            case = Case(model.judging, unit, model.comparable)
-            return self._judged(model, choice, case, prediction_id, draw, trace)
+            case = Case(model.judging, unit or None, model.comparable)
+            return self._judged(model, choice, case, prediction_id, draw, draw_trace)
         version, role = model.answering(choice)
-        _check_ready(version)
+        if not version.links.was_connected:
+            raise _not_ready(version)
         shadow = self._shadow_of(model, choice)
-        return Exchange(version, role, shadow, prediction_id, draw, trace)
+        return Exchange(version, role, shadow, prediction_id, draw, draw_trace(draw))
 
     def _judged(
         self,
@@ -92,14 +92,16 @@ class Gateway:
         case: Case,
         prediction_id: str,
         draw: int,
-        trace: Trace | None,
+        draw_trace: TraceDraw,
     ) -> Exchange:
         """Give the exchange of a request that is judged."""
         version, role = model.answering(choice)
         shadow = self._shadow_of(model, choice)
         if case.judging.on_trial(version, role):
-            return Trial(version, role, shadow, prediction_id, draw, trace, case)
-        _check_ready(version)
+            return Trial(version, role, shadow, prediction_id, draw, draw_trace(draw), case)
+        if not version.links.was_connected:
+            raise _not_ready(version)
+        trace = draw_trace(draw)
         return JudgedExchange(version, role, shadow, prediction_id, draw, trace, case)
 
     def deadline(self) -> float:
@@ -314,11 +316,10 @@ class Gateway:
         )
 
 
-def _check_ready(version: ServedVersion) -> None:
-    """Raise `NotReady` if a version never could be reached."""
-    if not version.links.was_connected:
-        number, name = version.version.number, version.version.model
-        raise NotReady(f"version {number} of {name} is not ready yet")
+def _not_ready(version: ServedVersion) -> NotReady:
+    """The error for a version that never could be reached."""
+    number, name = version.version.number, version.version.model
+    return NotReady(f"version {number} of {name} is not ready yet")
 
 
 def _rollouts(models: Iterable[RoutedModel]) -> set[str]:

@@ -235,8 +235,8 @@ class GatewayReplica:
             self._gateway.keep_lease(asyncio.get_running_loop().time())
 
     async def _accept(self, slot: int, lent: socket.socket) -> None:
-        await self._listener.accept(slot, lent)
         self._share(self._slots | {slot})
+        await self._listener.accept(slot, lent)
 
     def _leave(self, slot: int) -> None:
         self._listener.leave(slot)

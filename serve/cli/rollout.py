@@ -30,7 +30,7 @@ _follow_it = click.option(
 
 @click.group()
 def rollout() -> None:
-    """Roll a version out: more traffic on evidence, back at the first harm.
+    """Roll a version out on evidence, and steer it on its way.
 
     \b
     weir rollout start credit 2 --follow               until it is promoted, or rolled back

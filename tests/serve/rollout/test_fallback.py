@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from configs.errors import ModelFailed
@@ -258,3 +259,21 @@ def test_answers_are_the_same_whether_anything_is_judged(served: Stage) -> None:
         )
 
     assert bodies[0] == bodies[1]
+
+
+def test_an_answer_that_is_far_too_large_costs_nobody_an_answer(tmp_path: Path) -> None:
+    """It is longer than any frame may be, and goes to nobody."""
+
+    def endless(_tensors: Tensors) -> Tensors:
+        return (np.zeros((1, 20 * 2**20), np.float32),)
+
+    with stage(tmp_path, Limits(drain_s=1.0, deadline_s=10.0, body_max_bytes=2**10)) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, endless)
+        opened.apply(judged(1, ALL_CANDIDATE))
+
+        reply = ask(opened)
+
+        assert (reply.status_code, who(reply), value(reply)) == (200, ("1", "stable"), 7.0)
+        found = tally(opened, JudgedArm.CANDIDATE)
+        assert (found.units, sum(found.trials.values())) == (1, 1)
