@@ -14,7 +14,7 @@ from registry.records import FULL
 from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.commands import Command
 from serve.rollout.finding import Finding
-from serve.rollout.tallies import JudgedArm, Report
+from serve.rollout.tallies import JudgedArm, Report, Tally
 from tests.serve.rollout.conducting import Stand
 from tests.serve.versions import MODEL
 
@@ -141,6 +141,27 @@ async def test_a_restart_neither_loses_a_count_nor_counts_one_twice(stand: Stand
     told = stand.source["g1"].stretches.values()
     assert of_candidate == sum(arms[JudgedArm.CANDIDATE].units for arms in told)
     assert stand.rollout.state is RolloutState.CANARY
+
+
+async def test_a_late_report_is_no_new_step(stand: Stand) -> None:
+    """What was counted at an earlier step counts by its shares, and no bet begins anew for it."""
+    await stand.start(bake_s=6000)
+    await stand.until(RolloutState.CANARY)
+    first = stand.route.generation
+    stand.serve(2000, {JudgedArm.BASELINE: 0.05})
+    await stand.until(RolloutState.BAKING)
+    failed = Tally(500, events={Metric.ERROR_RATIO: 5}, trials={Metric.ERROR_RATIO: 5})
+    late = {first: {JudgedArm.BASELINE: failed}}
+    for stretches in ({}, late, late):
+        stand.serve(1000, {JudgedArm.STABLE: 0.5})
+        latency = (0,) * len(stand.source["g1"].latency)
+        stand.reports.take([Report("g2", stand.rollout.id, stretches, latency=latency)])
+        await stand.look()
+
+    course, _ = await stand.conductor.see(stand.rollout)
+    assert course.evidence.harm[Metric.ERROR_RATIO].steps == 1
+    early = course.evidence.seen[500, 500, 9000][JudgedArm.BASELINE]
+    assert early.events[Metric.ERROR_RATIO] == 10
 
 
 async def test_what_cannot_be_read_again_ends_the_rollout(stand: Stand) -> None:
