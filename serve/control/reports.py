@@ -73,11 +73,11 @@ def since(last: BySource, folded: BySource) -> Increment:
         for generation, arms in report.stretches.items():
             old = before.stretches.get(generation, {})
             for arm, tally in arms.items():
-                more = _less(tally, old.get(arm, Tally()))
+                more = tally - old.get(arm, Tally())
                 if more.units or more.waiting or any(more.events.values()):
                     of = stretches.setdefault(generation, {})
-                    of[arm] = _plus(of.get(arm, Tally()), more)
-        pairs = _pairs_plus(pairs, _pairs_less(report.pairs, before.pairs))
+                    of[arm] = of.get(arm, Tally()) + more
+        pairs += report.pairs - before.pairs
         was = before.latency or (0,) * len(report.latency)
         more_latency = [now - then for now, then in zip(report.latency, was, strict=True)]
         latency = [*map(sum, zip(latency, more_latency, strict=True))] if latency else more_latency
@@ -143,67 +143,3 @@ def _report(words: Mapping[str, Any]) -> Report:
 
 def _metrics(counts: Mapping[str, int]) -> dict[Metric, int]:
     return {Metric(name): count for name, count in counts.items()}
-
-
-def _less(now: Tally, before: Tally) -> Tally:
-    return Tally(
-        now.units - before.units,
-        _difference(now.trials, before.trials),
-        _difference(now.events, before.events),
-        waiting=now.waiting - before.waiting,
-    )
-
-
-def _difference(now: Mapping[Metric, int], before: Mapping[Metric, int]) -> dict[Metric, int]:
-    return {metric: count - before.get(metric, 0) for metric, count in now.items()}
-
-
-def _plus(one: Tally, other: Tally) -> Tally:
-    return Tally(
-        one.units + other.units,
-        _sum(one.trials, other.trials),
-        _sum(one.events, other.events),
-        waiting=one.waiting + other.waiting,
-    )
-
-
-def _sum(one: Mapping[Metric, int], other: Mapping[Metric, int]) -> dict[Metric, int]:
-    return {metric: one.get(metric, 0) + other.get(metric, 0) for metric in {**one, **other}}
-
-
-def _pairs_less(now: Pairs, before: Pairs) -> Pairs:
-    groups = {}
-    for key, group in now.groups.items():
-        old = before.groups.get(key, GroupPairs())
-        groups[key] = GroupPairs(
-            group.rows - old.rows,
-            group.to_yes - old.to_yes,
-            group.to_no - old.to_no,
-            group.yes - old.yes,
-        )
-    return Pairs(
-        now.rows - before.rows,
-        now.disagreements - before.disagreements,
-        now.score_change - before.score_change,
-        now.score_change_squared - before.score_change_squared,
-        groups,
-    )
-
-
-def _pairs_plus(one: Pairs, other: Pairs) -> Pairs:
-    groups = dict(one.groups)
-    for key, group in other.groups.items():
-        old = groups.get(key, GroupPairs())
-        groups[key] = GroupPairs(
-            old.rows + group.rows,
-            old.to_yes + group.to_yes,
-            old.to_no + group.to_no,
-            old.yes + group.yes,
-        )
-    return Pairs(
-        one.rows + other.rows,
-        one.disagreements + other.disagreements,
-        one.score_change + other.score_change,
-        one.score_change_squared + other.score_change_squared,
-        groups,
-    )

@@ -220,7 +220,7 @@ def fold(
             limits[metric] = bets.at(step, minute).won(gains, units)
             recent[metric] = _latest(recent[metric], trials)
     before = evidence.seen.get(split, {})
-    arms = {arm: _added(before.get(arm, Tally()), tallies.get(arm, Tally())) for arm in _ARMS}
+    arms = {arm: before.get(arm, Tally()) + tallies.get(arm, Tally()) for arm in _ARMS}
     return replace(
         evidence, harm=harm, limits=limits, recent=recent, seen={**evidence.seen, split: arms}
     )
@@ -280,20 +280,6 @@ def _latest(before: Trials, trials: Trials) -> Trials:
     return Trials(
         trials.share, *(one + other for one, other in zip(before[1:], trials[1:], strict=True))
     )
-
-
-def _added(one: Tally, other: Tally) -> Tally:
-    return Tally(
-        units=one.units + other.units,
-        trials=_sums(one.trials, other.trials),
-        events=_sums(one.events, other.events),
-        labelled=one.labelled + other.labelled,
-        waiting=one.waiting + other.waiting,
-    )
-
-
-def _sums(one: Mapping[Metric, int], other: Mapping[Metric, int]) -> dict[Metric, int]:
-    return {each: one.get(each, 0) + other.get(each, 0) for each in {**one, **other}}
 
 
 def _tally_told(tally: Tally) -> list[Any]:

@@ -30,12 +30,7 @@ class GroupSeen:
         decision = (known.yes + 0.5) / (known.rows + 1)
         stayed = more.rows - more.to_yes - more.to_no
         return GroupSeen(
-            GroupPairs(
-                known.rows + more.rows,
-                known.to_yes + more.to_yes,
-                known.to_no + more.to_no,
-                known.yes + more.yes,
-            ),
+            known + more,
             self.change_surprise
             + more.to_yes * (1 - change) ** 2
             + stayed * (0.5 - change) ** 2
@@ -80,6 +75,12 @@ class PairsSeen:
             self.score_change_squared + more.score_change_squared,
             groups,
         )
+
+    def counts(self) -> Pairs:
+        """The numbers alone."""
+        groups = {group: each.counts for group, each in self.groups.items()}
+        sums = (self.score_change, self.score_change_squared)
+        return Pairs(self.rows, self.disagreements, *sums, groups)
 
     def told(self) -> list[Any]:
         """What JSON can hold."""

@@ -39,6 +39,34 @@ class Tally:
         """How many units are known to have had such an event at first, or none."""
         return self.labelled if metric is Metric.QUALITY_LOSS else self.units
 
+    def __add__(self, more: Tally) -> Tally:
+        return Tally(
+            self.units + more.units,
+            _sums(self.trials, more.trials),
+            _sums(self.events, more.events),
+            self.labelled + more.labelled,
+            self.waiting + more.waiting,
+        )
+
+    def __sub__(self, before: Tally) -> Tally:
+        return Tally(
+            self.units - before.units,
+            _differences(self.trials, before.trials),
+            _differences(self.events, before.events),
+            self.labelled - before.labelled,
+            self.waiting - before.waiting,
+        )
+
+
+def _sums(one: Mapping[Metric, int], other: Mapping[Metric, int]) -> dict[Metric, int]:
+    return {each: one.get(each, 0) + other.get(each, 0) for each in {**one, **other}}
+
+
+def _differences(now: Mapping[Metric, int], before: Mapping[Metric, int]) -> dict[Metric, int]:
+    """What has come, without those of which nothing has."""
+    each = ((metric, count - before.get(metric, 0)) for metric, count in now.items())
+    return {metric: more for metric, more in each if more}
+
 
 @dataclass(frozen=True, slots=True)
 class GroupPairs:
@@ -51,6 +79,22 @@ class GroupPairs:
     to_yes: int = 0
     to_no: int = 0
     yes: int = 0
+
+    def __add__(self, more: GroupPairs) -> GroupPairs:
+        return GroupPairs(
+            self.rows + more.rows,
+            self.to_yes + more.to_yes,
+            self.to_no + more.to_no,
+            self.yes + more.yes,
+        )
+
+    def __sub__(self, before: GroupPairs) -> GroupPairs:
+        return GroupPairs(
+            self.rows - before.rows,
+            self.to_yes - before.to_yes,
+            self.to_no - before.to_no,
+            self.yes - before.yes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +110,32 @@ class Pairs:
     score_change: float = 0.0
     score_change_squared: float = 0.0
     groups: Mapping[tuple[str, str], GroupPairs] = field(default_factory=dict)
+
+    def __add__(self, more: Pairs) -> Pairs:
+        nobody = GroupPairs()
+        return Pairs(
+            self.rows + more.rows,
+            self.disagreements + more.disagreements,
+            self.score_change + more.score_change,
+            self.score_change_squared + more.score_change_squared,
+            {
+                group: self.groups.get(group, nobody) + more.groups.get(group, nobody)
+                for group in {**self.groups, **more.groups}
+            },
+        )
+
+    def __sub__(self, before: Pairs) -> Pairs:
+        nobody = GroupPairs()
+        return Pairs(
+            self.rows - before.rows,
+            self.disagreements - before.disagreements,
+            self.score_change - before.score_change,
+            self.score_change_squared - before.score_change_squared,
+            {
+                group: counts - before.groups.get(group, nobody)
+                for group, counts in self.groups.items()
+            },
+        )
 
 
 LATENCY_BOUNDS = tuple(0.0001 * 1.25**k for k in range(60))

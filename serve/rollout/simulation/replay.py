@@ -20,9 +20,8 @@ from serve.rollout.finding import Finding
 from serve.rollout.guardrails import SignalsSeen, judge, split_is_suspect
 from serve.rollout.machine import Seen
 from serve.rollout.moves import missing
-from serve.rollout.paired import PairsSeen
 from serve.rollout.simulation.counts import ARMS
-from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Tally
+from serve.rollout.tallies import JudgedArm, Tally
 
 _NOTHING = Evidence()
 
@@ -70,7 +69,7 @@ def replay(policy: Policy, changes: Iterable[RecordedChange]) -> Replayed:
         counted = counts_of(change.evidence["evidence"])
         for shares, tallies in _stretches(seen, counted):
             evidence = fold(evidence, shares, tallies, change.step, int(after_s // 60))
-        evidence = fold_pairs(evidence, _more_pairs(seen.pairs, counted.pairs))
+        evidence = fold_pairs(evidence, counted.pairs.counts() - seen.pairs.counts())
         seen = counted
         findings = judge(evidence, policy, _same_behaviour(change), SignalsSeen())
         said = _say(policy, evidence, findings, said, after_s)
@@ -113,46 +112,10 @@ def _stretches(
 ) -> Iterator[tuple[dict[JudgedArm, int], dict[JudgedArm, Tally]]]:
     for shares, tallies in after.seen.items():
         known = before.seen.get(shares, {})
-        more = {arm: _more(known.get(arm, Tally()), tally) for arm, tally in tallies.items()}
+        more = {arm: tally - known.get(arm, Tally()) for arm, tally in tallies.items()}
         if any(tally != Tally() for tally in more.values()):
             yield _by_arm(shares), more
 
 
 def _by_arm(shares: Shares) -> dict[JudgedArm, int]:
     return dict(zip(ARMS, shares, strict=True))
-
-
-def _more(before: Tally, after: Tally) -> Tally:
-    return Tally(
-        units=after.units - before.units,
-        trials=_differences(before.trials, after.trials),
-        events=_differences(before.events, after.events),
-        labelled=after.labelled - before.labelled,
-        waiting=after.waiting - before.waiting,
-    )
-
-
-def _differences(before: Mapping[Metric, int], after: Mapping[Metric, int]) -> dict[Metric, int]:
-    each = ((metric, count - before.get(metric, 0)) for metric, count in after.items())
-    return {metric: more for metric, more in each if more}
-
-
-def _more_pairs(before: PairsSeen, after: PairsSeen) -> Pairs:
-    groups = {}
-    for group, each in after.groups.items():
-        one, other = each.counts, GroupPairs()
-        if group in before.groups:
-            other = before.groups[group].counts
-        groups[group] = GroupPairs(
-            one.rows - other.rows,
-            one.to_yes - other.to_yes,
-            one.to_no - other.to_no,
-            one.yes - other.yes,
-        )
-    return Pairs(
-        after.rows - before.rows,
-        after.disagreements - before.disagreements,
-        after.score_change - before.score_change,
-        after.score_change_squared - before.score_change_squared,
-        groups,
-    )
