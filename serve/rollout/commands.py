@@ -137,6 +137,8 @@ def _promote(asked: _Asked) -> Move:
     state = _as_if_not_held(asked.rollout).state
     if state not in (RolloutState.SHADOW, RolloutState.CANARY):
         raise _conflict(asked, Command.PROMOTE)
+    if state is RolloutState.SHADOW:
+        _agreed(asked, "canary")
     _agreed(asked, "promotion")
     return asked.move(Command.PROMOTE, RolloutState.PROMOTING, promoted_by=asked.by)
 

@@ -290,6 +290,17 @@ def test_nobody_walks_past_a_gate() -> None:
         said(Command.PROMOTE, rollout(S.CANARY), policy=GATED)
 
 
+@pytest.mark.parametrize("at", [rollout(S.SHADOW), held(Hold.PAUSED, S.SHADOW)])
+def test_a_promotion_out_of_the_shadow_stage_passes_the_gate_of_the_canary(at: Rollout) -> None:
+    """Where a policy has only that one; a canary has passed it."""
+    gated = SHORT.model_copy(update={"approvals": Approvals(before=("canary",))})
+    with pytest.raises(Conflict, match="canary waits for approval"):
+        said(Command.PROMOTE, at, policy=gated)
+    agreed = replace(at, approved=("canary",))
+    assert said(Command.PROMOTE, agreed, policy=gated).rollout.state is S.PROMOTING
+    assert said(Command.PROMOTE, rollout(S.CANARY), policy=gated).rollout.state is S.PROMOTING
+
+
 def test_advance_skips_the_wait_but_never_the_evidence_for_a_promotion() -> None:
     """And says what is missing."""
     assert said(Command.ADVANCE, rollout(S.CANARY), now=seen()).rollout.step == 1

@@ -202,6 +202,7 @@ class Play(RuleBasedStateMachine):
             assert not self.seen.split_suspect
             assert before.hold not in (Hold.FROZEN, Hold.SPLIT, Hold.STALE)
         if after.state is S.PROMOTING and _from(before) is not S.PROMOTING:
+            assert set(self.policy.approvals.before) <= set(after.approved)
             if what is Command.PROMOTE:
                 assert reason
                 assert after.promoted_by == by
