@@ -14,7 +14,7 @@ from configs.errors import BadInput, Conflict
 from configs.policy import Policy
 from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.decide import gate_ahead, lacks, onward
-from serve.rollout.moves import ITSELF, Move, Seen, held, missing, moved
+from serve.rollout.moves import Move, Seen, held, missing, moved
 
 
 class Command(StrEnum):
@@ -74,7 +74,7 @@ def command(
         Conflict: it does not fit where the rollout is.
 
     """
-    if not by.strip() or by == ITSELF:
+    if not by.strip():
         message = f"{what.value} needs the name of who asks for it"
         raise BadInput(message)
     if what in _NEED_A_REASON and not reason.strip():

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
+from registry.naming import OURSELVES
 from registry.rollouts import RolloutChange, RolloutState
 from serve.rollout.account import policy_of
 from serve.rollout.division import division
-from serve.rollout.moves import ITSELF
 from serve.webhook.message import Message
 
 _POINTS = {
@@ -59,7 +59,7 @@ def event(change: RolloutChange) -> Message | None:
         "hold": rollout.hold and rollout.hold.value,
         "action": change.action,
         "by": rollout.by,
-        "reason": rollout.reason if rollout.by == ITSELF else None,
+        "reason": rollout.reason if rollout.by == OURSELVES else None,
         "guardrails": _guardrails(change.evidence),
         "summary": (
             f"Rollout of {rollout.model} version {rollout.candidate}: {rollout.state.value}"

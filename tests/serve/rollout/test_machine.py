@@ -311,19 +311,23 @@ def test_advance_skips_the_wait_but_never_the_evidence_for_a_promotion() -> None
 
 
 def test_promote_needs_a_reason_and_a_name_and_keeps_them() -> None:
-    """The machine's own name is none."""
+    """In the rollout itself."""
     with pytest.raises(BadInput, match="reason"):
         said(Command.PROMOTE, rollout(S.CANARY), reason=" ")
     with pytest.raises(BadInput, match="name"):
         said(Command.PROMOTE, rollout(S.CANARY), by="")
-    with pytest.raises(BadInput, match="name"):
-        said(Command.PROMOTE, rollout(S.CANARY), by="weir")
     promoted = said(Command.PROMOTE, rollout(S.CANARY), now=seen()).rollout
     assert (promoted.state, promoted.promoted_by, promoted.reason) == (
         S.PROMOTING,
         "bob",
         "because",
     )
+
+
+@pytest.mark.parametrize("what", [Command.ABORT, Command.PAUSE, Command.FREEZE])
+def test_nobody_is_refused_a_way_out_over_their_name(what: Command) -> None:
+    """Those who are noted are told from Weir itself where they come in."""
+    assert said(what, rollout(S.CANARY), by="weir").action == what
 
 
 @pytest.mark.parametrize("what", [Command.ADVANCE, Command.PROMOTE])
