@@ -215,14 +215,11 @@ def _show_done(done: DoneView, as_json: bool) -> None:
 
 
 def _follow(client: ControlClient, rollout_id: str, as_json: bool) -> None:
-    """Show how a rollout stands until it is over, or Ctrl-C."""
+    """Show how a rollout stands until it is over."""
     from serve.cli.rollout_view import Follower  # noqa: PLC0415
 
     with Follower(as_json) as shown:
-        try:
-            last = _until_over(client, rollout_id, shown.show)
-        except KeyboardInterrupt:
-            return
+        last = _until_over(client, rollout_id, shown.show)
     if last.rollout.state.value != _ENDED_WELL:
         click.get_current_context().exit(1)
 
