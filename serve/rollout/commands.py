@@ -315,7 +315,7 @@ _WAYS_ON = {
     RolloutState.CANARY: "`pause`, `freeze`, `advance`, `promote` or `abort` it",
     RolloutState.PROMOTING: "`pause`, `freeze` or `abort` it",
     RolloutState.BAKING: "`pause`, `freeze` or `abort` it",
-    RolloutState.ROLLING_BACK: "it ends when every gateway process is back",
+    RolloutState.ROLLING_BACK: "it ends by itself when every gateway process routes so",
     RolloutState.COMPLETED: "`rollback` returns to the version before",
     RolloutState.ROLLED_BACK: "`retry` begins anew",
     RolloutState.FAILED: "`retry` begins anew",
