@@ -109,6 +109,7 @@ def test_a_rollback_ends_when_every_gateway_process_is_back() -> None:
     move = decide(at, SHORT, seen(), LATER)
     assert move is not None
     assert move.rollout.state is S.ROLLED_BACK
+    assert "version" not in move.reason, "in `starting`, a rollback leads to another than stable"
 
 
 @pytest.mark.parametrize("state", [S.SHADOW, S.CANARY])
