@@ -66,8 +66,8 @@ def command(
 ) -> Move:
     """The change that a person asks for.
 
-    `gate` is for `approve`. `retry` gives a rollout without an id: a run of its own, which whoever
-    keeps rollouts names, with evidence that begins from nothing.
+    `gate` is for `approve`. `retry` is only checked, and changes nothing: what begins anew is a
+    rollout of its own.
 
     Raises:
         BadInput: nobody is named, or a reason is missing where one is needed.
@@ -165,19 +165,7 @@ def _rollback(asked: _Asked) -> Move:
 def _retry(asked: _Asked) -> Move:
     if asked.rollout.state not in (RolloutState.ROLLED_BACK, RolloutState.FAILED):
         raise _conflict(asked, Command.RETRY)
-    move = asked.move(Command.RETRY, RolloutState.STARTING)
-    anew = replace(
-        move.rollout,
-        id="",
-        number=1,
-        step=0,
-        started_by=asked.by,
-        started_at=move.rollout.at,
-        promoted_by=None,
-        approved=(),
-        objective_s=None,
-    )
-    return replace(move, rollout=anew)
+    return Move(asked.rollout, Command.RETRY.value, asked.reason)
 
 
 def _approve(asked: _Asked) -> Move:

@@ -378,14 +378,14 @@ def test_after_completion_rollback_returns_while_the_old_version_is_warm() -> No
         said(Command.ROLLBACK, rollout(S.BAKING), now=good(previous=3))
 
 
-def test_retry_is_a_run_of_its_own_that_begins_from_nothing() -> None:
-    """Only of what has ended."""
-    ended = rollout(S.ROLLED_BACK, step=1, promoted_by="eve", approved=("canary",), number=9)
-    anew = said(Command.RETRY, ended).rollout
-    assert (anew.id, anew.state, anew.step, anew.number) == ("", S.STARTING, 0, 1)
-    assert (anew.started_by, anew.promoted_by, anew.approved) == ("bob", None, ())
-    with pytest.raises(Conflict):
-        said(Command.RETRY, rollout(S.CANARY))
+def test_retry_leaves_what_has_ended_as_it_is() -> None:
+    """And nothing else may be tried again: a rollout of its own begins."""
+    for state in (S.ROLLED_BACK, S.FAILED):
+        ended = rollout(state, step=1, number=9)
+        assert said(Command.RETRY, ended).rollout is ended
+    for state in (S.CANARY, S.COMPLETED):
+        with pytest.raises(Conflict):
+            said(Command.RETRY, rollout(state))
 
 
 def test_what_is_over_takes_no_command_but_those_that_begin_again() -> None:

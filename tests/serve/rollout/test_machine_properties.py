@@ -146,7 +146,7 @@ class Play(RuleBasedStateMachine):
         assert by in ("ada", "bob")
         if what is Command.RETRY:
             assert before.state in (S.ROLLED_BACK, S.FAILED)
-            assert (move.rollout.state, move.rollout.id) == (S.STARTING, "")
+            assert move.rollout is before
             return
         self._check_command(before, move, what, by, reason)
         self._accept(before, move)
