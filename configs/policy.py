@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -197,3 +198,13 @@ class Policy(Section):
     def guardrail(self, metric: Metric) -> Guardrail | None:
         """The guardrail of a metric, if there is one."""
         return next((each for each in self.guardrails if each.metric is metric), None)
+
+
+def over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a policy over those of another: of sections key by key, of all else whole."""
+    both = {
+        name: over(base[name], value)
+        for name, value in own.items()
+        if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
+    }
+    return {**base, **own, **both}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from configs.expression import read
-from configs.policy import Policy
+from configs.policy import Policy, over
 from configs.section import Section, Share
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -336,7 +336,7 @@ class Rollouts(Section):
         if not isinstance(default, Mapping) or not isinstance(models, Mapping):
             return values
         complete = {
-            name: {**default, **own} if isinstance(own, Mapping) else own
+            name: over(default, own) if isinstance(own, Mapping) else own
             for name, own in models.items()
         }
         return {**values, "default": default, "models": complete}

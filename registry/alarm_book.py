@@ -10,10 +10,8 @@ from registry.alarms import SILENCE_OVER, Alarm, AlarmKey, AlarmState, Finding
 from registry.audit import alarm_state
 from registry.ledger import Ledger
 from registry.moments import utc_text
+from registry.naming import OURSELVES
 from registry.routing import Change
-
-OURSELVES = "weir"
-"""Who raises alarms and ends silences, in the audit log."""
 
 ID_BYTES = 8
 _TOLD_FOR = timedelta(days=1)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from configs.shown import differences
-from registry.alarm_book import OURSELVES
 from registry.ledger import Ledger
+from registry.naming import OURSELVES
 from registry.records import AuditEntry
 
 CONFIGURATION = "configuration"

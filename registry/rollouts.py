@@ -204,10 +204,12 @@ def find_rollout(rollout_id: str, rollout: Rollout | None) -> Rollout:
 def check_none(active: tuple[Rollout, ...]) -> None:
     """`Conflict` while a model has a rollout, with what to do about it."""
     for rollout in active:
+        end = f"to end it now, weir rollout abort {rollout.id}"
+        if rollout.state is RolloutState.ROLLING_BACK:
+            end = "it ends by itself when every gateway process routes so"
         raise Conflict(
             f"rollout {rollout.id} of version {rollout.candidate} is {rollout.state.value}, and "
-            f"alone decides how {rollout.model!r} is served until it is over: to end it now, "
-            f"weir rollout abort {rollout.id}"
+            f"alone decides how {rollout.model!r} is served until it is over: {end}"
         )
 
 

@@ -171,11 +171,11 @@ _AT_ONCE = ("abort", "rollback", "pause", "freeze")
 
 for _command, _says, _needs in (
     ("pause", "Hold a rollout where it is; harm still rolls it back.", False),
-    ("resume", "Let one that is held go on where it was.", False),
+    ("resume", "Let one that is paused, frozen or inconclusive go on.", False),
     ("advance", "Go to the next step before its time.", True),
     ("promote", "Give the candidate all traffic before the evidence is there.", True),
     ("abort", "Return everybody to the version before, at once.", False),
-    ("freeze", "Hold a rollout so that only a person moves it.", True),
+    ("freeze", "Hold a rollout until somebody resumes it; harm still rolls it back.", True),
     ("retry", "Begin one anew that was rolled back or has failed.", False),
     ("rollback", "Return to the version before, after a rollout was completed.", True),
 ):
@@ -215,14 +215,11 @@ def _show_done(done: DoneView, as_json: bool) -> None:
 
 
 def _follow(client: ControlClient, rollout_id: str, as_json: bool) -> None:
-    """Show how a rollout stands until it is over, or Ctrl-C."""
+    """Show how a rollout stands until it is over."""
     from serve.cli.rollout_view import Follower  # noqa: PLC0415
 
     with Follower(as_json) as shown:
-        try:
-            last = _until_over(client, rollout_id, shown.show)
-        except KeyboardInterrupt:
-            return
+        last = _until_over(client, rollout_id, shown.show)
     if last.rollout.state.value != _ENDED_WELL:
         click.get_current_context().exit(1)
 

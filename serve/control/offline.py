@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.settings import Verify
 from registry.keys import AccessRole
+from registry.naming import person
 from registry.registry import Registry
 from serve.control.key_schemas import CreatedKeyView, KeyView
 from serve.node.owned import owned
@@ -19,7 +20,7 @@ class OfflineKeys:
 
     def __init__(self, registry: Registry, actor: str) -> None:
         self._registry = registry
-        self._actor = actor
+        self._actor = person(actor)
 
     def keys(self) -> tuple[KeyView, ...]:
         """All API keys, oldest first, also those that were revoked or have expired."""

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request
 
 from configs.errors import BadInput, UnsupportedEncoding
+from registry.naming import person
 from serve.control.callers import caller
 from serve.control.service import Control
 
@@ -31,6 +32,7 @@ def _actor(
             alias="Weir-Actor",
             description=(
                 "Who makes the change: 1 to 64 printable ASCII characters, not verified. "
+                "`weir` is noted as `weir (a person)`. "
                 "Ignored where an API key says who it is."
             ),
             json_schema_extra={"pattern": _PRINTABLE, "maxLength": 64},
@@ -42,8 +44,10 @@ def _actor(
         raise BadInput("Weir-Actor must be 1 to 64 printable ASCII characters")
     known = caller(request.scope)
     if known.key_id:
-        return known.name
-    return name or f"anonymous@{request.client.host if request.client else 'unknown'}"
+        return person(known.name)
+    if name is not None:
+        return person(name)
+    return f"anonymous@{request.client.host if request.client else 'unknown'}"
 
 
 def _if_generation(

@@ -118,15 +118,21 @@ async def list_rollout_changes(rollout_id: str, desk: Desk) -> RolloutChangesVie
 
 _COMMANDS = {
     Command.PAUSE: ("Pause a rollout", "Hold it where it is; harm still rolls it back."),
-    Command.RESUME: ("Resume a rollout", "Let one that is held go on where it was."),
+    Command.RESUME: ("Resume a rollout", "Let one that is paused, frozen or inconclusive go on."),
     Command.ADVANCE: (
         "Advance a rollout",
         "Go to the next step before its time, never past the evidence that promotion needs.",
     ),
     Command.ABORT: ("Abort a rollout", "Return to the stable version; answers when it has."),
-    Command.FREEZE: ("Freeze a rollout", "Hold it, and let nothing but a person move it."),
-    Command.RETRY: ("Retry a rollout", "Let one that is held or has failed try again."),
-    Command.ROLLBACK: ("Roll back", "Return to the version before, also after completion."),
+    Command.FREEZE: (
+        "Freeze a rollout",
+        "Hold it until somebody resumes or aborts it; harm still rolls it back.",
+    ),
+    Command.RETRY: ("Retry a rollout", "Begin anew one that was rolled back or has failed."),
+    Command.ROLLBACK: (
+        "Roll back",
+        "Return to the version before, once completed, while it is warm.",
+    ),
 }
 
 

@@ -156,7 +156,7 @@ def _waits_for(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> I
     if rollout.state.over:
         return
     if rollout.state is RolloutState.ROLLING_BACK:
-        yield f"every gateway process must send everybody to version {rollout.stable}"
+        yield "every gateway process must follow the route back"
         return
     if rollout.hold is not None:
         yield _ENDS_HOLD[rollout.hold]
@@ -170,7 +170,10 @@ def _waits_for(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> I
         left = policy.dwell_s - waited_s(rollout, now)
         if left > 0:
             yield f"it stays here for {duration(left)} more at least"
-    if not seen.fresh:
+    if (rollout.held_from or rollout.state) is RolloutState.STARTING:
+        hosts = f"the hosts of version {rollout.candidate}"
+        yield f"{hosts} must start, and every gateway process be connected to them"
+    elif not seen.fresh:
         yield "counts of every gateway process, not older than ten seconds"
 
 

@@ -14,7 +14,7 @@ from configs.errors import BadInput, Conflict
 from configs.policy import Policy
 from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.decide import gate_ahead, lacks, onward
-from serve.rollout.moves import ITSELF, Move, Seen, held, missing, moved
+from serve.rollout.moves import Move, Seen, held, missing, moved
 
 
 class Command(StrEnum):
@@ -66,15 +66,15 @@ def command(
 ) -> Move:
     """The change that a person asks for.
 
-    `gate` is for `approve`. `retry` gives a rollout without an id: a run of its own, which whoever
-    keeps rollouts names, with evidence that begins from nothing.
+    `gate` is for `approve`. `retry` is only checked, and changes nothing: what begins anew is a
+    rollout of its own.
 
     Raises:
         BadInput: nobody is named, or a reason is missing where one is needed.
         Conflict: it does not fit where the rollout is.
 
     """
-    if not by.strip() or by == ITSELF:
+    if not by.strip():
         message = f"{what.value} needs the name of who asks for it"
         raise BadInput(message)
     if what in _NEED_A_REASON and not reason.strip():
@@ -137,6 +137,8 @@ def _promote(asked: _Asked) -> Move:
     state = _as_if_not_held(asked.rollout).state
     if state not in (RolloutState.SHADOW, RolloutState.CANARY):
         raise _conflict(asked, Command.PROMOTE)
+    if state is RolloutState.SHADOW:
+        _agreed(asked, "canary")
     _agreed(asked, "promotion")
     return asked.move(Command.PROMOTE, RolloutState.PROMOTING, promoted_by=asked.by)
 
@@ -163,19 +165,7 @@ def _rollback(asked: _Asked) -> Move:
 def _retry(asked: _Asked) -> Move:
     if asked.rollout.state not in (RolloutState.ROLLED_BACK, RolloutState.FAILED):
         raise _conflict(asked, Command.RETRY)
-    move = asked.move(Command.RETRY, RolloutState.STARTING)
-    anew = replace(
-        move.rollout,
-        id="",
-        number=1,
-        step=0,
-        started_by=asked.by,
-        started_at=move.rollout.at,
-        promoted_by=None,
-        approved=(),
-        objective_s=None,
-    )
-    return replace(move, rollout=anew)
+    return Move(asked.rollout, Command.RETRY.value, asked.reason)
 
 
 def _approve(asked: _Asked) -> Move:
@@ -313,7 +303,7 @@ _WAYS_ON = {
     RolloutState.CANARY: "`pause`, `freeze`, `advance`, `promote` or `abort` it",
     RolloutState.PROMOTING: "`pause`, `freeze` or `abort` it",
     RolloutState.BAKING: "`pause`, `freeze` or `abort` it",
-    RolloutState.ROLLING_BACK: "it ends when every gateway process is back",
+    RolloutState.ROLLING_BACK: "it ends by itself when every gateway process routes so",
     RolloutState.COMPLETED: "`rollback` returns to the version before",
     RolloutState.ROLLED_BACK: "`retry` begins anew",
     RolloutState.FAILED: "`retry` begins anew",

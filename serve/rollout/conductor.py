@@ -18,6 +18,7 @@ from typing import Any
 from configs.errors import PreconditionFailed, Refused, WeirError
 from configs.policy import Metric, Policy
 from monitors.signal import Verdict
+from registry.naming import OURSELVES
 from registry.records import FULL, Judged, Route, ShadowArm
 from registry.rollout_book import RolloutBook
 from registry.rollouts import NOTHING, Rollout, RolloutState, Shares
@@ -28,7 +29,7 @@ from serve.rollout.course import Course, grounds
 from serve.rollout.decide import decide
 from serve.rollout.division import division
 from serve.rollout.guardrails import SignalsSeen, judge, split_is_suspect
-from serve.rollout.moves import ITSELF, Move, Seen
+from serve.rollout.moves import Move, Seen
 from serve.rollout.objective import objective_s
 from serve.rollout.pace import Pace
 from serve.rollout.stage import SignalSource, Stage
@@ -316,7 +317,7 @@ class Conductor:
         """Fix when an answer is late, for a canary that began before enough was known for that."""
         if rollout.state is not RolloutState.CANARY:
             return None
-        after = replace(rollout, number=rollout.number + 1, by=ITSELF)
+        after = replace(rollout, number=rollout.number + 1, by=OURSELVES)
         with_one = self._with_objective(watched, Move(after, "set objective", "")).rollout
         if with_one.objective_s is None or rollout.objective_s is not None:
             return None

@@ -41,7 +41,7 @@ def decide(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Move 
     if rollout.state is RolloutState.ROLLING_BACK:
         if not seen.settled:
             return None
-        reason = f"version {rollout.stable} answers everybody again"
+        reason = "every gateway process follows the route back"
         return Move(moved(rollout, now, RolloutState.ROLLED_BACK, reason=reason), "end", reason)
     return (
         _out(rollout, policy, seen, now)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from configs.errors import BadInput, PreconditionFailed
 from configs.explain import explain
-from configs.policy import Policy
+from configs.policy import Policy, over
 from configs.settings import Rollouts as RolloutSettings
 from registry.rollout_book import RolloutBook
 from registry.rollouts import Rollout, RolloutChange
@@ -111,7 +111,7 @@ class RolloutDesk:
         if start.policy is None:
             return configured
         try:
-            return Policy.model_validate({**configured.model_dump(), **start.policy})
+            return Policy.model_validate(over(configured.model_dump(), start.policy))
         except ValidationError as error:
             raise BadInput(f"the policy cannot be used: {explain(error, Policy)}") from None
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
+from registry.naming import OURSELVES
 from registry.rollouts import RolloutChange, RolloutState
 from serve.rollout.account import policy_of
 from serve.rollout.division import division
-from serve.rollout.moves import ITSELF
 from serve.webhook.message import Message
 
 _POINTS = {
@@ -27,18 +27,22 @@ _POINTS = {
     RolloutState.COMPLETED: "completed",
     RolloutState.FAILED: "failed",
 }
-_ENTER = frozenset({"advance", "promote", "approve", "go on", "resume"})
-"""What may bring a rollout to its next state; other changes leave it where it is."""
+_ON_AGAIN = frozenset({"go on", "resume"})
+_LEADS_TO = {"canary": RolloutState.CANARY, "promotion": RolloutState.PROMOTING}
 
 
 def point(change: RolloutChange) -> str | None:
     """The point in a rollout's life that a change is told as, None for one that nobody is told."""
-    state = change.rollout.state
-    if state is RolloutState.STARTING:
-        return "started" if change.rollout.number == 1 else None
-    if state in (RolloutState.SHADOW, RolloutState.CANARY, RolloutState.PROMOTING):
-        return _POINTS[state] if change.action in _ENTER else None
-    return _POINTS[state]
+    now = change.rollout
+    if now.number == 1:
+        return "started"
+    if change.action in _ON_AGAIN:
+        return "resumed"
+    if change.action == "approve" and _LEADS_TO[now.approved[-1]] is not now.state:
+        # It came before it was waited for, or the evidence was gone when it came.
+        begins = now.entered_at == now.at and now.state is not RolloutState.HELD
+        return "resumed" if begins else None
+    return None if change.action == "set objective" else _POINTS.get(now.state)
 
 
 def event(change: RolloutChange) -> Message | None:
@@ -59,7 +63,7 @@ def event(change: RolloutChange) -> Message | None:
         "hold": rollout.hold and rollout.hold.value,
         "action": change.action,
         "by": rollout.by,
-        "reason": rollout.reason if rollout.by == ITSELF else None,
+        "reason": rollout.reason if rollout.by == OURSELVES else None,
         "guardrails": _guardrails(change.evidence),
         "summary": (
             f"Rollout of {rollout.model} version {rollout.candidate}: {rollout.state.value}"

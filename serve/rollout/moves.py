@@ -8,12 +8,10 @@ from datetime import datetime
 
 from configs.policy import EVENTS, Metric, Policy
 from registry.moments import utc_text
+from registry.naming import OURSELVES
 from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.finding import Finding
 from serve.rollout.tallies import JudgedArm
-
-ITSELF = "weir"
-"""Who acts where no person does."""
 
 PAIRED = frozenset({Metric.SHADOW_DISAGREEMENT, Metric.FAIRNESS_GAP})
 """Judged on answers of both versions to the same request, which only the shadow stage gives."""
@@ -71,7 +69,7 @@ def moved(
     state: RolloutState,
     *,
     step: int | None = None,
-    by: str = ITSELF,
+    by: str = OURSELVES,
     reason: str,
     promoted_by: str | None = None,
 ) -> Rollout:
@@ -92,7 +90,9 @@ def moved(
     )
 
 
-def held(rollout: Rollout, now: datetime, hold: Hold, *, by: str = ITSELF, reason: str) -> Rollout:
+def held(
+    rollout: Rollout, now: datetime, hold: Hold, *, by: str = OURSELVES, reason: str
+) -> Rollout:
     """The rollout held where it is; one that is held already only changes the reason."""
     held_from = rollout.held_from if rollout.state is RolloutState.HELD else rollout.state
     after = moved(rollout, now, RolloutState.HELD, by=by, reason=reason)

@@ -113,6 +113,17 @@ def test_the_first_key_is_made_without_a_gateway(tmp_path: Path) -> None:
     assert (entry.action, entry.actor) == ("create-key", user_name())
 
 
+def test_the_user_of_the_image_is_not_taken_for_weir_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is called `weir` as well."""
+    monkeypatch.setattr("serve.cli.keys.user_name", lambda: "weir")
+    offline(tmp_path, "create", "root", "--role", "admin")
+
+    with closing(Registry.open(tmp_path, Verify())) as registry:
+        assert [entry.actor for entry in registry.audit()] == ["weir (a person)"]
+
+
 def test_keys_are_listed_and_revoked_without_a_gateway(tmp_path: Path) -> None:
     """The same commands, with the same rules."""
     offline(tmp_path, "create", "root", "--role", "admin")

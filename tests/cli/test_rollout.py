@@ -6,6 +6,7 @@ import json
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -150,6 +151,23 @@ def test_what_there_is_not_is_said(weir: Weir, two_versions: Api) -> None:
     assert "'credit' has been no rollout yet" in weir("rollout", "status", "credit").stderr
     assert "neither a model nor a rollout" in weir("rollout", "abort", "fraud").stderr
     assert "name one to follow" in weir("rollout", "status", "--follow").stderr
+
+
+def test_who_stops_following_is_not_told_that_it_went_well(
+    weir: Weir, canary: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C has the exit code that it has everywhere, and the rollout goes on."""
+
+    def pressed(seconds: float) -> None:
+        del seconds
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=pressed))
+    stopped = weir("rollout", "status", "credit", "--follow")
+
+    assert (stopped.exit_code, stopped.stderr.strip()) == (130, "weir: stopped")
+    assert "canary" in stopped.stdout
+    assert canary.control.rollouts.kept["r1"][-1].rollout.state is RolloutState.CANARY
 
 
 @pytest.mark.parametrize(("state", "code"), [("completed", 0), ("rolled back", 1)])

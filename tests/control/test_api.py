@@ -210,6 +210,14 @@ def test_the_actor_is_written_into_the_log(http: httpx.Client, api: Api, given: 
     assert api.control.log[-1].actor == (given or "anonymous@127.0.0.1")
 
 
+@pytest.mark.parametrize("given", ["weir", "Weir"])
+def test_nobody_is_taken_for_weir_itself(http: httpx.Client, api: Api, given: str) -> None:
+    """Who is called so may do what others may, under a name that is not the machine's."""
+    http.put("/v1/models/credit/route", json={"weights": {"2": 100}}, headers={"Weir-Actor": given})
+
+    assert api.control.log[-1].actor == f"{given} (a person)"
+
+
 @pytest.mark.parametrize("given", ["", "x" * 65, "tab\there", b"\xe9"])
 def test_an_actor_that_cannot_be_logged_is_refused(http: httpx.Client, given: str | bytes) -> None:
     """What goes into the log is short and printable."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from configs.errors import BadInput, Conflict, ModelNotFound, NotFound
-from registry.alarm_book import OURSELVES, AlarmBook
+from registry.alarm_book import AlarmBook
 from registry.alarms import Alarm, AlarmState
 from registry.audit import verify_chain
+from registry.naming import OURSELVES
 from registry.sqlite import SqliteStore
 from tests.registry.alarms import FOUND, KEY
 from tests.registry.store_conformance import filled

@@ -305,6 +305,15 @@ def test_a_route_is_not_changed_by_hand_under_a_rollout(
     change(registry)
 
 
+def test_nobody_is_told_to_abort_what_is_on_its_way_back(registry: Registry) -> None:
+    """It ends by itself."""
+    move(registry, begun(registry), RolloutState.ROLLING_BACK, NOTHING)
+    for change in (lambda: start(registry), lambda: registry.promote("credit", 3, "ada", "")):
+        with pytest.raises(Conflict, match="it ends by itself when every") as refused:
+            change()
+        assert "abort" not in refused.value.message
+
+
 @pytest.mark.parametrize(
     ("state", "shares"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -221,6 +222,19 @@ def test_the_log_names_the_key_that_was_shown(http: httpx.Client, api: Api) -> N
     http.post("/v1/models/credit/versions", json={"artifact": digest}).raise_for_status()
 
     assert [entry.actor for entry in api.control.log] == ["a-deployer"]
+
+
+def test_a_key_of_weirs_own_name_is_not_taken_for_weir(stage: Stage) -> None:
+    """It may do what others may, under a name that no other key can have."""
+    door = Door(required=True)
+    shown = ROLES[AccessRole.DEPLOYER]
+    door.keys([replace(key_of(shown, AccessRole.DEPLOYER), name="weir")])
+    api = stage.new_api(door)
+    with httpx.Client(base_url=api.url, headers=headers(bearer(shown)), trust_env=False) as http:
+        digest = http.post("/v1/artifacts", content=b"one").json()["digest"]
+        http.post("/v1/models/credit/versions", json={"artifact": digest}).raise_for_status()
+
+    assert [entry.actor for entry in api.control.log] == ["weir (a person)"]
 
 
 def test_with_keys_the_api_answers_under_any_name(http: httpx.Client) -> None:

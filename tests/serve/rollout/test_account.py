@@ -118,12 +118,26 @@ def test_every_hold_says_what_ends_it(hold: Hold) -> None:
     [
         (RolloutState.CANARY, "it stays here for 10 s more at least"),
         (RolloutState.BAKING, "it bakes for 60 s more"),
-        (RolloutState.ROLLING_BACK, "every gateway process must send everybody to version 3"),
+        (RolloutState.ROLLING_BACK, "every gateway process must follow the route back"),
     ],
 )
 def test_a_state_says_what_it_waits_for(state: RolloutState, words: str) -> None:
     """Time included."""
     assert words in account(rollout(state), seen(), Rates(), START).waits_for
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_one_that_begins_waits_for_hosts_and_for_no_counts(paused: bool) -> None:
+    """Which come only of who answers or sees copies."""
+    now = rollout(RolloutState.STARTING)
+    if paused:
+        now = rollout(RolloutState.HELD, hold=Hold.PAUSED, held_from=RolloutState.STARTING)
+
+    waits = account(now, seen(fresh=False), Rates(), START).waits_for
+
+    hosts = "the hosts of version 4 must start, and every gateway process be connected to them"
+    assert waits[-1] == hosts
+    assert len(waits) == 1 + paused
 
 
 def test_what_is_over_waits_for_nothing() -> None:

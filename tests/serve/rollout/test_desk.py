@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from configs.errors import BadInput, Conflict, PreconditionFailed, Unavailable
+from configs.policy import Alpha, Approvals, ShadowStage
 from configs.settings import Rollouts
 from registry.records import FULL
 from registry.rollouts import Hold, RolloutState
@@ -30,6 +31,38 @@ async def test_keys_of_a_start_overrule_those_of_the_model(stand: Stand) -> None
     policy = policy_of(begun)
     assert (policy.steps, policy.dwell_s, policy.bake_s) == ((10,), 9, 7)
     assert policy_of(stand.rollout) == policy
+
+
+async def test_a_section_of_a_policy_keeps_what_is_left_out_of_it(stand: Stand) -> None:
+    """As far as the start says nothing of it, the model's counts, then the default's."""
+    settings = Rollouts.model_validate(
+        {
+            "default": {
+                "alpha": {"rollback": 0.002, "promote": 0.02, "split": 0.0002},
+                "shadow": {"fraction": 0.5, "min_pairs": 7},
+                "approvals": {"before": ["promotion"], "by_another": False},
+            },
+            "models": {
+                MODEL: {
+                    "alpha": {"promote": 0.03},
+                    "shadow": {"min_pairs": 8},
+                    "approvals": {"by_another": True},
+                }
+            },
+        }
+    )
+    configured = settings.policy(MODEL)
+    assert configured.alpha == Alpha(rollback=0.002, promote=0.03, split=0.0002)
+    assert configured.shadow == ShadowStage(fraction=0.5, min_pairs=8)
+    assert configured.approvals == Approvals(before=("promotion",), by_another=True)
+
+    desk = RolloutDesk(stand.registry, stand.conductor, settings, stand.counts, stand.clock)
+    own = {"alpha": {"split": 0.01}, "shadow": {"fraction": 0.25}, "approvals": {"before": []}}
+    policy = policy_of((await desk.start(Start(MODEL, 2, "ada", policy=own))).rollout)
+
+    assert policy.alpha == Alpha(rollback=0.002, promote=0.03, split=0.01)
+    assert policy.shadow == ShadowStage(fraction=0.25, min_pairs=8)
+    assert policy.approvals == Approvals(before=(), by_another=True)
 
 
 async def test_a_policy_that_cannot_be_is_refused_by_name(stand: Stand) -> None:

@@ -109,6 +109,7 @@ def test_a_rollback_ends_when_every_gateway_process_is_back() -> None:
     move = decide(at, SHORT, seen(), LATER)
     assert move is not None
     assert move.rollout.state is S.ROLLED_BACK
+    assert "version" not in move.reason, "in `starting`, a rollback leads to another than stable"
 
 
 @pytest.mark.parametrize("state", [S.SHADOW, S.CANARY])
@@ -290,6 +291,17 @@ def test_nobody_walks_past_a_gate() -> None:
         said(Command.PROMOTE, rollout(S.CANARY), policy=GATED)
 
 
+@pytest.mark.parametrize("at", [rollout(S.SHADOW), held(Hold.PAUSED, S.SHADOW)])
+def test_a_promotion_out_of_the_shadow_stage_passes_the_gate_of_the_canary(at: Rollout) -> None:
+    """Where a policy has only that one; a canary has passed it."""
+    gated = SHORT.model_copy(update={"approvals": Approvals(before=("canary",))})
+    with pytest.raises(Conflict, match="canary waits for approval"):
+        said(Command.PROMOTE, at, policy=gated)
+    agreed = replace(at, approved=("canary",))
+    assert said(Command.PROMOTE, agreed, policy=gated).rollout.state is S.PROMOTING
+    assert said(Command.PROMOTE, rollout(S.CANARY), policy=gated).rollout.state is S.PROMOTING
+
+
 def test_advance_skips_the_wait_but_never_the_evidence_for_a_promotion() -> None:
     """And says what is missing."""
     assert said(Command.ADVANCE, rollout(S.CANARY), now=seen()).rollout.step == 1
@@ -300,19 +312,23 @@ def test_advance_skips_the_wait_but_never_the_evidence_for_a_promotion() -> None
 
 
 def test_promote_needs_a_reason_and_a_name_and_keeps_them() -> None:
-    """The machine's own name is none."""
+    """In the rollout itself."""
     with pytest.raises(BadInput, match="reason"):
         said(Command.PROMOTE, rollout(S.CANARY), reason=" ")
     with pytest.raises(BadInput, match="name"):
         said(Command.PROMOTE, rollout(S.CANARY), by="")
-    with pytest.raises(BadInput, match="name"):
-        said(Command.PROMOTE, rollout(S.CANARY), by="weir")
     promoted = said(Command.PROMOTE, rollout(S.CANARY), now=seen()).rollout
     assert (promoted.state, promoted.promoted_by, promoted.reason) == (
         S.PROMOTING,
         "bob",
         "because",
     )
+
+
+@pytest.mark.parametrize("what", [Command.ABORT, Command.PAUSE, Command.FREEZE])
+def test_nobody_is_refused_a_way_out_over_their_name(what: Command) -> None:
+    """Those who are noted are told from Weir itself where they come in."""
+    assert said(what, rollout(S.CANARY), by="weir").action == what
 
 
 @pytest.mark.parametrize("what", [Command.ADVANCE, Command.PROMOTE])
@@ -362,14 +378,14 @@ def test_after_completion_rollback_returns_while_the_old_version_is_warm() -> No
         said(Command.ROLLBACK, rollout(S.BAKING), now=good(previous=3))
 
 
-def test_retry_is_a_run_of_its_own_that_begins_from_nothing() -> None:
-    """Only of what has ended."""
-    ended = rollout(S.ROLLED_BACK, step=1, promoted_by="eve", approved=("canary",), number=9)
-    anew = said(Command.RETRY, ended).rollout
-    assert (anew.id, anew.state, anew.step, anew.number) == ("", S.STARTING, 0, 1)
-    assert (anew.started_by, anew.promoted_by, anew.approved) == ("bob", None, ())
-    with pytest.raises(Conflict):
-        said(Command.RETRY, rollout(S.CANARY))
+def test_retry_leaves_what_has_ended_as_it_is() -> None:
+    """And nothing else may be tried again: a rollout of its own begins."""
+    for state in (S.ROLLED_BACK, S.FAILED):
+        ended = rollout(state, step=1, number=9)
+        assert said(Command.RETRY, ended).rollout is ended
+    for state in (S.CANARY, S.COMPLETED):
+        with pytest.raises(Conflict):
+            said(Command.RETRY, rollout(state))
 
 
 def test_what_is_over_takes_no_command_but_those_that_begin_again() -> None:

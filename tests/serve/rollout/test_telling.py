@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from standardwebhooks import Webhook
 from configs.settings import Rollouts
 from monitors.blocks import Snapshot
 from monitors.telemetry import names
-from registry.rollouts import RolloutState
+from registry.moments import utc_text
+from registry.rollouts import RolloutChange, RolloutState
 from serve.rollout.commands import Command
-from serve.rollout.messages import event
+from serve.rollout.messages import event, point
 from serve.rollout.outbox import RolloutOutbox
 from serve.rollout.tallies import JudgedArm
 from serve.rollout.tasks import RolloutTasks
@@ -25,10 +27,12 @@ from serve.webhook.deliveries import Deliveries
 from serve.webhook.receiver import Outcome
 from tests.serve.alarms.fakes import Ears
 from tests.serve.alarms.listening import listening
+from tests.serve.rollout.cases import START, rollout
 from tests.serve.rollout.conducting import Stand
 from tests.serve.waiting import until
 
 SECRET = b"s" * 32
+LATER = utc_text(START + timedelta(seconds=9))
 
 
 async def told(stand: Stand, ears: Ears) -> list[str]:
@@ -73,7 +77,7 @@ async def test_a_bad_one_is_told_of_with_its_evidence(stand: Stand) -> None:
 
     assert types[-4:] == [
         "rollout.held",
-        "rollout.advanced",
+        "rollout.resumed",
         "rollout.rolling_back",
         "rollout.rolled_back",
     ]
@@ -101,6 +105,30 @@ async def test_what_is_no_point_in_its_life_is_told_to_nobody(stand: Stand) -> N
     assert await told(stand, ears) == ["rollout.started", "rollout.advanced"]
     assert RolloutOutbox(stand.registry).untold() == []
     assert RolloutOutbox(stand.registry).standing() is None
+
+
+@pytest.mark.parametrize(
+    ("action", "changes", "named"),
+    [
+        ("go on", {"state": RolloutState.CANARY}, "resumed"),
+        ("resume", {"state": RolloutState.STARTING}, "resumed"),
+        ("resume", {"state": RolloutState.BAKING}, "resumed"),
+        ("approve", {"state": RolloutState.CANARY, "approved": ("canary",)}, "advanced"),
+        ("approve", {"state": RolloutState.CANARY, "approved": ("promotion",)}, "resumed"),
+        ("approve", {"state": RolloutState.SHADOW, "approved": ("canary",), "at": LATER}, None),
+        ("approve", {"state": RolloutState.HELD, "approved": ("canary",)}, None),
+        ("approve", {"state": RolloutState.BAKING, "approved": ("canary",), "at": LATER}, None),
+        ("advance", {"state": RolloutState.BAKING}, "promoted"),
+        ("roll back", {"state": RolloutState.ROLLING_BACK, "at": LATER}, "rolling_back"),
+    ],
+)
+def test_only_what_is_new_is_told_as_new(
+    action: str, changes: dict[str, Any], named: str | None
+) -> None:
+    """Not a step that somebody was told of before it was held, nor an approval before its time."""
+    changed = RolloutChange(rollout(**{"number": 5, **changes}), action, "")
+
+    assert point(changed) == named
 
 
 async def test_a_receiver_that_is_deaf_holds_nothing_up(stand: Stand) -> None:
