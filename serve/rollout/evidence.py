@@ -15,7 +15,7 @@ from typing import Any
 
 from configs.policy import DEPENDS_ON_LOAD, EVENTS, Metric, Policy
 from monitors.stats.event_ratio import WORSE, Split, log_gains, log_sum, log_worse
-from monitors.stats.limit_bets import PAIRS, log_limit_gains
+from monitors.stats.limit_bets import BETS, log_limit_gains
 from monitors.stats.restarts import Restarts
 from monitors.stats.weighted_difference import Trials
 from serve.rollout.paired import PairsSeen
@@ -31,7 +31,7 @@ FROM_START = 0.6
 """What is bet from the beginning on: most harm is there from the first request on."""
 
 RECENT_UNITS = 20
-"""Of so many units of the candidate a hard limit speaks."""
+"""A hard limit speaks of the last units, of which so many at least are the candidate's."""
 
 _NO_TRIALS = Trials(0.0, 0, 0, 0, 0)
 _ARMS = (JudgedArm.CANDIDATE, JudgedArm.BASELINE, JudgedArm.STABLE)
@@ -80,7 +80,7 @@ class Evidence:
         limits: dict[Metric, float] = {each.metric: each.share for each in policy.hard_limits}
         return cls(
             harm={metric: Restarts.of(len(WORSE)) for metric in watched},
-            limits={metric: Restarts.of(PAIRS) for metric in limits},
+            limits={metric: Restarts.of(BETS) for metric in limits},
             at=limits,
             recent=dict.fromkeys(limits, _NO_TRIALS),
         )
@@ -214,10 +214,10 @@ def fold(
         if share is None:
             continue
         trials = _trials(share, tallies, others, metric)
-        if trials.units + trials.other_units:
+        if failures := int(trials.events + trials.other_events):
             gains = list(log_limit_gains(trials, evidence.at[metric]))
-            units = int(trials.units + trials.other_units)
-            limits[metric] = bets.at(step, minute).won(gains, units)
+            limits[metric] = bets.at(step, minute).won(gains, failures)
+        if trials.units + trials.other_units:
             recent[metric] = _latest(recent[metric], trials)
     before = evidence.seen.get(split, {})
     arms = {arm: before.get(arm, Tally()) + tallies.get(arm, Tally()) for arm in _ARMS}

@@ -149,19 +149,32 @@ def test_beyond_a_hard_limit_there_is_one_more_finding() -> None:
         hard_limits=(HardLimit(metric=Metric.ERROR_RATIO, share=0.5),),
     )
 
-    def passed(ours: int, theirs: int, units: int = 10) -> tuple[Finding, ...]:
+    def passed(ours: int, theirs: int, units: int = 20) -> tuple[Finding, ...]:
         evidence = counted({"error_ratio": ours}, {"error_ratio": theirs}, units, policy)
         return judge(evidence, policy, True, SignalsSeen())[1:]
 
-    (found,) = passed(10, 0)
+    (found,) = passed(20, 0)
     assert found.harmful
     assert found.measure == "hard limit"
-    assert "10 of 10 units failed with the candidate, 0 of 10 with the baseline" in found.message
+    assert "20 of 20 units failed with the candidate, 0 of 20 with the baseline" in found.message
     assert "hard limit of 50 %" in found.message
-    assert passed(10, 10) == ()
-    assert passed(0, 10) == ()
+    assert passed(20, 20) == ()
+    assert passed(0, 20) == ()
+    assert passed(19, 0, 19) == ()
     assert passed(40, 2, 100) == ()
     assert passed(1000, 600, 1000) == ()
+
+
+def test_an_error_beside_passes_that_are_still_out_is_beyond_no_hard_limit() -> None:
+    """A slow version has failed once and answered nobody yet; the baseline has answered 15."""
+    policy = Policy(
+        guardrails=(Guardrail(metric=Metric.INVALID_OUTPUT, margin_abs=0.001),),
+        hard_limits=(HardLimit(metric=Metric.ERROR_RATIO, share=0.5),),
+    )
+    known = {CANDIDATE: tally(1, error_ratio=1), BASELINE: tally(15), STABLE: tally(0)}
+    evidence = fold(Evidence.begin(policy), shares(0.5, 0.5), known, 0, 0)
+    assert judge(evidence, policy, True, SignalsSeen())[1:] == ()
+    assert evidence.limits[Metric.ERROR_RATIO].log_evidence < 1.0
 
 
 def pairs(rows: int, disagreements: int, **groups: tuple[int, int, int, int]) -> Evidence:
