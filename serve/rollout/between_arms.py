@@ -95,7 +95,7 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
 
 
 def _only_candidate_beyond(last: Trials, limit: float) -> bool:
-    """Whether of the last units, if they are enough, more failed than the limit in one arm alone."""
+    """Whether more of the last units than the limit failed in this arm alone; few tell nothing."""
     enough = last.units >= RECENT_UNITS
     beyond = last.events > limit * last.units
     return enough and beyond and last.other_events <= limit * last.other_units

@@ -45,16 +45,17 @@ def compared_with(metric: Metric, shares: Shares) -> tuple[JudgedArm, ...]:
     """The arms that the candidate is compared with while traffic is split by `shares`.
 
     What depends on load is compared with a baseline that has as much traffic on as many replicas,
-    and with nobody while it has less. Without a baseline, as while a promoted version bakes, errors
-    and time-outs are compared with what the version before has kept; latency with nobody, as that
-    version is all but idle.
+    and with nobody while it has less. So latency and time-outs are compared with nobody while a
+    promoted version bakes: the version before is all but idle. Errors go on being compared with
+    what that one has kept: requests that were never sent, for want of room or of a connection, are
+    no errors of a version, and those that remain are not for load to make.
     """
     candidate, baseline, _ = shares
     if metric not in DEPENDS_ON_LOAD:
         return _WITH_ALL
     if baseline:
         return _WITH_BASELINE if baseline >= candidate else _WITH_NOBODY
-    return _WITH_NOBODY if metric is Metric.LATENCY_OVER_SLO else _WITH_ALL
+    return _WITH_ALL if metric is Metric.ERROR_RATIO else _WITH_NOBODY
 
 
 @dataclass(frozen=True, slots=True)
