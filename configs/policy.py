@@ -144,9 +144,9 @@ class Policy(Section):
     A version gets no more traffic before it has answered `min_units` units. `dwell_s` is the least
     time at each step, `step_max_s` the longest: then it is held, or rolled back where
     `on_inconclusive` says so; nothing is ever promoted because time went by. While it bakes, the
-    version before keeps `holdback` percent, so that the comparison goes on. The baseline gets as
-    much as the candidate, `baseline_max` percent at most; beyond that, nothing that depends on load
-    is judged.
+    version before keeps `holdback` percent, so that the comparison goes on, but for latency and
+    time-outs. The baseline gets as much as the candidate, `baseline_max` percent at most; beyond
+    that, nothing that depends on load is judged.
     """
 
     steps: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=20)] = (1, 5, 25, 50)

@@ -290,17 +290,19 @@ def _tally_told(tally: Tally) -> list[Any]:
         {metric.value: count for metric, count in tally.events.items()},
         tally.labelled,
         tally.waiting,
+        tally.untimed,
     ]
 
 
 def _tally_read(told: list[Any]) -> Tally:
-    units, trials, events, labelled, waiting = told
+    units, trials, events, labelled, waiting, untimed = told
     return Tally(
         units=units,
         trials={Metric(name): count for name, count in trials.items()},
         events={Metric(name): count for name, count in events.items()},
         labelled=labelled,
         waiting=waiting,
+        untimed=untimed,
     )
 
 
