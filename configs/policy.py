@@ -63,7 +63,8 @@ class Guardrail(Section):
     `margin_abs` is a difference of shares, `margin_rel` a share of the other arm's rate (1.0: twice
     as many events), `max` a share. `objective_s` is for `latency_over_slo`; without it, the stable
     version's 99th percentile when the rollout begins. One that is `optional` stops no promotion
-    while it cannot tell.
+    while it cannot tell; but the shadow stage waits for `fairness_gap` once it has met two groups
+    of an attribute.
     """
 
     metric: Metric

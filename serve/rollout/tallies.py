@@ -103,6 +103,10 @@ class GroupPairs:
         )
 
 
+GROUPS_MAX = 1000
+"""Of more groups than these, a gateway process leaves out those that it met last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """Rows that the shadow and the stable version both answered, by unit at most once.

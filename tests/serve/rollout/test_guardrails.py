@@ -11,7 +11,7 @@ from serve.rollout.budget import harm_alpha, limit_alpha, may_roll_back
 from serve.rollout.evidence import Evidence, fold, fold_pairs
 from serve.rollout.finding import Finding
 from serve.rollout.guardrails import SignalsSeen, judge
-from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs
+from serve.rollout.tallies import GROUPS_MAX, GroupPairs, JudgedArm, Pairs
 from tests.serve.rollout.test_evidence import BASELINE, CANDIDATE, STABLE, shares, tally
 
 POLICY = Policy()
@@ -241,9 +241,48 @@ def test_decisions_that_stay_are_as_fair_as_before_once_rows_are_enough() -> Non
     few = findings(pairs(400, 0, f=(200, 0, 0, 100), m=(200, 0, 0, 100)))[fairness]
     assert not few.good
     assert few.more_units is not None
+    assert not few.optional
     none = findings(pairs(150, 0, f=(50, 0, 0, 20), m=(100, 0, 0, 20)))[fairness]
     assert not none.good
     assert "no attribute has two groups" in none.message
+
+
+def test_nothing_is_as_fair_as_before_while_a_group_that_was_met_is_not_judged() -> None:
+    """It is named; and what can be told is not optional."""
+    fairness = Metric.FAIRNESS_GAP
+    alike = (10_000, 0, 0, 5000)
+    found = findings(pairs(20_050, 0, f=alike, m=alike, x=(50, 0, 50, 50)))[fairness]
+    assert not found.good
+    assert not found.optional
+    assert "too few rows to judge, of them or of the others: sex x (50 rows)" in found.message
+    tiny = {f"t{at}": (at + 1, 0, 0, 0) for at in range(5)}
+    many = findings(pairs(20_050, 0, f=alike, m=alike, **tiny))[fairness]
+    assert "sex t0 (1 rows), sex t1 (2 rows), sex t2 (3 rows), 2 more groups" in many.message
+
+
+def test_nothing_is_as_fair_as_before_where_groups_may_have_been_left_out() -> None:
+    """A gateway process keeps a thousand."""
+    alike = (10_000, 0, 0, 5000)
+    found = findings(pairs(10_000_000, 0, **{f"g{at}": alike for at in range(GROUPS_MAX)}))
+    assert not found[Metric.FAIRNESS_GAP].good
+    assert "groups that were met after the first 1,000" in found[Metric.FAIRNESS_GAP].message
+
+
+def test_fairness_is_optional_only_where_no_attribute_has_two_groups() -> None:
+    """One value alone has no gap, beside an attribute that has one too."""
+    fairness = Metric.FAIRNESS_GAP
+    assert findings(Evidence.begin(POLICY))[fairness].optional
+    alone = findings(pairs(5000, 0, f=(5000, 0, 0, 100)))[fairness]
+    assert alone.optional
+    assert not alone.good
+    assert not findings(pairs(5000, 0, f=(5000, 0, 0, 100), m=(1, 0, 0, 0)))[fairness].optional
+    groups = {
+        ("sex", "f"): GroupPairs(10_000, 0, 0, 5000),
+        ("sex", "m"): GroupPairs(10_000, 0, 0, 5000),
+        ("country", "at"): GroupPairs(20_000, 0, 0, 10_000),
+    }
+    both = fold_pairs(Evidence.begin(POLICY), Pairs(20_000, 0, 0.0, 0.0, groups))
+    assert findings(both)[fairness].good
 
 
 def test_alarms_of_the_monitors_hold_a_rollout() -> None:
