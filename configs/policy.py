@@ -64,7 +64,8 @@ class Guardrail(Section):
     `margin_abs` is a difference of shares, `margin_rel` a share of the other arm's rate (1.0: twice
     as many events), `max` a share. `objective_s` is for `latency_over_slo`; without it, the stable
     version's 99th percentile when the rollout begins. One that is `optional` stops no promotion
-    while it cannot tell.
+    while it cannot tell; but the shadow stage waits for `fairness_gap` once it has met two groups
+    of an attribute.
     """
 
     metric: Metric
@@ -145,9 +146,9 @@ class Policy(Section):
     A version gets no more traffic before it has answered `min_units` units. `dwell_s` is the least
     time at each step, `step_max_s` the longest: then it is held, or rolled back where
     `on_inconclusive` says so; nothing is ever promoted because time went by. While it bakes, the
-    version before keeps `holdback` percent, so that the comparison goes on. The baseline gets as
-    much as the candidate, `baseline_max` percent at most; beyond that, nothing that depends on load
-    is judged.
+    version before keeps `holdback` percent, so that the comparison goes on, but for latency and
+    time-outs. The baseline gets as much as the candidate, `baseline_max` percent at most; beyond
+    that, nothing that depends on load is judged.
     """
 
     steps: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=20)] = (1, 5, 25, 50)

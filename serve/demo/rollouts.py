@@ -24,7 +24,6 @@ POLICY: dict[str, Any] = {
         {"metric": "invalid_output", "margin_abs": 0.02},
         {"metric": "latency_over_slo", "margin_rel": 1.0, "objective_s": 0.02, "optional": True},
         {"metric": "shadow_disagreement", "max": 0.1, "optional": True},
-        {"metric": "fairness_gap", "margin_abs": 0.05, "optional": True},
     ],
 }
 """What the demo asks of a version: with a minute of traffic, wide margins are all one can show."""

@@ -12,7 +12,7 @@ from monitors.stats.event_ratio import Split
 from monitors.stats.weighted_difference import Trials
 from serve.rollout import wording
 from serve.rollout.budget import limit_alpha
-from serve.rollout.evidence import Evidence
+from serve.rollout.evidence import RECENT_UNITS, Evidence
 from serve.rollout.finding import Finding
 from serve.rollout.tallies import JudgedArm
 
@@ -76,8 +76,7 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
     for limit in policy.hard_limits:
         won = evidence.limits[limit.metric].log_evidence / LN10
         last = evidence.recent[limit.metric]
-        beyond = last.events > limit.share * last.units
-        if won < needed or not beyond or last.other_events > limit.share * last.other_units:
+        if won < needed or not _only_candidate_beyond(last, limit.share):
             continue
         other = other_arm(limit.metric)
         found = Finding(
@@ -93,6 +92,13 @@ def limits_passed(evidence: Evidence, policy: Policy) -> list[Finding]:
         )
         passed.append(replace(found, message=wording.about_limit(found, limit.share)))
     return passed
+
+
+def _only_candidate_beyond(last: Trials, limit: float) -> bool:
+    """Whether more of the last units than the limit failed in this arm alone; few tell nothing."""
+    enough = last.units >= RECENT_UNITS
+    beyond = last.events > limit * last.units
+    return enough and beyond and last.other_events <= limit * last.other_units
 
 
 def _outcomes_missing(trials: Sequence[Trials], alpha: float) -> bool:

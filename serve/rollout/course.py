@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -61,7 +62,8 @@ class Course:
                 continue  # Nobody gets the candidate's answers yet, so there is nothing to compare.
             # A late report must not look like a new step.
             self._step = max(self._step, shares[JudgedArm.CANDIDATE])
-            evidence = fold(evidence, shares, tallies, self._step, max(minute, 0))
+            told = timed(tallies, routed[generation])
+            evidence = fold(evidence, shares, told, self._step, max(minute, 0))
         if increment.pairs.rows:
             evidence = fold_pairs(evidence, increment.pairs)
         self.evidence = evidence
@@ -105,6 +107,16 @@ def shares_of(route: Route | None, rollout: str) -> dict[JudgedArm, int]:
         JudgedArm.BASELINE: judged.baseline_bp,
         JudgedArm.STABLE: FULL - candidate - judged.baseline_bp,
     }
+
+
+def timed(tallies: Mapping[JudgedArm, Tally], route: Route | None) -> Mapping[JudgedArm, Tally]:
+    """What was counted in a generation of a route, without an objective as units that are untimed.
+
+    No answer is late there, however long it takes, which must not look like one that is fast.
+    """
+    if route is not None and route.judged is not None and route.judged.objective_s is not None:
+        return tallies
+    return {arm: replace(tally, untimed=tally.units) for arm, tally in tallies.items()}
 
 
 def grounds(findings: Iterable[Finding], course: Course) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from configs.policy import DEPENDS_ON_LOAD, EVENTS, Metric, Policy
 from monitors.stats.event_ratio import WORSE, Split, log_gains, log_sum, log_worse
-from monitors.stats.limit_bets import PAIRS, log_limit_gains
+from monitors.stats.limit_bets import BETS, log_limit_gains
 from monitors.stats.restarts import Restarts
 from monitors.stats.weighted_difference import Trials
 from serve.rollout.paired import PairsSeen
@@ -31,7 +31,7 @@ FROM_START = 0.6
 """What is bet from the beginning on: most harm is there from the first request on."""
 
 RECENT_UNITS = 20
-"""Of so many units of the candidate a hard limit speaks."""
+"""A hard limit speaks of the last units, of which so many at least are the candidate's."""
 
 _NO_TRIALS = Trials(0.0, 0, 0, 0, 0)
 _ARMS = (JudgedArm.CANDIDATE, JudgedArm.BASELINE, JudgedArm.STABLE)
@@ -45,16 +45,17 @@ def compared_with(metric: Metric, shares: Shares) -> tuple[JudgedArm, ...]:
     """The arms that the candidate is compared with while traffic is split by `shares`.
 
     What depends on load is compared with a baseline that has as much traffic on as many replicas,
-    and with nobody while it has less. Without a baseline, as while a promoted version bakes, errors
-    and time-outs are compared with what the version before has kept; latency with nobody, as that
-    version is all but idle.
+    and with nobody while it has less. So latency and time-outs are compared with nobody while a
+    promoted version bakes: the version before is all but idle. Errors go on being compared with
+    what that one has kept: requests that were never sent, for want of room or of a connection, are
+    no errors of a version, and those that remain are not for load to make.
     """
     candidate, baseline, _ = shares
     if metric not in DEPENDS_ON_LOAD:
         return _WITH_ALL
     if baseline:
         return _WITH_BASELINE if baseline >= candidate else _WITH_NOBODY
-    return _WITH_NOBODY if metric is Metric.LATENCY_OVER_SLO else _WITH_ALL
+    return _WITH_ALL if metric is Metric.ERROR_RATIO else _WITH_NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Evidence:
         limits: dict[Metric, float] = {each.metric: each.share for each in policy.hard_limits}
         return cls(
             harm={metric: Restarts.of(len(WORSE)) for metric in watched},
-            limits={metric: Restarts.of(PAIRS) for metric in limits},
+            limits={metric: Restarts.of(BETS) for metric in limits},
             at=limits,
             recent=dict.fromkeys(limits, _NO_TRIALS),
         )
@@ -214,10 +215,10 @@ def fold(
         if share is None:
             continue
         trials = _trials(share, tallies, others, metric)
-        if trials.units + trials.other_units:
+        if failures := int(trials.events + trials.other_events):
             gains = list(log_limit_gains(trials, evidence.at[metric]))
-            units = int(trials.units + trials.other_units)
-            limits[metric] = bets.at(step, minute).won(gains, units)
+            limits[metric] = bets.at(step, minute).won(gains, failures)
+        if trials.units + trials.other_units:
             recent[metric] = _latest(recent[metric], trials)
     before = evidence.seen.get(split, {})
     arms = {arm: before.get(arm, Tally()) + tallies.get(arm, Tally()) for arm in _ARMS}
@@ -289,17 +290,19 @@ def _tally_told(tally: Tally) -> list[Any]:
         {metric.value: count for metric, count in tally.events.items()},
         tally.labelled,
         tally.waiting,
+        tally.untimed,
     ]
 
 
 def _tally_read(told: list[Any]) -> Tally:
-    units, trials, events, labelled, waiting = told
+    units, trials, events, labelled, waiting, untimed = told
     return Tally(
         units=units,
         trials={Metric(name): count for name, count in trials.items()},
         events={Metric(name): count for name, count in events.items()},
         labelled=labelled,
         waiting=waiting,
+        untimed=untimed,
     )
 
 

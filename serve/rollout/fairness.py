@@ -3,10 +3,13 @@
 Of each row both decisions are known. For each group the mean of (candidate's decision - stable
 decision) is found, and that of all other groups of the attribute: their difference is by how much
 the gap between them changed, and with the gap that the stable version has, by how much it widened.
+
+An attribute of which one value alone was met has no gap. Of any other every group must be judged.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,6 +18,7 @@ from monitors.stats.anytime_means import BoundedMean
 from monitors.stats.widening import Interval, widening, widening_interval
 from serve.rollout.finding import Finding
 from serve.rollout.paired import Group, GroupSeen, PairsSeen
+from serve.rollout.tallies import GROUPS_MAX
 
 ROWS_LEAST = 100
 """Groups of fewer rows, or whose others are fewer, are not judged."""
@@ -95,27 +99,36 @@ def gaps(groups: Mapping[Group, GroupSeen]) -> Iterator[Gap]:
 def fairness_finding(
     pairs: PairsSeen, guardrail: Guardrail, blank: Finding, shown: bool
 ) -> Finding:
-    """Harmful if some gap has surely widened by more than the margin; good if surely none has."""
+    """Harmful if some gap has surely widened by more than the margin; good if surely none has.
+
+    Not good while a group that was met has too few rows, or while groups may have been left out.
+    It is optional only where no attribute has two groups: else it can be told, if one waits.
+    """
     margin = guardrail.margin_abs or 0.0
     judged = list(gaps(pairs.groups))
+    unjudged = _unjudged(pairs.groups, {each.group for each in judged})
+    if judged or unjudged:
+        blank = replace(blank, optional=False)
     if not judged:
-        return replace(blank, message=_NOTHING)
+        return replace(blank, message=_with_unjudged(_NOTHING, unjudged))
     harm_alpha, good_alpha = 10.0**-blank.harm_at, 10.0**-blank.good_at
     harmful = [each for each in judged if each.least(harm_alpha * each.share) > margin]
-    good = all(each.most(good_alpha) <= margin for each in judged)
-    found = replace(blank, harmful=bool(harmful), good=good and not harmful)
+    fair = all(each.most(good_alpha) <= margin for each in judged)
+    good = fair and not harmful and not unjudged
+    found = replace(blank, harmful=bool(harmful), good=good)
     if not shown:
         return found
     worst = max(harmful or judged, key=lambda each: each.most(good_alpha))
     lower, upper = worst.least(good_alpha), worst.most(good_alpha)
+    sentence = _sentence(worst, margin, (lower, upper), bool(harmful), good)
     return replace(
         found,
         measure="widening of the gap",
         estimate=worst.estimate,
         lower=lower,
         upper=upper,
-        more_units=None if good or harmful else _more_rows(worst, margin, upper),
-        message=_sentence(worst, margin, (lower, upper), bool(harmful), good),
+        more_units=None if fair or harmful else _more_rows(worst, margin, upper),
+        message=sentence if harmful else _with_unjudged(sentence, unjudged),
     )
 
 
@@ -123,6 +136,30 @@ _NOTHING = (
     "fairness cannot be told yet: no attribute has two groups of "
     f"{ROWS_LEAST} rows that both versions answered"
 )
+_NAMED_MOST = 3
+
+
+def _unjudged(groups: Mapping[Group, GroupSeen], judged: set[Group]) -> list[str]:
+    """What cannot be judged of the groups that were met, in words; fewest rows first."""
+    attributes = Counter(attribute for attribute, _ in groups)
+    few = {
+        group: seen.counts.rows
+        for group, seen in groups.items()
+        if attributes[group[0]] > 1 and group not in judged
+    }
+    by_rows = sorted(few, key=lambda group: few[group])
+    named = [f"{each[0]} {each[1]} ({few[each]:,} rows)" for each in by_rows[:_NAMED_MOST]]
+    if len(few) > _NAMED_MOST:
+        named.append(f"{len(few) - _NAMED_MOST:,} more groups")
+    if len(groups) >= GROUPS_MAX:
+        named.append(f"groups that were met after the first {GROUPS_MAX:,}")
+    return named
+
+
+def _with_unjudged(sentence: str, unjudged: list[str]) -> str:
+    if not unjudged:
+        return sentence
+    return f"{sentence}; too few rows to judge, of them or of the others: {', '.join(unjudged)}"
 
 
 def _sentence(gap: Gap, margin: float, interval: Interval, harmful: bool, good: bool) -> str:

@@ -118,9 +118,16 @@ def missing(policy: Policy, seen: Seen) -> tuple[str, ...]:
 
 
 def missing_of_pairs(policy: Policy, seen: Seen) -> tuple[str, ...]:
-    """What the shadow stage has yet to show, by metric."""
-    return _lacking(
-        policy, seen, (each.metric for each in policy.guardrails if each.metric in PAIRED)
+    """What the shadow stage has yet to show, by metric.
+
+    No later stage can: so what a finding may yet tell is waited for, if its guardrail is optional
+    or not.
+    """
+    paired = (each.metric for each in policy.guardrails if each.metric in PAIRED)
+    return tuple(
+        metric.value
+        for metric in paired
+        if not _passes(policy, seen, metric) or _can_yet_tell(seen.of(metric))
     )
 
 
@@ -142,6 +149,10 @@ def _passes(policy: Policy, seen: Seen, metric: Metric) -> bool:
     if finding is None:
         return optional
     return not finding.harmful and (finding.good or finding.optional or optional)
+
+
+def _can_yet_tell(finding: Finding | None) -> bool:
+    return finding is not None and not finding.good and not finding.optional
 
 
 def _units(seen: Seen) -> int:

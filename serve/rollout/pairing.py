@@ -20,11 +20,10 @@ from monitors.profile.reading import decision_values, decisions, group_values, s
 from registry.card import Card
 from registry.records import Version
 from serve.rollout.invalid import Validity
-from serve.rollout.tallies import GroupPairs, Pairs
+from serve.rollout.tallies import GROUPS_MAX, GroupPairs, Pairs
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
 """How far outputs may be apart that make no decision."""
-_GROUPS_MAX = 1000
 _LATE = ("label", "audit")
 
 Tensors = tuple[NDArray[Any], ...]
@@ -175,7 +174,7 @@ class PairCount:
         for key in pair.groups.items():
             counts = self._groups.get(key)
             if counts is None:
-                if len(self._groups) >= _GROUPS_MAX:
+                if len(self._groups) >= GROUPS_MAX:
                     continue
                 counts = self._groups[key] = [0, 0, 0, 0]
             counts[0] += 1

@@ -24,7 +24,8 @@ class Tally:
     A unit is counted in `units` once in a rollout, when it is seen first, and in `trials` if that
     first request was such an event. It is counted in `events` once for each metric, at its first
     event, whenever that is. For units that come once, `trials` and `events` are the same.
-    Of `units`, those are `labelled` whose truth has come: no others can be wrong.
+    Of `units`, those are `labelled` whose truth has come: no others can be wrong. `untimed` are
+    those that came while it was not set yet when an answer is late: none of them could be late.
     Units whose first request has no outcome yet are `waiting`, beside `units`; those whose client
     leaves before it has one are in neither. Only this number may go down.
     """
@@ -34,10 +35,13 @@ class Tally:
     events: Mapping[Metric, int] = field(default_factory=dict)
     labelled: int = 0
     waiting: int = 0
+    untimed: int = 0
 
     def told(self, metric: Metric) -> int:
         """How many units are known to have had such an event at first, or none."""
-        return self.labelled if metric is Metric.QUALITY_LOSS else self.units
+        if metric is Metric.QUALITY_LOSS:
+            return self.labelled
+        return self.units - self.untimed if metric is Metric.LATENCY_OVER_SLO else self.units
 
     def __add__(self, more: Tally) -> Tally:
         return Tally(
@@ -46,6 +50,7 @@ class Tally:
             _sums(self.events, more.events),
             self.labelled + more.labelled,
             self.waiting + more.waiting,
+            self.untimed + more.untimed,
         )
 
     def __sub__(self, before: Tally) -> Tally:
@@ -55,6 +60,7 @@ class Tally:
             _differences(self.events, before.events),
             self.labelled - before.labelled,
             self.waiting - before.waiting,
+            self.untimed - before.untimed,
         )
 
 
@@ -95,6 +101,10 @@ class GroupPairs:
             self.to_no - before.to_no,
             self.yes - before.yes,
         )
+
+
+GROUPS_MAX = 1000
+"""Of more groups than these, a gateway process leaves out those that it met last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from configs.policy import Guardrail, Metric, Policy
 from monitors.stats.event_ratio import UNEQUAL, WORSE, log_gains, smaller_than
-from monitors.stats.limit_bets import PAIRS, log_limit_gains
+from monitors.stats.limit_bets import BETS, log_limit_gains
 from monitors.stats.weighted_difference import LOG_WEIGHTS, PARTS, Trials
 from serve.rollout.budget import harm_alpha, limit_alpha
 from serve.rollout.evidence import (
@@ -190,14 +190,14 @@ class Limit:
     ) -> None:
         self._metric, self._limit = metric, limit
         self._compared = _Compared(metric, splits)
-        kinds = ((1, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 1), (0, 0, 1, 0))
+        kinds = ((1, 1, 0, 0), (0, 0, 1, 1))
         gains = [
-            [[0.0] * PAIRS if share is None else log_limit_gains(Trials(share, *kind), limit)]
+            [[0.0] * BETS if share is None else log_limit_gains(Trials(share, *kind), limit)]
             for share in self._compared.shares
             for kind in kinds
         ]
-        self._gains = np.array(gains).reshape(len(splits), len(kinds), PAIRS)
-        self._anew = Beginnings(rollouts, PAIRS)
+        self._gains = np.array(gains).reshape(len(splits), len(kinds), BETS)
+        self._anew = Beginnings(rollouts, BETS)
         self._shares = np.array([each or 0.0 for each in self._compared.shares])
         self._recent = np.zeros((2, rollouts, 2), dtype=np.int64)
         self._recent_share = np.zeros(rollouts)
@@ -209,17 +209,18 @@ class Limit:
         happened = units.sum(1) > 0
         some, at = rows[happened], split[happened]
         self._remember(some, self._shares[at], np.stack([units, trials])[:, happened])
-        fine = units - trials
-        kinds = np.stack([trials[:, 0], fine[:, 0], trials[:, 1], fine[:, 1]], axis=1)[happened]
-        gains = np.einsum("rk,rkp->rp", kinds, self._gains[at])
-        self._anew.fold(some, step[happened], minute[happened], gains, units[happened].sum(1))
+        failed = trials.sum(1) > 0
+        some, at = rows[failed], split[failed]
+        gains = np.einsum("rk,rkp->rp", trials[failed], self._gains[at])
+        self._anew.fold(some, step[failed], minute[failed], gains, trials[failed].sum(1))
 
     def passed(self, rows: Ints, alpha: float) -> Flags:
         """Whether the candidate is beyond it while the other arm is not."""
         units, failed = self._recent[:, rows]
         beyond = failed > self._limit * units
         proved = self._anew.log_evidence(rows) >= -log(alpha)
-        return np.asarray(proved & beyond[:, 0] & ~beyond[:, 1], dtype=np.bool_)
+        enough = units[:, 0] >= RECENT_UNITS
+        return np.asarray(proved & enough & beyond[:, 0] & ~beyond[:, 1], dtype=np.bool_)
 
     def _remember(self, rows: Ints, shares: Floats, counts: Ints) -> None:
         """Keep the last units, of which the candidate has some twenty where it has as many."""

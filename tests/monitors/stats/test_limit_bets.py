@@ -8,7 +8,7 @@ from math import exp, inf, log
 import pytest
 
 from monitors.stats.event_ratio import log_sum
-from monitors.stats.limit_bets import PAIRS, log_limit_gains
+from monitors.stats.limit_bets import BETS, log_limit_gains
 from monitors.stats.weighted_difference import Trials
 from tests.monitors.stats.outcomes import mean_when_stopped
 
@@ -23,8 +23,8 @@ Unit = tuple[bool, bool]
 def won(each: list[Trials]) -> float:
     """The logarithm of the e-value of all bets together."""
     gains = [log_limit_gains(trials, LIMIT) for trials in each]
-    sums = [sum(gain[at] for gain in gains) for at in range(PAIRS)]
-    return log_sum(sums) - log(PAIRS)
+    sums = [sum(gain[at] for gain in gains) for at in range(BETS)]
+    return log_sum(sums) - log(BETS)
 
 
 def mean(
@@ -70,8 +70,15 @@ def test_a_share_that_is_not_the_true_one_is_found() -> None:
     assert mean(1.0, believed=lambda share: share / 3) > 1.2
 
 
-def test_where_all_of_one_arm_fail_and_none_of_the_other_few_units_are_enough() -> None:
-    """Fewer than bets on failures alone would need."""
-    assert won([Trials(0.5, 7, 7, 7, 0)]) > log(1000)
+def test_where_all_of_one_arm_fail_and_none_of_the_other_few_failures_are_enough() -> None:
+    """At 50:50 and at 5 %; failures of both arms alike are no evidence."""
+    assert won([Trials(0.5, 12, 12, 12, 0)]) > log(1000)
+    assert won([Trials(0.05, 3, 3, 57, 0)]) > log(1000)
     assert won([Trials(0.5, 7, 7, 7, 7)]) < 0
-    assert won([Trials(0.5, 100, 20, 100, 10)]) < 0
+
+
+def test_units_that_pass_or_are_still_out_tell_nothing() -> None:
+    """One failure beside many passes of the other arm: those of a slow version come later."""
+    late, alike = won([Trials(0.5, 1, 1, 15, 0)]), won([Trials(0.5, 16, 1, 15, 0)])
+    assert late == pytest.approx(alike)
+    assert late < log(2)

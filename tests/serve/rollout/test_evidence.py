@@ -89,7 +89,7 @@ def test_what_depends_on_load_is_compared_with_the_baseline_alone() -> None:
         assert compared_with(metric, canary) == (BASELINE,)
     assert compared_with(INVALID, canary) == (BASELINE, STABLE)
     assert compared_with(ERROR, bake) == (BASELINE, STABLE)
-    assert compared_with(LATE, bake) == ()
+    assert compared_with(LATE, bake) == compared_with(Metric.TIMEOUT_RATIO, bake) == ()
     assert compared_with(ERROR, unlike) == ()
     assert compared_with(INVALID, unlike) == (BASELINE, STABLE)
     evidence = fold(

@@ -11,7 +11,7 @@ from serve.rollout.budget import harm_alpha, limit_alpha, may_roll_back
 from serve.rollout.evidence import Evidence, fold, fold_pairs
 from serve.rollout.finding import Finding
 from serve.rollout.guardrails import SignalsSeen, judge
-from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs
+from serve.rollout.tallies import GROUPS_MAX, GroupPairs, JudgedArm, Pairs
 from tests.serve.rollout.test_evidence import BASELINE, CANDIDATE, STABLE, shares, tally
 
 POLICY = Policy()
@@ -149,19 +149,32 @@ def test_beyond_a_hard_limit_there_is_one_more_finding() -> None:
         hard_limits=(HardLimit(metric=Metric.ERROR_RATIO, share=0.5),),
     )
 
-    def passed(ours: int, theirs: int, units: int = 10) -> tuple[Finding, ...]:
+    def passed(ours: int, theirs: int, units: int = 20) -> tuple[Finding, ...]:
         evidence = counted({"error_ratio": ours}, {"error_ratio": theirs}, units, policy)
         return judge(evidence, policy, True, SignalsSeen())[1:]
 
-    (found,) = passed(10, 0)
+    (found,) = passed(20, 0)
     assert found.harmful
     assert found.measure == "hard limit"
-    assert "10 of 10 units failed with the candidate, 0 of 10 with the baseline" in found.message
+    assert "20 of 20 units failed with the candidate, 0 of 20 with the baseline" in found.message
     assert "hard limit of 50 %" in found.message
-    assert passed(10, 10) == ()
-    assert passed(0, 10) == ()
+    assert passed(20, 20) == ()
+    assert passed(0, 20) == ()
+    assert passed(19, 0, 19) == ()
     assert passed(40, 2, 100) == ()
     assert passed(1000, 600, 1000) == ()
+
+
+def test_an_error_beside_passes_that_are_still_out_is_beyond_no_hard_limit() -> None:
+    """A slow version has failed once and answered nobody yet; the baseline has answered 15."""
+    policy = Policy(
+        guardrails=(Guardrail(metric=Metric.INVALID_OUTPUT, margin_abs=0.001),),
+        hard_limits=(HardLimit(metric=Metric.ERROR_RATIO, share=0.5),),
+    )
+    known = {CANDIDATE: tally(1, error_ratio=1), BASELINE: tally(15), STABLE: tally(0)}
+    evidence = fold(Evidence.begin(policy), shares(0.5, 0.5), known, 0, 0)
+    assert judge(evidence, policy, True, SignalsSeen())[1:] == ()
+    assert evidence.limits[Metric.ERROR_RATIO].log_evidence < 1.0
 
 
 def pairs(rows: int, disagreements: int, **groups: tuple[int, int, int, int]) -> Evidence:
@@ -228,9 +241,48 @@ def test_decisions_that_stay_are_as_fair_as_before_once_rows_are_enough() -> Non
     few = findings(pairs(400, 0, f=(200, 0, 0, 100), m=(200, 0, 0, 100)))[fairness]
     assert not few.good
     assert few.more_units is not None
+    assert not few.optional
     none = findings(pairs(150, 0, f=(50, 0, 0, 20), m=(100, 0, 0, 20)))[fairness]
     assert not none.good
     assert "no attribute has two groups" in none.message
+
+
+def test_nothing_is_as_fair_as_before_while_a_group_that_was_met_is_not_judged() -> None:
+    """It is named; and what can be told is not optional."""
+    fairness = Metric.FAIRNESS_GAP
+    alike = (10_000, 0, 0, 5000)
+    found = findings(pairs(20_050, 0, f=alike, m=alike, x=(50, 0, 50, 50)))[fairness]
+    assert not found.good
+    assert not found.optional
+    assert "too few rows to judge, of them or of the others: sex x (50 rows)" in found.message
+    tiny = {f"t{at}": (at + 1, 0, 0, 0) for at in range(5)}
+    many = findings(pairs(20_050, 0, f=alike, m=alike, **tiny))[fairness]
+    assert "sex t0 (1 rows), sex t1 (2 rows), sex t2 (3 rows), 2 more groups" in many.message
+
+
+def test_nothing_is_as_fair_as_before_where_groups_may_have_been_left_out() -> None:
+    """A gateway process keeps a thousand."""
+    alike = (10_000, 0, 0, 5000)
+    found = findings(pairs(10_000_000, 0, **{f"g{at}": alike for at in range(GROUPS_MAX)}))
+    assert not found[Metric.FAIRNESS_GAP].good
+    assert "groups that were met after the first 1,000" in found[Metric.FAIRNESS_GAP].message
+
+
+def test_fairness_is_optional_only_where_no_attribute_has_two_groups() -> None:
+    """One value alone has no gap, beside an attribute that has one too."""
+    fairness = Metric.FAIRNESS_GAP
+    assert findings(Evidence.begin(POLICY))[fairness].optional
+    alone = findings(pairs(5000, 0, f=(5000, 0, 0, 100)))[fairness]
+    assert alone.optional
+    assert not alone.good
+    assert not findings(pairs(5000, 0, f=(5000, 0, 0, 100), m=(1, 0, 0, 0)))[fairness].optional
+    groups = {
+        ("sex", "f"): GroupPairs(10_000, 0, 0, 5000),
+        ("sex", "m"): GroupPairs(10_000, 0, 0, 5000),
+        ("country", "at"): GroupPairs(20_000, 0, 0, 10_000),
+    }
+    both = fold_pairs(Evidence.begin(POLICY), Pairs(20_000, 0, 0.0, 0.0, groups))
+    assert findings(both)[fairness].good
 
 
 def test_alarms_of_the_monitors_hold_a_rollout() -> None:

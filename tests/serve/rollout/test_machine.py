@@ -10,9 +10,10 @@ import pytest
 from configs.errors import BadInput, Conflict
 from configs.policy import Approvals, Metric, Policy
 from registry.rollouts import Hold, Rollout, RolloutState
-from serve.rollout.evidence import Evidence
+from serve.rollout.evidence import Evidence, fold_pairs
 from serve.rollout.guardrails import SignalsSeen, judge
 from serve.rollout.machine import Command, Division, Move, Seen, command, decide, division
+from serve.rollout.tallies import GroupPairs, Pairs
 from tests.serve.rollout.cases import SHORT, START, finding, good, rollout, seen
 
 S = RolloutState
@@ -147,6 +148,33 @@ def test_the_shadow_stage_waits_for_what_only_it_can_show() -> None:
     known = seen(finding(Metric.SHADOW_DISAGREEMENT, good=True))
     assert decide(rollout(S.SHADOW), SHORT, unknown, LATER) is None
     move = decide(rollout(S.SHADOW), SHORT, known, LATER)
+    assert move is not None
+    assert move.rollout.state is S.CANARY
+
+
+def test_the_shadow_stage_waits_for_fairness_that_can_be_told_though_it_is_optional() -> None:
+    """Up to the longest time, then it is held; if somebody lets it go on, nothing waits."""
+    alike = Pairs(rows=2000, groups={("sex", "f"): GroupPairs(200), ("sex", "m"): GroupPairs(1800)})
+    policy = SHORT.model_copy(update={"guardrails": SHORT.guardrails[1:]})
+    evidence = fold_pairs(Evidence.begin(policy), alike)
+    undecided = seen(*judge(evidence, policy, True, SignalsSeen()))
+    assert decide(rollout(S.SHADOW), policy, undecided, LATER) is None
+    move = decide(rollout(S.SHADOW), policy, undecided, MUCH_LATER)
+    assert move is not None
+    assert (move.rollout.hold, move.rollout.held_from) == (Hold.INCONCLUSIVE, S.SHADOW)
+    assert "still missing: fairness_gap" in move.reason
+    last = decide(rollout(S.CANARY, step=1), policy, undecided, LATER)
+    assert last is not None
+    assert last.rollout.state is S.PROMOTING
+
+
+def test_a_shadow_stage_in_which_no_groups_came_waits_for_no_fairness() -> None:
+    """Where it is optional."""
+    policy = SHORT.model_copy(update={"guardrails": SHORT.guardrails[1:]})
+    without = judge(
+        fold_pairs(Evidence.begin(policy), Pairs(rows=2000)), policy, True, SignalsSeen()
+    )
+    move = decide(rollout(S.SHADOW), policy, seen(*without), LATER)
     assert move is not None
     assert move.rollout.state is S.CANARY
 
