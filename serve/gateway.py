@@ -111,10 +111,12 @@ class Gateway:
     def apply(self, table: RouteTable) -> None:
         """Route by a new table from now on; versions that it does not name leave when idle.
 
-        What was counted for rollouts that it does not name is forgotten.
+        What was counted for rollouts that it does not name is forgotten. The lease is renewed only
+        if something was decided about what is judged: many a table says nothing of the judge.
         """
-        self.lease.renew(self._loop.time())
-        self._alone = False
+        if _decided(table.models.values()) - _decided(m.routed for m in self._models.values()):
+            self.lease.renew(self._loop.time())
+            self._alone = False
         self._counts = {
             rollout: count
             for rollout, count in self._counts.items()
@@ -278,7 +280,7 @@ class Gateway:
             number: known.get(number) or self._connect(version)
             for number, version in routed.versions.items()
         }
-        if self._alone:
+        if self._alone and routed.route.judged is not None:
             router = Router(without_candidate(routed.route))
             return ServedModel(routed, router, versions, baseline)
         judging = self._judging(routed, versions)
@@ -324,6 +326,14 @@ def _not_ready(version: ServedVersion) -> NotReady:
 
 def _rollouts(models: Iterable[RoutedModel]) -> set[str]:
     return {each.route.judged.rollout for each in models if each.route.judged is not None}
+
+
+def _decided(models: Iterable[RoutedModel]) -> set[tuple[str, int]]:
+    """Give the rollouts of some models, each with the generation of its route."""
+    routes = [each.route for each in models]
+    return {
+        (route.judged.rollout, route.generation) for route in routes if route.judged is not None
+    }
 
 
 def _number(model: ServedModel, pin: int | str) -> int:
