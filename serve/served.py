@@ -122,7 +122,8 @@ class ServedModel:
     """One model: its router, its versions by number, and the gate that all its requests pass.
 
     The `baseline` is the stable version once more, with links to hosts of its own. `judging` is
-    there while the route is judged.
+    there while the route is judged; a route whose judge sees nothing is served `alone`: by its
+    stable version.
     """
 
     routed: RoutedModel
@@ -130,6 +131,7 @@ class ServedModel:
     versions: dict[int, ServedVersion]
     baseline: ServedVersion | None = None
     judging: Judging | None = None
+    alone: bool = False
 
     @property
     def gate(self) -> Gate:

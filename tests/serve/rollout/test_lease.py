@@ -18,6 +18,7 @@ from serve.rollout.tallies import JudgedArm
 from tests.serve.rollout.judged import ALL_CANDIDATE, CANDIDATE, STABLE, ask, judged, tally, who
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import MODEL, table
+from tests.serve.waiting import wait_until
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1), st.floats(0, 2000))
@@ -154,3 +155,39 @@ def test_a_candidate_that_is_baked_goes_too(served: Stage) -> None:
     look(served, LEASE_S + 1)
 
     assert who(ask(served))[0] == "1"
+
+
+def test_arms_that_cannot_be_compared_have_a_lease_too(served: Stage) -> None:
+    """Without its baseline nobody judges a candidate, however well reports get through."""
+    served.apply(judged(1, {STABLE: 1, CANDIDATE: FULL - 1}, baseline_bp=1), connect_s=0.1)
+    look(served, LEASE_S - 1, renewed=True)
+    assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
+
+    look(served, LEASE_S + 1, renewed=True)
+    assert (who(ask(served)), alone(served)) == (("1", "stable"), 1.0)
+
+    served.start_host(STABLE, baseline=True)
+    wait_until(lambda: all_connected(served), "the baseline is reached")
+    look(served, LEASE_S + 2, renewed=True)
+    assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
+
+
+def test_a_decision_brings_no_candidate_back_that_cannot_be_compared(served: Stage) -> None:
+    """A table says that somebody judges, not that there is something to be seen."""
+    served.apply(judged(1, {STABLE: 1, CANDIDATE: FULL - 1}, baseline_bp=1), connect_s=0.1)
+    look(served, LEASE_S + 1, renewed=True)
+
+    served.apply(judged(2, {STABLE: 1, CANDIDATE: FULL - 1}, baseline_bp=1), connect_s=0.1)
+    assert (who(ask(served)), alone(served)) == (("1", "stable"), 1.0)
+
+    served.apply(judged(3, ALL_CANDIDATE, rollout="rollout-2"))
+    assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
+
+
+def all_connected(served: Stage) -> bool:
+    """Whether everything that the table names can be reached."""
+
+    async def connected() -> bool:
+        return served.gateway.all_connected()
+
+    return served.on_edge(connected())
