@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import WeirError
+from configs.errors import ModelFailed, WeirError
 from configs.settings import Shadow as ShadowSettings
 from monitors.telemetry import names
 from serve.models.batcher import Batcher
@@ -24,7 +24,8 @@ from serve.traces import Trace, Tracer
 class Copy:
     """What a shadow version gets of a request; `draw` decides whether the recorder keeps it.
 
-    `compare` is given the shadow's answer where it is compared with the one that has left.
+    `compare` is given the shadow's answer where it is compared with the one that has left; one
+    without outputs, which agrees with nothing, if the version failed.
     """
 
     prediction_id: str
@@ -99,7 +100,7 @@ class ShadowQueue:
             if error is None:
                 self._record(target, copy, answer.result(), self._loop.time() - started)
             else:
-                self._failed(target, error, self._loop.time() - started)
+                self._failed(target, copy, error, self._loop.time() - started)
             if span is not None:
                 span.end(error)
 
@@ -109,7 +110,7 @@ class ShadowQueue:
             )
         except WeirError as error:
             self._rows -= copy.rows
-            self._failed(target, error, 0.0)
+            self._failed(target, copy, error, 0.0)
             if span is not None:
                 span.end(error)
         else:
@@ -129,9 +130,12 @@ class ShadowQueue:
             copy.request_id,
         )
 
-    def _failed(self, target: Target, error: BaseException, seconds: float) -> None:
+    def _failed(self, target: Target, copy: Copy, error: BaseException, seconds: float) -> None:
         self._count(target, "failed")
         target.arm.failed(seconds, _code(error))
+        # One that was not sent or not waited for says nothing of the version.
+        if isinstance(error, ModelFailed) and copy.compare is not None:
+            copy.compare(())
 
     def _count(self, target: Target, outcome: str) -> None:
         origin = target.arm.origin

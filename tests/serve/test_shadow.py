@@ -21,6 +21,7 @@ from serve.edge.infer import Inference
 from serve.gateway import Gateway
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
+from serve.models.frames import Tensors
 from serve.recorder.recorder import Recorder
 from serve.recorder.samples import Origin
 from serve.shadow import Copy, ShadowQueue, Target
@@ -45,12 +46,14 @@ class Shadows:
         self.busy = False
         self.target = Target(self.batcher, arm, lambda: self.busy)
         self.offered = 0
+        self.compared: list[Tensors] = []
 
     def offer(self, rows: int = 1) -> None:
         """Offer a copy of a request."""
         self.offered += 1
         inputs = (np.ones((rows, 3), np.float32),)
-        self.queue.offer(self.target, Copy(f"{self.offered:032x}", 0, rows, inputs, {}, None))
+        copy = Copy(f"{self.offered:032x}", 0, rows, inputs, {}, None, compare=self.compared.append)
+        self.queue.offer(self.target, copy)
 
     def outcomes(self) -> Counter[str]:
         """How many copies came to each end."""
@@ -136,33 +139,35 @@ class Failing(Answering):
 
 
 async def test_failures_are_counted() -> None:
-    """A shadow that fails is counted by version and by the code of its error."""
+    """A shadow that fails is counted by version and by the code of its error, and disagrees."""
     shadows = Shadows()
     Failing(shadows.batcher)
     for _ in range(4):
         shadows.offer()
 
     assert await shadows.settled() == {"failed": 4}
+    assert shadows.compared == [()] * 4
     found = shadows.recorder.counts.snapshot("me", 0).histograms
     errors = found[INFERENCE_DURATION.name, (MODEL, "2", "shadow", "model_failed")]
     assert sum(errors.buckets) == 4
 
 
 async def test_a_hung_shadow_is_given_up() -> None:
-    """After the deadline copies count as failed and their rows no longer fill the queue."""
+    """After the deadline copies count as failed, not as compared, and their rows make room."""
     shadows = Shadows(queue_max_rows=2, deadline_s=0.05)
     Holding(shadows.batcher)
     for _ in range(3):
         shadows.offer()
 
     assert await shadows.settled() == {"failed": 2, "dropped": 1}
+    assert not shadows.compared
     Answering(shadows.batcher)
     shadows.offer(2)
     assert (await shadows.settled())["sent"] == 1
 
 
 async def test_a_full_batcher_fails_copies_and_frees_their_rows() -> None:
-    """A shadow version that refuses costs its copies only."""
+    """A shadow version that refuses costs its copies only, of which none is compared."""
     shadows = Shadows(queue_max_rows=4)
     shadows.batcher.close(NotReady("gone"))
     for _ in range(3):
@@ -171,6 +176,7 @@ async def test_a_full_batcher_fails_copies_and_frees_their_rows() -> None:
         await until(lambda: shadows.outcomes().total() == shadows.offered, "all refused")
 
     assert shadows.outcomes() == {"failed": 12}
+    assert not shadows.compared
 
 
 async def test_close_accounts_for_what_waits() -> None:

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from configs.errors import ModelFailed
 from registry.card import Card, Decision, Group, Score, Task
 from registry.records import FULL, Version
 from registry.signature import Datatype, Signature, TensorSpec
@@ -242,3 +243,21 @@ def test_a_shadow_that_answers_nonsense_disagrees(tmp_path: Path) -> None:
         assert ask(opened).status_code == 200
 
         wait_until(lambda: report(opened).pairs == Pairs(1, 1), "the pair is counted")
+
+
+def test_a_shadow_that_fails_disagrees(tmp_path: Path) -> None:
+    """Else only what it survives would be compared."""
+
+    def picky(tensors: Tensors) -> Tensors:
+        if (tensors[0] < 0).any():
+            raise ModelFailed("the model failed: it is no good")
+        return run_of(STABLE)(tensors)
+
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, picky)
+        opened.apply(judged(1, {STABLE: FULL}, shadow_bp=FULL, card=DECIDING))
+        for values in ((1.0, 2.0, 3.0), (-1.0, 2.0, 3.0)):
+            assert ask(opened, values=values).status_code == 200
+
+        wait_until(lambda: report(opened).pairs == Pairs(2, 1), "the pairs are counted")
