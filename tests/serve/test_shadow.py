@@ -37,9 +37,13 @@ from tests.serve.waiting import until
 class Shadows:
     """A shadow queue, the batcher of version 2 behind it, and what is counted."""
 
-    def __init__(self, queue_max_rows: int = 10, deadline_s: float = 30.0) -> None:
+    def __init__(
+        self, queue_max_rows: int = 10, deadline_s: float = 30.0, queue_max_bytes: int = 1000
+    ) -> None:
         self.recorder: Recorder = recorder()
-        settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
+        settings = ShadowSettings(
+            queue_max_rows=queue_max_rows, queue_max_bytes=queue_max_bytes, flush_s=0.001
+        )
         self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
         self.batcher: Batcher = batcher(queue_max_rows=1000)
         arm = self.recorder.arm(Origin(MODEL, 2, Role.SHADOW, REGRESSOR))
@@ -48,10 +52,10 @@ class Shadows:
         self.offered = 0
         self.compared: list[Tensors] = []
 
-    def offer(self, rows: int = 1) -> None:
-        """Offer a copy of a request."""
+    def offer(self, rows: int = 1, inputs: Tensors | None = None) -> None:
+        """Offer a copy of a request, by default of 12 bytes a row."""
         self.offered += 1
-        inputs = (np.ones((rows, 3), np.float32),)
+        inputs = inputs or (np.ones((rows, 3), np.float32),)
         copy = Copy(f"{self.offered:032x}", 0, rows, inputs, {}, None, compare=self.compared.append)
         self.queue.offer(self.target, copy)
 
@@ -102,6 +106,34 @@ async def test_copies_that_do_not_fit_are_dropped() -> None:
     await until(lambda: bool(link.out), "the next block is sent")
     link.answer()
     assert await shadows.settled() == {"sent": 3, "dropped": 2}
+
+
+async def test_copies_are_bounded_in_bytes() -> None:
+    """They hold on to what was sent; bytes that wait or run count, and make room as rows do."""
+    shadows = Shadows(queue_max_bytes=36)
+    link = Holding(shadows.batcher)
+    for rows in (4, 2, 2, 1):  # One alone is too large, and one beside the other.
+        shadows.offer(rows)
+    await until(lambda: bool(link.out), "the block is sent")
+    shadows.offer()
+
+    assert shadows.outcomes() == {"dropped": 3}
+    link.answer()
+    await until(lambda: shadows.outcomes()["sent"] == 2, "the block is answered")
+    shadows.offer(3)
+    await until(lambda: bool(link.out), "the next block is sent")
+    link.answer()
+    assert await shadows.settled() == {"sent": 3, "dropped": 3}
+
+
+async def test_strings_count_by_their_length() -> None:
+    """An array of them holds but pointers."""
+    shadows = Shadows(queue_max_bytes=36)
+    Answering(shadows.batcher)
+    for length in (37, 36):
+        shadows.offer(1, (np.array([[b"s" * length]], np.object_),))
+
+    assert await shadows.settled() == {"sent": 1, "dropped": 1}
 
 
 async def test_copies_for_a_busy_model_are_dropped() -> None:
@@ -168,7 +200,7 @@ async def test_a_hung_shadow_is_given_up() -> None:
 
 async def test_a_full_batcher_fails_copies_and_frees_their_rows() -> None:
     """A shadow version that refuses costs its copies only, of which none is compared."""
-    shadows = Shadows(queue_max_rows=4)
+    shadows = Shadows(queue_max_rows=4, queue_max_bytes=48)
     shadows.batcher.close(NotReady("gone"))
     for _ in range(3):
         for _ in range(4):
