@@ -77,7 +77,7 @@ class Gateway:
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
         if model.judging is not None and pin is None:
-            case = Case(model.judging, unit or None, model.comparable)
+            case = Case(model.judging, unit or None, model.judging.comparable)
             return self._judged(model, choice, case, prediction_id, draw, draw_trace)
         version, role = model.answering(choice)
         if not version.links.was_connected:
@@ -281,10 +281,15 @@ class Gateway:
         if self._alone:
             router = Router(without_candidate(routed.route))
             return ServedModel(routed, router, versions, baseline)
-        judging = self._judging(routed, versions)
+        judging = self._judging(routed, versions, baseline)
         return ServedModel(routed, Router(routed.route), versions, baseline, judging)
 
-    def _judging(self, routed: RoutedModel, versions: dict[int, ServedVersion]) -> Judging | None:
+    def _judging(
+        self,
+        routed: RoutedModel,
+        versions: dict[int, ServedVersion],
+        baseline: ServedVersion | None,
+    ) -> Judging | None:
         """Give how a route's requests are judged; None if there is nothing to compare with."""
         route = routed.route
         if route.judged is None or incumbent(route) == route.judged.candidate:
@@ -293,7 +298,7 @@ class Gateway:
         if count is None:
             count = RolloutCount(route.judged.rollout, lambda: self.share)
             self._counts[count.rollout] = count
-        return Judging(route.judged, route, versions, count)
+        return Judging(route.judged, route, versions, baseline, count)
 
     def _connect(self, version: Version, *, baseline: bool = False) -> ServedVersion:
         hosts = self._settings.hosts

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -36,7 +37,7 @@ from tests.serve.rollout.judged import (
     who,
 )
 from tests.serve.stage import Stage, stage
-from tests.serve.versions import run_of, table
+from tests.serve.versions import MODEL, run_of, table
 from tests.serve.waiting import wait_until
 
 DEADLINE_S = 2.0
@@ -315,3 +316,38 @@ def test_nothing_counts_while_the_baseline_cannot_be_reached(
     assert {(reply.status_code, who(reply)) for reply in replies} == {(200, ("1", "stable"))}
     assert all(tally(three, arm) == Tally(0, events(), events()) for arm in JudgedArm)
     assert sum(report(three).latency) == 0
+
+
+def test_nothing_counts_while_the_candidate_cannot_be_reached(tmp_path: Path) -> None:
+    """Of no arm, as when the baseline is away: what is lost to a machine is not the candidate's."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(STABLE, baseline=True)
+        opened.apply(judged(1, {STABLE: 5000, CANDIDATE: 5000}, baseline_bp=2500), connect_s=0.1)
+
+        replies = [ask(opened) for _ in range(30)]
+
+        assert {reply.status_code for reply in replies} == {200}
+        assert all(tally(opened, arm) == Tally(0, events(), events()) for arm in JudgedArm)
+        assert sum(report(opened).latency) == 0
+
+        opened.start_host(CANDIDATE)
+        opened.on_edge(opened.gateway.wait_connected(5.0))
+        for _ in range(60):
+            ask(opened)
+        wait_until(
+            lambda: sum(tally(opened, arm).units for arm in JudgedArm) == 60, "all are counted"
+        )
+        assert min(tally(opened, arm).units for arm in JudgedArm) > 0
+
+
+def test_a_baseline_that_has_no_share_yet_is_not_waited_for(three: Stage) -> None:
+    """While the candidate is a shadow, answers are compared before the baseline has hosts."""
+    made = judged(1, ALL_STABLE, shadow_bp=FULL)
+    waiting = replace(made.models[MODEL], baseline=STABLE)
+    three.apply(replace(made, models={MODEL: waiting}), connect_s=0.1)
+
+    ask(three)
+
+    wait_until(lambda: report(three).pairs.rows == 1, "the pair is counted")
+    assert tally(three, JudgedArm.STABLE).units == 1

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from configs.errors import ModelFailed
+from configs.errors import ModelFailed, Unavailable
 from configs.settings import Limits, Settings
 from registry.records import FULL
 from serve.models.frames import Tensors
@@ -113,15 +113,39 @@ def test_the_stable_version_answers_in_time_for_a_candidate_that_hangs(served: S
 
 
 def test_a_candidate_without_hosts_costs_no_time(served: Stage) -> None:
-    """A version that nobody can reach is not waited for."""
+    """A version that nobody can reach is not waited for, and nothing is counted of it."""
     served.apply(judged(1, ALL_CANDIDATE), connect_s=0.1)
 
     reply = ask(served)
 
     assert (reply.status_code, who(reply)) == (200, ("1", "stable"))
     assert reply.elapsed.total_seconds() < DEADLINE_S / 2
-    assert tally(served, JudgedArm.CANDIDATE).trials == events(error_ratio=1)
+    assert all(tally(served, arm) == Tally(0, events(), events()) for arm in JudgedArm)
     assert durations(served, CANDIDATE, "canary", "not_ready") == 1
+
+
+@pytest.mark.parametrize(
+    ("full", "weights", "status"),
+    [
+        pytest.param(CANDIDATE, ALL_CANDIDATE, 200, id="candidate"),
+        pytest.param(STABLE, ALL_STABLE, 503, id="stable"),
+    ],
+)
+def test_what_is_never_sent_is_nobodys_failure(
+    served: Stage, full: int, weights: dict[int, int], status: int
+) -> None:
+    """A version that has no room takes no request: it is counted for no arm, with a key or not."""
+    served.start_host(CANDIDATE)
+    served.apply(judged(1, weights))
+
+    async def fill() -> None:
+        served.gateway.model_version(MODEL, full).batcher.close(Unavailable("no room"))
+
+    served.on_edge(fill())
+    replies = [ask(served), ask(served, "ada")]
+
+    assert [reply.status_code for reply in replies] == [status] * 2
+    assert all(tally(served, arm) == Tally(0, events(), events()) for arm in JudgedArm)
 
 
 def test_a_candidate_that_dies_at_work_costs_no_answer(served: Stage) -> None:
