@@ -89,16 +89,18 @@ class JudgedExchange(Exchange):
         return valid
 
     def _failed_with(self, error: WeirError) -> None:
-        """Count an error; a client that leaves says nothing, unless its answer is overdue."""
-        overdue = perf_counter() - self._started >= self._part_s
-        if overdue or isinstance(error, DeadlineExceeded):
+        """Count an error.
+
+        A client that leaves was not answered in its time: were it not counted, a version that
+        hangs would look the better, the sooner its clients lose patience.
+        """
+        waited_s = perf_counter() - self._started
+        if waited_s >= self._part_s or isinstance(error, DeadlineExceeded):
             self._settle(self._timed_out())
-        elif not isinstance(error, ClientGone):
+        elif isinstance(error, ClientGone):
+            self._settle(TIMEOUT | self._late(waited_s))
+        else:
             self._settle(ERROR)
-        elif not self._settled:
-            self._settled = True
-            if self._sighting is not None:
-                self._arm_count.left(self._sighting)
 
     def _timed_out(self) -> int:
         return TIMEOUT | self._late(self._part_s)

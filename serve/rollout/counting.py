@@ -44,7 +44,7 @@ class ArmCount:
     def see(self, key: bytes | None) -> Sighting:
         """Find a unit that asks something of the arm: its `Weir-Key`, None if it has none.
 
-        Then `happened` or `left` is called once.
+        Then `happened` is called once.
         """
         if key is None:
             self._waiting += 1
@@ -67,11 +67,6 @@ class ArmCount:
             self._events[at] += fresh >> at & 1
             if first:
                 self._trials[at] += flags >> at & 1
-
-    def left(self, sighting: Sighting) -> None:
-        """Count nothing of a request whose client left before there was an outcome."""
-        if sighting.first:
-            self._waiting -= 1
 
     def tally(self) -> Tally:
         """Give the numbers as they are now."""

@@ -205,19 +205,41 @@ def test_what_clients_do_wrong_is_nobodys_failure(served: Stage) -> None:
     assert tally(served, JudgedArm.CANDIDATE) == Tally(0, events(), events())
 
 
-def test_a_client_that_leaves_is_no_event(served: Stage) -> None:
-    """It says nothing of the version unless the answer was overdue."""
+@pytest.mark.parametrize(
+    ("objective_s", "late"), [pytest.param(0.1, 1, id="late"), pytest.param(0.9, 0, id="in-time")]
+)
+@pytest.mark.parametrize(
+    ("number", "weights", "arm", "role"),
+    [
+        pytest.param(CANDIDATE, ALL_CANDIDATE, JudgedArm.CANDIDATE, "canary", id="candidate"),
+        pytest.param(STABLE, {STABLE: FULL}, JudgedArm.STABLE, "stable", id="stable"),
+    ],
+)
+def test_a_client_that_leaves_has_had_a_time_out(
+    tmp_path: Path,
+    number: int,
+    weights: dict[int, int],
+    arm: JudgedArm,
+    role: str,
+    objective_s: float,
+    late: int,
+) -> None:
+    """Of whichever arm, long before half of its time: a version that hangs must not gain by it."""
     gate = Gate()
     gate.open.clear()
-    served.start_host(CANDIDATE, gate.run)
-    served.apply(judged(1, ALL_CANDIDATE))
-    with pytest.raises(httpx.ReadTimeout), httpx.Client(trust_env=False, timeout=0.2) as client:
-        client.post(f"{served.url}/v2/models/{MODEL}/infer", json=row(1, 2, 3))
-    wait_until(lambda: durations(served, CANDIDATE, "canary", "client_gone") == 1, "it is noticed")
-    gate.open.set()
+    limits = Limits(drain_s=1.0, deadline_s=DEADLINE_S)
+    with stage(tmp_path, limits) as opened:
+        opened.start_host(number, gate.run)
+        if number != STABLE:
+            opened.start_host(STABLE)
+        opened.apply(judged(1, weights, objective_s=objective_s))
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(trust_env=False, timeout=0.2) as client:
+            client.post(opened.url + INFER, json=row(1, 2, 3))
+        wait_until(lambda: durations(opened, number, role, "client_gone") == 1, "it is noticed")
+        gate.open.set()
 
-    assert tally(served, JudgedArm.CANDIDATE) == Tally(0, events(), events())
-    assert durations(served, STABLE, "stable") == 0
+        once = events(timeout_ratio=1, latency_over_slo=late)
+        wait_until(lambda: tally(opened, arm) == Tally(1, once, once), "it is counted")
 
 
 def test_grpc_falls_back_alike(served: Stage) -> None:
