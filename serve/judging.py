@@ -28,7 +28,7 @@ class Judging:
         baseline: ServedVersion | None,
         of: RolloutCount,
     ) -> None:
-        stretch = of.stretch(route.generation)
+        stretch = of.stretch(route.generation, keyed=candidate_bp(route) > 0)
         self.count = of
         self.late_s = judged.objective_s
         self.stable = versions[incumbent(route)]

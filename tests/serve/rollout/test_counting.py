@@ -25,6 +25,7 @@ from tests.serve.edge.test_http import INFER, row
 from tests.serve.rollout.judged import (
     ALL_CANDIDATE,
     ALL_STABLE,
+    ALMOST_STABLE,
     CANDIDATE,
     STABLE,
     ask,
@@ -115,7 +116,7 @@ def test_a_unit_is_counted_once_with_its_first_event(served: Stage, candidate: M
 
 def test_units_are_known_from_generation_to_generation(served: Stage, candidate: Moody) -> None:
     """A unit that was seen before is counted in no later stretch; its first event is."""
-    served.apply(judged(1, ALL_STABLE))
+    served.apply(judged(1, ALMOST_STABLE))
     ask(served, "ada")
     wait_until(lambda: tally(served, JudgedArm.STABLE).units == 1, "it is counted")
     candidate.fails = True
@@ -129,12 +130,28 @@ def test_units_are_known_from_generation_to_generation(served: Stage, candidate:
     )
 
 
+def test_who_came_while_the_candidate_was_a_shadow_is_new_to_it(
+    served: Stage, candidate: Moody
+) -> None:
+    """Else nobody who comes again could ever be compared."""
+    served.apply(judged(1, ALL_STABLE, shadow_bp=FULL))
+    ask(served, "ada")
+    wait_until(lambda: report(served).pairs.rows == 1, "the pair is counted")
+    candidate.fails = True
+    served.apply(judged(2, ALL_CANDIDATE))
+    ask(served, "ada")
+
+    once = events(error_ratio=1)
+    assert tally(served, JudgedArm.STABLE, 1) == Tally(0, events(), events())
+    assert tally(served, JudgedArm.CANDIDATE, 2) == Tally(1, once, once)
+
+
 def test_another_rollout_knows_nobody(served: Stage) -> None:
     """What was counted for a rollout that is over is forgotten."""
-    served.apply(judged(1, ALL_STABLE, rollout="one"))
+    served.apply(judged(1, ALMOST_STABLE, rollout="one"))
     ask(served, "ada")
     first = report(served)
-    served.apply(judged(2, ALL_STABLE, rollout="two"))
+    served.apply(judged(2, ALMOST_STABLE, rollout="two"))
     ask(served, "ada")
 
     second = report(served)
@@ -214,7 +231,7 @@ def test_the_stable_arm_has_a_histogram(served: Stage) -> None:
 
 def test_one_replica_of_several_counts_a_unit(served: Stage) -> None:
     """Units with a key belong to a slot; whoever accepts on it counts them, and nobody else."""
-    served.apply(judged(1, ALL_STABLE))
+    served.apply(judged(1, ALMOST_STABLE))
     keys = [f"client-{number}" for number in range(40)]
     counted = []
     for slots in ({0}, {0}, {1}):
