@@ -49,11 +49,15 @@ class Trial(JudgedExchange):
         self._part_s = PART * (deadline - asyncio.get_running_loop().time())
         self._tell = tell
         version = self._version
+        refusal = self._stable_refuses(asked)
+        # What the stable version refuses is counted for no arm: it would not be for its own.
+        self._settled = self._settled or refusal is not None
         try:
             request = version.contract.fit(asked)
         except BadInput as error:
-            # What the stable version refuses too is the client's mistake; the rest is a failure.
-            self._case.judging.stable.contract.fit(asked)
+            # What both refuse is the client's mistake; the rest is a failure.
+            if refusal is not None:
+                raise refusal from None
             self._see()
             self._failed_with(error)
             self._hand_over(asked, error)
@@ -98,6 +102,17 @@ class Trial(JudgedExchange):
             self.set_exception(error)
         else:
             self._fall_back(error)
+
+    def _stable_refuses(self, asked: Asked) -> BadInput | None:
+        """Give why the stable version does not take a request; the baseline takes what it takes."""
+        stable = self._case.judging.stable
+        if stable.version.number == self._version.version.number:
+            return None
+        try:
+            stable.contract.fit(asked)
+        except BadInput as error:
+            return error
+        return None
 
     def _unsent(self, asked: Asked, error: WeirError) -> None:
         """Have the stable version answer what was not sent, and count it for nobody."""

@@ -275,6 +275,29 @@ def test_a_request_that_only_the_candidate_refuses_is_its_failure(served: Stage)
     assert durations(served, CANDIDATE, "canary", "bad_tensor") == 1
 
 
+@pytest.mark.parametrize(
+    ("run", "status"),
+    [pytest.param(None, 200, id="answered"), pytest.param(failing, 500, id="fails")],
+)
+def test_a_request_that_only_the_stable_version_refuses_is_counted_for_nobody(
+    served: Stage, run: Run | None, status: int
+) -> None:
+    """The stable arm would not count it; the client gets what the candidate says."""
+    served.start_host(CANDIDATE, run)
+    made = judged(1, ALL_CANDIDATE)
+    routed = made.models[MODEL]
+    grouped = {**routed.versions, CANDIDATE: version(CANDIDATE, card=GROUPED)}
+    served.apply(replace(made, models={MODEL: replace(routed, versions=grouped)}))
+    sex = {"name": "sex", "datatype": "BYTES", "shape": [1], "data": ["f"]}
+    sent = row(1, 2, 3)
+    sent["inputs"] = [*sent["inputs"], sex]  # type: ignore[misc]
+
+    reply = httpx.post(f"{served.url}{INFER}", json=sent, trust_env=False)
+
+    assert reply.status_code == status
+    assert all(tally(served, arm) == Tally(0, events(), events()) for arm in JudgedArm)
+
+
 def test_a_client_that_leaves_when_its_answer_is_overdue_is_a_time_out(tmp_path: Path) -> None:
     """Of the stable arm too: a candidate would have been given up by then."""
     gate = Gate()
