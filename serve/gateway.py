@@ -79,7 +79,7 @@ class Gateway:
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
         if model.judging is not None and pin is None and not model.alone:
-            case = Case(model.judging, unit or None, model.comparable)
+            case = Case(model.judging, unit or None, model.judging.comparable)
             return self._judged(model, choice, case, prediction_id, draw, draw_trace)
         version, role = model.answering(choice)
         if not version.links.was_connected:
@@ -160,7 +160,7 @@ class Gateway:
     def _look_who_is_apart(self, now: float) -> frozenset[str]:
         """Give the rollouts whose arms have not been comparable for too long."""
         for model in self._models.values():
-            if model.judging is not None and model.comparable:
+            if model.judging is not None and model.judging.comparable:
                 self._met[model.judging.count.rollout].renew(now)
         return frozenset(
             model.judging.count.rollout
@@ -297,13 +297,18 @@ class Gateway:
             number: known.get(number) or self._connect(version)
             for number, version in routed.versions.items()
         }
-        route, judging = routed.route, self._judging(routed, versions)
+        route, judging = routed.route, self._judging(routed, versions, baseline)
         judged = route.judged
         alone = judged is not None and (self._alone or judged.rollout in self._apart)
         router = Router(without_candidate(route) if alone else route)
         return ServedModel(routed, router, versions, baseline, judging, alone)
 
-    def _judging(self, routed: RoutedModel, versions: dict[int, ServedVersion]) -> Judging | None:
+    def _judging(
+        self,
+        routed: RoutedModel,
+        versions: dict[int, ServedVersion],
+        baseline: ServedVersion | None,
+    ) -> Judging | None:
         """Give how a route's requests are judged; None if there is nothing to compare with."""
         route = routed.route
         if route.judged is None or incumbent(route) == route.judged.candidate:
@@ -312,7 +317,7 @@ class Gateway:
         if count is None:
             count = RolloutCount(route.judged.rollout, lambda: self.share)
             self._counts[count.rollout] = count
-        return Judging(route.judged, route, versions, count)
+        return Judging(route.judged, route, versions, baseline, count)
 
     def _connect(self, version: Version, *, baseline: bool = False) -> ServedVersion:
         hosts = self._settings.hosts

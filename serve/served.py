@@ -138,11 +138,6 @@ class ServedModel:
         """The gate of the stable version: a canary that hangs must not close it."""
         return self.versions[self.routed.route.stable].gate
 
-    @property
-    def comparable(self) -> bool:
-        """Whether units of the baseline meet it: else the stable arm has more than its share."""
-        return self.baseline is None or self.baseline.links.connected
-
     def answering(self, choice: Choice) -> tuple[ServedVersion, Role]:
         """Give who answers, and in which role: stable where the baseline cannot be reached."""
         if choice.role is not Role.BASELINE:

@@ -20,6 +20,8 @@ from tests.serve.stage import Stage, stage
 from tests.serve.versions import MODEL, table
 from tests.serve.waiting import wait_until
 
+NEARLY_ALL = {STABLE: 1, CANDIDATE: FULL - 1}
+
 
 @given(st.lists(st.floats(0, 1000), min_size=1), st.floats(0, 2000))
 def test_it_holds_from_its_last_renewal(renewed: list[float], now: float) -> None:
@@ -157,31 +159,41 @@ def test_a_candidate_that_is_baked_goes_too(served: Stage) -> None:
     assert who(ask(served))[0] == "1"
 
 
-def test_arms_that_cannot_be_compared_have_a_lease_too(served: Stage) -> None:
-    """Without its baseline nobody judges a candidate, however well reports get through."""
-    served.apply(judged(1, {STABLE: 1, CANDIDATE: FULL - 1}, baseline_bp=1), connect_s=0.1)
-    look(served, LEASE_S - 1, renewed=True)
-    assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
+@pytest.mark.parametrize("away", ["candidate", "baseline"])
+def test_arms_that_cannot_be_compared_have_a_lease_too(tmp_path: Path, away: str) -> None:
+    """While one is away nobody judges the candidate, however well reports get through."""
+    with stage(tmp_path) as served:
+        served.start_host(STABLE)
+        start(served, "candidate" if away == "baseline" else "baseline")
+        served.apply(judged(1, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
+        look(served, LEASE_S - 1, renewed=True)
+        assert alone(served) == 0.0
 
-    look(served, LEASE_S + 1, renewed=True)
-    assert (who(ask(served)), alone(served)) == (("1", "stable"), 1.0)
+        look(served, LEASE_S + 1, renewed=True)
+        assert (who(ask(served, "ada")), alone(served)) == (("1", "stable"), 1.0)
 
-    served.start_host(STABLE, baseline=True)
-    wait_until(lambda: all_connected(served), "the baseline is reached")
-    look(served, LEASE_S + 2, renewed=True)
-    assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
+        start(served, away)
+        wait_until(lambda: all_connected(served), "both are reached")
+        assert who(ask(served, "ada")) == ("1", "stable")
+        look(served, LEASE_S + 2, renewed=True)
+        assert (who(ask(served, "ada")), alone(served)) == (("2", "canary"), 0.0)
+
+
+def start(served: Stage, arm: str) -> None:
+    """Have a host of an arm on trial."""
+    served.start_host(CANDIDATE if arm == "candidate" else STABLE, baseline=arm == "baseline")
 
 
 def test_a_decision_brings_no_candidate_back_that_cannot_be_compared(served: Stage) -> None:
     """A table says that somebody judges, not that there is something to be seen."""
-    served.apply(judged(1, {STABLE: 1, CANDIDATE: FULL - 1}, baseline_bp=1), connect_s=0.1)
+    served.apply(judged(1, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
     look(served, LEASE_S + 1, renewed=True)
 
-    served.apply(judged(2, {STABLE: 1, CANDIDATE: FULL - 1}, baseline_bp=1), connect_s=0.1)
-    assert (who(ask(served)), alone(served)) == (("1", "stable"), 1.0)
+    served.apply(judged(2, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
+    assert (who(ask(served, "ada")), alone(served)) == (("1", "stable"), 1.0)
 
     served.apply(judged(3, ALL_CANDIDATE, rollout="rollout-2"))
-    assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
+    assert (who(ask(served, "ada")), alone(served)) == (("2", "canary"), 0.0)
 
 
 def all_connected(served: Stage) -> bool:
