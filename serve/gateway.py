@@ -15,7 +15,7 @@ from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
 from serve.judged_exchange import JudgedExchange
-from serve.judging import Case, Judging, incumbent, without_candidate
+from serve.judging import Case, Judging, candidate_bp, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -297,7 +297,8 @@ class Gateway:
             number: known.get(number) or self._connect(version)
             for number, version in routed.versions.items()
         }
-        route, judging = routed.route, self._judging(routed, versions, baseline)
+        route = routed.route
+        judging = self._judging(routed, versions, baseline, new=before is None)
         judged = route.judged
         alone = judged is not None and (self._alone or judged.rollout in self._apart)
         router = Router(without_candidate(route) if alone else route)
@@ -308,14 +309,23 @@ class Gateway:
         routed: RoutedModel,
         versions: dict[int, ServedVersion],
         baseline: ServedVersion | None,
+        *,
+        new: bool,
     ) -> Judging | None:
-        """Give how a route's requests are judged; None if there is nothing to compare with."""
+        """Give how a route's requests are judged; None if there is nothing to compare with.
+
+        A replica to which the model is `new` may be the successor of one that counted already.
+        """
         route = routed.route
         if route.judged is None or incumbent(route) == route.judged.candidate:
             return None
         count = self._counts.get(route.judged.rollout)
         if count is None:
-            count = RolloutCount(route.judged.rollout, lambda: self.share)
+            count = RolloutCount(
+                route.judged.rollout,
+                lambda: self.share,
+                from_start=not new or candidate_bp(route) == 0,
+            )
             self._counts[count.rollout] = count
         return Judging(route.judged, route, versions, baseline, count)
 

@@ -83,14 +83,24 @@ Stretch = Mapping[JudgedArm, ArmCount]
 
 
 class RolloutCount:
-    """All that one gateway process counts of one rollout, over all generations of its route."""
+    """All that one gateway process counts of one rollout, over all generations of its route.
+
+    A process that is not `from_start` does not know which units its predecessor has counted: it
+    leaves those with a key out.
+    """
 
     def __init__(
-        self, rollout: str, share: Callable[[], Share], units: Units | None = None
+        self,
+        rollout: str,
+        share: Callable[[], Share],
+        units: Units | None = None,
+        *,
+        from_start: bool = True,
     ) -> None:
         self.rollout = rollout
         self.units = units or Units(rollout)
         self._share = share
+        self._from_start = from_start
         self._pairs = PairCount()
         self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
         # Counts that begin anew, as when a model is unloaded and loaded again, are other counts.
@@ -105,6 +115,8 @@ class RolloutCount:
 
     def place(self, key: bytes) -> int:
         """Find a unit with a key, or give it a place."""
+        if not self._from_start:
+            return LEFT_OUT
         digest = self.units.digest(key)
         return self.units.place(digest) if self._share().has(digest) else LEFT_OUT
 

@@ -74,6 +74,7 @@ def served(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
     with stage(tmp_path, settings=settings) as opened:
         opened.start_host(STABLE)
         opened.start_host(CANDIDATE, candidate.run)
+        opened.apply(table(0, {STABLE: FULL}))  # It was there before the rollout.
         yield opened
 
 
@@ -144,6 +145,35 @@ def test_who_came_while_the_candidate_was_a_shadow_is_new_to_it(
     once = events(error_ratio=1)
     assert tally(served, JudgedArm.STABLE, 1) == Tally(0, events(), events())
     assert tally(served, JudgedArm.CANDIDATE, 2) == Tally(1, once, once)
+
+
+def test_a_replica_that_comes_later_leaves_units_with_a_key_out(tmp_path: Path) -> None:
+    """It does not know whom its predecessor has counted; those without a key are new anywhere."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE)
+        for generation in (1, 2):
+            opened.apply(judged(generation, ALL_CANDIDATE))
+            ask(opened, "ada")
+            ask(opened)
+
+            assert tally(opened, JudgedArm.CANDIDATE, generation) == Tally(1, events(), events())
+
+        opened.apply(judged(3, ALL_CANDIDATE, rollout="next"))
+        ask(opened, "ada")
+        assert tally(opened, JudgedArm.CANDIDATE, 3) == Tally(1, events(), events())
+
+
+def test_a_replica_that_comes_before_the_candidate_counts_units_with_a_key(tmp_path: Path) -> None:
+    """Nobody can have counted them while it was a shadow."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE)
+        opened.apply(judged(1, ALL_STABLE))
+        opened.apply(judged(2, ALL_CANDIDATE))
+        ask(opened, "ada")
+
+        assert tally(opened, JudgedArm.CANDIDATE, 2) == Tally(1, events(), events())
 
 
 def test_another_rollout_knows_nobody(served: Stage) -> None:
@@ -294,6 +324,7 @@ def three(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
     with stage(tmp_path) as opened:
         opened.start_host(STABLE)
         opened.start_host(CANDIDATE, candidate.run)
+        opened.apply(table(0, {STABLE: FULL}))  # It was there before the rollout.
         yield opened
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,20 @@ def test_groups_are_bounded() -> None:
         count.add(Pair(agrees=True, groups={"sex": str(number)}))
 
     assert (count.pairs().rows, len(count.pairs().groups)) == (1100, 1000)
+
+
+@pytest.mark.parametrize("change", [1e155, -1e155, 1.7e308])
+def test_a_score_that_is_beyond_all_measure_can_be_counted(change: float) -> None:
+    """Its square is no number: what is added stays finite, and the pair counts as a whole."""
+    count = PairCount()
+    for _ in range(3):
+        count.add(Pair(agrees=False, score_change=change, groups={"sex": "f"}))
+
+    found = count.pairs()
+    assert (found.rows, found.disagreements, found.groups["sex", "f"].rows) == (3, 3, 3)
+    assert isfinite(found.score_change)
+    assert isfinite(found.score_change_squared)
+    assert (found.score_change > 0) is (change > 0)
 
 
 def test_one_row_of_several_is_compared() -> None:
