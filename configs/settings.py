@@ -172,6 +172,7 @@ class Shadow(Section):
     """How much shadow work may wait."""
 
     queue_max_rows: Annotated[int, Field(ge=1, le=2**20)] = 2048
+    queue_max_bytes: Annotated[int, Field(ge=1, le=2**40)] = 64 * 2**20
     flush_s: Annotated[float, Field(ge=0.001, le=10.0)] = 0.02
 
 

@@ -15,7 +15,7 @@ from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
 from serve.exchange import Exchange
 from serve.judged_exchange import JudgedExchange
-from serve.judging import Case, Judging, incumbent, without_candidate
+from serve.judging import Case, Judging, candidate_bp, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -55,6 +55,8 @@ class Gateway:
         self._ids = PredictionIds()
         self._counts: dict[str, RolloutCount] = {}
         self._alone = False
+        self._met: dict[str, Lease] = {}
+        self._apart: frozenset[str] = frozenset()
         self.lease = Lease(self._loop.time())
         self.share = Share()
         self.generation = 0
@@ -76,8 +78,8 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
-        if model.judging is not None and pin is None:
-            case = Case(model.judging, unit or None, model.comparable)
+        if model.judging is not None and pin is None and not model.alone:
+            case = Case(model.judging, unit or None, model.judging.comparable)
             return self._judged(model, choice, case, prediction_id, draw, draw_trace)
         version, role = model.answering(choice)
         if not version.links.was_connected:
@@ -111,15 +113,19 @@ class Gateway:
     def apply(self, table: RouteTable) -> None:
         """Route by a new table from now on; versions that it does not name leave when idle.
 
-        What was counted for rollouts that it does not name is forgotten.
+        What was counted for rollouts that it does not name is forgotten. The lease is renewed only
+        if something was decided about what is judged: many a table says nothing of the judge.
         """
-        self.lease.renew(self._loop.time())
-        self._alone = False
+        now = self._loop.time()
+        if _decided(table.models.values()) - _decided(m.routed for m in self._models.values()):
+            self.lease.renew(now)
+            self._alone = False
+        rollouts = _rollouts(table.models.values())
         self._counts = {
-            rollout: count
-            for rollout, count in self._counts.items()
-            if rollout in _rollouts(table.models.values())
+            rollout: count for rollout, count in self._counts.items() if rollout in rollouts
         }
+        self._met = {rollout: self._met.get(rollout) or Lease(now) for rollout in rollouts}
+        self._apart &= rollouts
         before = self._models
         self._models = {
             name: self._serve(routed, before.get(name)) for name, routed in table.models.items()
@@ -140,14 +146,27 @@ class Gateway:
     def keep_lease(self, now: float) -> None:
         """Serve stable versions alone from now on if the lease is over, and no longer if it is not.
 
+        So it is where arms could not be compared for as long: then there is nothing to judge.
         `now` is a reading of the loop's clock, as are those that the lease is renewed with.
         """
         alone = self.lease.over(now) and bool(self._counts)
-        if alone is not self._alone:
-            self._alone = alone
+        apart = self._look_who_is_apart(now)
+        if (alone, apart) != (self._alone, self._apart):
+            self._alone, self._apart = alone, apart
             self._models = {
                 name: self._serve(model.routed, model) for name, model in self._models.items()
             }
+
+    def _look_who_is_apart(self, now: float) -> frozenset[str]:
+        """Give the rollouts whose arms have not been comparable for too long."""
+        for model in self._models.values():
+            if model.judging is not None and model.judging.comparable:
+                self._met[model.judging.count.rollout].renew(now)
+        return frozenset(
+            model.judging.count.rollout
+            for model in self._models.values()
+            if model.judging is not None and self._met[model.judging.count.rollout].over(now)
+        )
 
     def connected(self) -> frozenset[Reached]:
         """Give the versions and the baselines that can be reached at this moment."""
@@ -191,7 +210,7 @@ class Gateway:
         for name, model in self._models.items():
             gauges[names.REQUESTS_LIMIT.name, (name,)] = float(model.gate.limit)
             if model.routed.route.judged is not None:
-                gauges[names.ROUTER_STABLE_ALONE.name, (name,)] = float(self._alone)
+                gauges[names.ROUTER_STABLE_ALONE.name, (name,)] = float(model.alone)
         return gauges
 
     def model_version(self, name: str, pin: Pin) -> ServedVersion:
@@ -278,22 +297,37 @@ class Gateway:
             number: known.get(number) or self._connect(version)
             for number, version in routed.versions.items()
         }
-        if self._alone:
-            router = Router(without_candidate(routed.route))
-            return ServedModel(routed, router, versions, baseline)
-        judging = self._judging(routed, versions)
-        return ServedModel(routed, Router(routed.route), versions, baseline, judging)
+        route = routed.route
+        judging = self._judging(routed, versions, baseline, new=before is None)
+        judged = route.judged
+        alone = judged is not None and (self._alone or judged.rollout in self._apart)
+        router = Router(without_candidate(route) if alone else route)
+        return ServedModel(routed, router, versions, baseline, judging, alone)
 
-    def _judging(self, routed: RoutedModel, versions: dict[int, ServedVersion]) -> Judging | None:
-        """Give how a route's requests are judged; None if there is nothing to compare with."""
+    def _judging(
+        self,
+        routed: RoutedModel,
+        versions: dict[int, ServedVersion],
+        baseline: ServedVersion | None,
+        *,
+        new: bool,
+    ) -> Judging | None:
+        """Give how a route's requests are judged; None if there is nothing to compare with.
+
+        A replica to which the model is `new` may be the successor of one that counted already.
+        """
         route = routed.route
         if route.judged is None or incumbent(route) == route.judged.candidate:
             return None
         count = self._counts.get(route.judged.rollout)
         if count is None:
-            count = RolloutCount(route.judged.rollout, lambda: self.share)
+            count = RolloutCount(
+                route.judged.rollout,
+                lambda: self.share,
+                from_start=not new or candidate_bp(route) == 0,
+            )
             self._counts[count.rollout] = count
-        return Judging(route.judged, route, versions, count)
+        return Judging(route.judged, route, versions, baseline, count)
 
     def _connect(self, version: Version, *, baseline: bool = False) -> ServedVersion:
         hosts = self._settings.hosts
@@ -324,6 +358,14 @@ def _not_ready(version: ServedVersion) -> NotReady:
 
 def _rollouts(models: Iterable[RoutedModel]) -> set[str]:
     return {each.route.judged.rollout for each in models if each.route.judged is not None}
+
+
+def _decided(models: Iterable[RoutedModel]) -> set[tuple[str, int]]:
+    """Give the rollouts of some models, each with the generation of its route."""
+    routes = [each.route for each in models]
+    return {
+        (route.judged.rollout, route.generation) for route in routes if route.judged is not None
+    }
 
 
 def _number(model: ServedModel, pin: int | str) -> int:

@@ -58,6 +58,8 @@ _IMPATIENCE_S = 0.1
 _REPORT_S = 1.0
 """How often it is told what was counted for rollouts, and looked whether the lease holds."""
 _REPORTED_S = 5.0
+_LAST_REPORTED_S = 1.0
+"""How long the control plane has to take a report, and the last one, which leaving waits for."""
 _log = logging.getLogger("weir.gateway")
 
 
@@ -123,8 +125,9 @@ class GatewayReplica:
         self._reporting.cancel()
         drain_s = self._settings.limits.drain_s
         await self._thread.run(self._drain(self._settings.limits))
-        await self._report_once()
-        await asyncio.to_thread(self._shipper.stop, drain_s)
+        await asyncio.gather(
+            asyncio.to_thread(self._shipper.stop, drain_s), self._report_once(_LAST_REPORTED_S)
+        )
         self._thread.stop(drain_s)
         with contextlib.suppress(RayError, ValueError):  # ValueError: nobody is there to be told.
             ray.get_actor(CONTROL, namespace=NAMESPACE).gone.remote(self._name)
@@ -210,15 +213,15 @@ class GatewayReplica:
         """Tell the control plane, while something is judged, what was counted."""
         while True:
             await asyncio.sleep(_REPORT_S)
-            await self._report_once()
+            await self._report_once(_REPORTED_S)
 
-    async def _report_once(self) -> None:
+    async def _report_once(self, timeout_s: float) -> None:
         """Tell it now; if that succeeds, the lease holds from the moment of what was told."""
         now, reports = await self._thread.run(self._counted())
         if not reports:
             return
         try:
-            async with asyncio.timeout(_REPORTED_S):
+            async with asyncio.timeout(timeout_s):
                 control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
                 await control.report.remote(reports)
         except (RayError, ValueError, TimeoutError):  # The next report has all that this one had.

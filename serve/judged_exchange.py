@@ -26,9 +26,6 @@ One that is on trial is given no more, so that the stable version has the rest. 
 that takes longer counts as timed out, though the client may get it: arms must be counted alike.
 """
 
-_OURS = 500
-"""The least status of an error that is not the client's."""
-
 
 class JudgedExchange(Exchange):
     """Counts what its unit does, once its answer has left or there is none."""
@@ -53,7 +50,7 @@ class JudgedExchange(Exchange):
         self._part_s = self._took_s = 0.0
 
     def start(self, asked: Asked, deadline: float, tell: Callable[[Exchange], None]) -> None:
-        """Send the request to its version; what is wrong with it is raised, and not counted."""
+        """Send the request to its version; why it cannot be sent is raised, and not counted."""
         self._part_s = PART * (deadline - asyncio.get_running_loop().time())
         super().start(asked, deadline, tell)
         self._see()
@@ -71,12 +68,10 @@ class JudgedExchange(Exchange):
             self._judge(self._answer)
 
     def failed(self, error: WeirError) -> None:
-        """Record that the request got an error, and count it unless it is the client's own."""
+        """Record that the request got an error, and count it if its version was asked at all."""
         super().failed(error)
-        if self._settled or (self._sighting is None and error.status < _OURS):
-            return
-        self._see()
-        self._failed_with(error)
+        if self._sighting is not None:
+            self._failed_with(error)
 
     def _see(self) -> None:
         """Find the unit."""
@@ -94,16 +89,18 @@ class JudgedExchange(Exchange):
         return valid
 
     def _failed_with(self, error: WeirError) -> None:
-        """Count an error; a client that leaves says nothing, unless its answer is overdue."""
-        overdue = perf_counter() - self._started >= self._part_s
-        if overdue or isinstance(error, DeadlineExceeded):
+        """Count an error.
+
+        A client that leaves was not answered in its time: were it not counted, a version that
+        hangs would look the better, the sooner its clients lose patience.
+        """
+        waited_s = perf_counter() - self._started
+        if waited_s >= self._part_s or isinstance(error, DeadlineExceeded):
             self._settle(self._timed_out())
-        elif not isinstance(error, ClientGone):
+        elif isinstance(error, ClientGone):
+            self._settle(TIMEOUT | self._late(waited_s))
+        else:
             self._settle(ERROR)
-        elif not self._settled:
-            self._settled = True
-            if self._sighting is not None:
-                self._arm_count.left(self._sighting)
 
     def _timed_out(self) -> int:
         return TIMEOUT | self._late(self._part_s)

@@ -21,9 +21,14 @@ class Judging:
     """
 
     def __init__(
-        self, judged: Judged, route: Route, versions: Mapping[int, ServedVersion], of: RolloutCount
+        self,
+        judged: Judged,
+        route: Route,
+        versions: Mapping[int, ServedVersion],
+        baseline: ServedVersion | None,
+        of: RolloutCount,
     ) -> None:
-        stretch = of.stretch(route.generation)
+        stretch = of.stretch(route.generation, keyed=candidate_bp(route) > 0)
         self.count = of
         self.late_s = judged.objective_s
         self.stable = versions[incumbent(route)]
@@ -35,6 +40,23 @@ class Judging:
         self.comparison = (
             Comparison(self.stable.version, candidate.version) if candidate is not None else None
         )
+        self._on_trial = [
+            version.links
+            for version, share_bp in (
+                (candidate, candidate_bp(route)),
+                (baseline, judged.baseline_bp),
+            )
+            if version is not None and share_bp > 0
+        ]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether units of the candidate and of the baseline meet them, where these have a share.
+
+        Else the stable arm has more than its own. Which of the two is away makes no difference: a
+        candidate must not pay for what a baseline is forgiven.
+        """
+        return all(links.connected for links in self._on_trial)
 
     def on_trial(self, version: ServedVersion, role: Role) -> bool:
         """Whether a version may fail in a role, since the stable one answers in its place."""
@@ -50,12 +72,20 @@ class Judging:
 class Case(NamedTuple):
     """One request that is judged: by whom, its `Weir-Key`, and whether it counts.
 
-    It does not while traffic is not split as the route says.
+    It does not while an arm on trial cannot be reached: see `Judging.comparable`.
     """
 
     judging: Judging
     key: bytes | None
     counts: bool
+
+
+def candidate_bp(route: Route) -> int:
+    """The share of the traffic that a route's candidate has, in basis points."""
+    judged = route.judged
+    if judged is None:
+        return 0
+    return sum(arm.weight_bp for arm in route.arms if arm.version == judged.candidate)
 
 
 def incumbent(route: Route) -> int:

@@ -122,7 +122,8 @@ class ServedModel:
     """One model: its router, its versions by number, and the gate that all its requests pass.
 
     The `baseline` is the stable version once more, with links to hosts of its own. `judging` is
-    there while the route is judged.
+    there while the route is judged; a route whose judge sees nothing is served `alone`: by its
+    stable version.
     """
 
     routed: RoutedModel
@@ -130,16 +131,12 @@ class ServedModel:
     versions: dict[int, ServedVersion]
     baseline: ServedVersion | None = None
     judging: Judging | None = None
+    alone: bool = False
 
     @property
     def gate(self) -> Gate:
         """The gate of the stable version: a canary that hangs must not close it."""
         return self.versions[self.routed.route.stable].gate
-
-    @property
-    def comparable(self) -> bool:
-        """Whether units of the baseline meet it: else the stable arm has more than its share."""
-        return self.baseline is None or self.baseline.links.connected
 
     def answering(self, choice: Choice) -> tuple[ServedVersion, Role]:
         """Give who answers, and in which role: stable where the baseline cannot be reached."""

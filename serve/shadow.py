@@ -6,15 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import WeirError
+from configs.errors import ModelFailed, WeirError
 from configs.settings import Shadow as ShadowSettings
 from monitors.telemetry import names
 from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
+from serve.models.waiting import size_of
 from serve.recorder.counts import Counts
 from serve.recorder.recorder import ArmRecorder
 from serve.traces import Trace, Tracer
@@ -24,7 +26,8 @@ from serve.traces import Trace, Tracer
 class Copy:
     """What a shadow version gets of a request; `draw` decides whether the recorder keeps it.
 
-    `compare` is given the shadow's answer where it is compared with the one that has left.
+    `compare` is given the shadow's answer where it is compared with the one that has left; one
+    without outputs, which agrees with nothing, if the version failed.
     """
 
     prediction_id: str
@@ -49,6 +52,14 @@ class Target:
     busy: Callable[[], bool]
 
 
+class _Waiting(NamedTuple):
+    """A copy that waits, and how many bytes its inputs hold."""
+
+    target: Target
+    copy: Copy
+    size: int
+
+
 class ShadowQueue:
     """Holds copies for a moment and sends them in blocks; what does not fit is dropped."""
 
@@ -60,17 +71,23 @@ class ShadowQueue:
         self._counts = counts
         self._tracer = tracer
         self._deadline_s = deadline_s
-        self._waiting: deque[tuple[Target, Copy]] = deque()
-        self._rows = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._rows = self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def offer(self, target: Target, copy: Copy) -> None:
-        """Queue a copy, or drop it when the model is busy, or too many rows wait or run already."""
-        if target.busy() or self._rows + copy.rows > self._settings.queue_max_rows:
+        """Queue a copy, or drop it when the model is busy, or too much waits or runs already."""
+        settings = self._settings
+        if target.busy() or self._rows + copy.rows > settings.queue_max_rows:
+            self._count(target, "dropped")
+            return
+        size = sum(map(size_of, copy.inputs))
+        if self._bytes + size > settings.queue_max_bytes:
             self._count(target, "dropped")
             return
         self._rows += copy.rows
-        self._waiting.append((target, copy))
+        self._bytes += size
+        self._waiting.append(_Waiting(target, copy, size))
         if self._timer is None:
             self._timer = self._loop.call_later(self._settings.flush_s, self._flush)
 
@@ -79,27 +96,26 @@ class ShadowQueue:
         if self._timer is not None:
             self._timer.cancel()
         while self._waiting:
-            target, _ = self._waiting.popleft()
-            self._count(target, "dropped")
+            self._count(self._waiting.popleft().target, "dropped")
 
     def _flush(self) -> None:
         self._timer = None
         deadline = self._loop.time() + self._deadline_s
         while self._waiting:
-            target, copy = self._waiting.popleft()
-            self._send(target, copy, deadline)
+            self._send(self._waiting.popleft(), deadline)
 
-    def _send(self, target: Target, copy: Copy, deadline: float) -> None:
+    def _send(self, waiting: _Waiting, deadline: float) -> None:
+        target, copy, size = waiting
         started = self._loop.time()
         span = self._tracer.shadow(copy.trace, target.arm.origin, copy.prediction_id)
 
         def done(answer: asyncio.Future[Tensors]) -> None:
-            self._rows -= copy.rows
+            self._make_room(copy.rows, size)
             error = answer.exception()
             if error is None:
                 self._record(target, copy, answer.result(), self._loop.time() - started)
             else:
-                self._failed(target, error, self._loop.time() - started)
+                self._failed(target, copy, error, self._loop.time() - started)
             if span is not None:
                 span.end(error)
 
@@ -108,12 +124,16 @@ class ShadowQueue:
                 copy.inputs, copy.rows, deadline, span.wire if span is not None else None
             )
         except WeirError as error:
-            self._rows -= copy.rows
-            self._failed(target, error, 0.0)
+            self._make_room(copy.rows, size)
+            self._failed(target, copy, error, 0.0)
             if span is not None:
                 span.end(error)
         else:
             run.add_done_callback(done)
+
+    def _make_room(self, rows: int, size: int) -> None:
+        self._rows -= rows
+        self._bytes -= size
 
     def _record(self, target: Target, copy: Copy, outputs: Tensors, seconds: float) -> None:
         self._count(target, "sent")
@@ -129,9 +149,12 @@ class ShadowQueue:
             copy.request_id,
         )
 
-    def _failed(self, target: Target, error: BaseException, seconds: float) -> None:
+    def _failed(self, target: Target, copy: Copy, error: BaseException, seconds: float) -> None:
         self._count(target, "failed")
         target.arm.failed(seconds, _code(error))
+        # One that was not sent or not waited for says nothing of the version.
+        if isinstance(error, ModelFailed) and copy.compare is not None:
+            copy.compare(())
 
     def _count(self, target: Target, outcome: str) -> None:
         origin = target.arm.origin

@@ -22,7 +22,8 @@ class Trial(JudgedExchange):
     """Asks the candidate or the baseline, and the stable version where that does not answer.
 
     The first has half of the request's time. One that fails, takes longer, cannot be reached or
-    gives what is no valid output is not heard; there is no second fallback.
+    gives what is no valid output is not heard; there is no second fallback. A request that was not
+    sent, as the version was away or had no room, is not counted: that says nothing of the version.
     """
 
     __slots__ = ("_asked", "_attempt", "_deadline")
@@ -48,16 +49,22 @@ class Trial(JudgedExchange):
         self._part_s = PART * (deadline - asyncio.get_running_loop().time())
         self._tell = tell
         version = self._version
+        refusal = self._stable_refuses(asked)
+        # What the stable version refuses is counted for no arm: it would not be for its own.
+        self._settled = self._settled or refusal is not None
         try:
             request = version.contract.fit(asked)
         except BadInput as error:
-            # What the stable version refuses too is the client's mistake; the rest is a failure.
-            self._case.judging.stable.contract.fit(asked)
-            self._begin_again(asked, error)
+            # What both refuse is the client's mistake; the rest is a failure.
+            if refusal is not None:
+                raise refusal from None
+            self._see()
+            self._failed_with(error)
+            self._hand_over(asked, error)
             return
         if not version.links.connected:
             unreachable = f"version {version.version.number} cannot be reached"
-            self._begin_again(asked, NotReady(unreachable))
+            self._unsent(asked, NotReady(unreachable))
             return
         wire = self._trace.wire if self._trace is not None else None
         attempt = Attempt(self)
@@ -66,7 +73,7 @@ class Trial(JudgedExchange):
                 attempt, request.inputs, request.rows, deadline - self._part_s, wire
             )
         except WeirError as error:
-            self._begin_again(asked, error)
+            self._unsent(asked, error)
             return
         self._request, self._asked, self._attempt = request, asked, attempt
         self._see()
@@ -96,10 +103,20 @@ class Trial(JudgedExchange):
         else:
             self._fall_back(error)
 
-    def _begin_again(self, asked: Asked, error: WeirError) -> None:
-        """Count a failure before anything was sent, and have the stable version answer."""
-        self._see()
-        self._failed_with(error)
+    def _stable_refuses(self, asked: Asked) -> BadInput | None:
+        """Give why the stable version does not take a request; the baseline takes what it takes."""
+        stable = self._case.judging.stable
+        if stable.version.number == self._version.version.number:
+            return None
+        try:
+            stable.contract.fit(asked)
+        except BadInput as error:
+            return error
+        return None
+
+    def _unsent(self, asked: Asked, error: WeirError) -> None:
+        """Have the stable version answer what was not sent, and count it for nobody."""
+        self._settled = True
         self._hand_over(asked, error)
 
     def _fall_back(self, error: WeirError) -> None:

@@ -240,7 +240,8 @@ ROUTER_STABLE_ALONE = Metric(
     Kind.GAUGE,
     "{replica}",
     (MODEL,),
-    "Gateway replicas that serve a rollout's stable version alone: they cannot reach its judge.",
+    "Gateway replicas that serve a rollout's stable version alone: they reach no judge, or not all"
+    " that is judged.",
 )
 VERSION_RETRIES = Metric(
     "weir.version.retries",

@@ -45,7 +45,7 @@ class Bucket:
         """Give about how many bytes the tensors of a job have."""
         if self.row_bytes is not None:
             return self.row_bytes * job.rows
-        return sum(map(_size, job.tensors))
+        return sum(map(size_of, job.tensors))
 
 
 class Waiting:
@@ -152,7 +152,7 @@ def _rows(jobs: Iterable[Job]) -> int:
     return sum([job.rows for job in jobs])
 
 
-def _size(tensor: NDArray[Any]) -> int:
+def size_of(tensor: NDArray[Any]) -> int:
     """About how many bytes the elements of a tensor have."""
     if tensor.dtype.kind == "O":
         return sum(map(len, tensor.ravel()))

@@ -17,26 +17,31 @@ from serve.rollout.pairing import Pair, PairCount
 from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Report, Tally
 from serve.rollout.units import LEFT_OUT, UNKEYED, Share, Units
 
-ERROR, TIMEOUT, INVALID, LATE, PAIRED = 1, 2, 4, 8, 16
-"""What was counted of a unit, as flags; all but the last in the order of `EVENTS`."""
+ERROR, TIMEOUT, INVALID, LATE, PAIRED, COUNTED = 1, 2, 4, 8, 16, 32
+"""What was counted of a unit, as flags: events in the order of `EVENTS`, a pair, itself."""
 
 _RANDOM_BYTES = 8
 
 
 class Sighting(NamedTuple):
-    """A unit at one request: where it is remembered, and whether this request is its first."""
+    """A unit at one request: where it is remembered, and whether it is counted by this request."""
 
     place: int
     first: bool
 
 
 class ArmCount:
-    """The tally of one arm in one stretch, as it grows."""
+    """The tally of one arm in one stretch, as it grows.
 
-    __slots__ = ("_events", "_of", "_trials", "_units", "_waiting")
+    One that is not `keyed` counts no units with a key: they are still new when the candidate gets
+    its first traffic, and can be compared.
+    """
 
-    def __init__(self, of: RolloutCount) -> None:
+    __slots__ = ("_events", "_keyed", "_of", "_trials", "_units", "_waiting")
+
+    def __init__(self, of: RolloutCount, *, keyed: bool) -> None:
         self._of = of
+        self._keyed = keyed
         self._units = self._waiting = 0
         self._trials = [0] * len(EVENTS)
         self._events = [0] * len(EVENTS)
@@ -44,15 +49,15 @@ class ArmCount:
     def see(self, key: bytes | None) -> Sighting:
         """Find a unit that asks something of the arm: its `Weir-Key`, None if it has none.
 
-        Then `happened` or `left` is called once.
+        Then `happened` is called once.
         """
         if key is None:
             self._waiting += 1
             return _ALONE
-        sighting = self._of.place(key)
-        if sighting.first:
-            self._waiting += 1
-        return sighting
+        place = self._of.place(key)
+        first = self._keyed and self._of.units.first(place, COUNTED) != 0
+        self._waiting += first
+        return Sighting(place, first)
 
     def happened(self, sighting: Sighting, flags: int) -> None:
         """Count the outcome of a request: a new unit, and events that its unit did not have yet."""
@@ -60,18 +65,13 @@ class ArmCount:
         if first:
             self._waiting -= 1
             self._units += 1
-        if not flags:
+        if not flags or (place != UNKEYED and not self._keyed):
             return
         fresh = self._of.units.first(place, flags)
         for at in range(len(EVENTS)):
             self._events[at] += fresh >> at & 1
             if first:
                 self._trials[at] += flags >> at & 1
-
-    def left(self, sighting: Sighting) -> None:
-        """Count nothing of a request whose client left before there was an outcome."""
-        if sighting.first:
-            self._waiting -= 1
 
     def tally(self) -> Tally:
         """Give the numbers as they are now."""
@@ -83,32 +83,42 @@ Stretch = Mapping[JudgedArm, ArmCount]
 
 
 class RolloutCount:
-    """All that one gateway process counts of one rollout, over all generations of its route."""
+    """All that one gateway process counts of one rollout, over all generations of its route.
+
+    A process that is not `from_start` does not know which units its predecessor has counted: it
+    leaves those with a key out.
+    """
 
     def __init__(
-        self, rollout: str, share: Callable[[], Share], units: Units | None = None
+        self,
+        rollout: str,
+        share: Callable[[], Share],
+        units: Units | None = None,
+        *,
+        from_start: bool = True,
     ) -> None:
         self.rollout = rollout
         self.units = units or Units(rollout)
         self._share = share
+        self._from_start = from_start
         self._pairs = PairCount()
         self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
         # Counts that begin anew, as when a model is unloaded and loaded again, are other counts.
         self._source = f"{os.getpid()}-{os.urandom(_RANDOM_BYTES).hex()}"
         self._stretches: dict[int, Stretch] = {}
 
-    def stretch(self, generation: int) -> Stretch:
-        """Give where the requests of a generation are counted."""
+    def stretch(self, generation: int, *, keyed: bool = True) -> Stretch:
+        """Give where the requests of a generation are counted: units with a key if `keyed`."""
         if generation not in self._stretches:
-            self._stretches[generation] = {arm: ArmCount(self) for arm in JudgedArm}
+            self._stretches[generation] = {arm: ArmCount(self, keyed=keyed) for arm in JudgedArm}
         return self._stretches[generation]
 
-    def place(self, key: bytes) -> Sighting:
+    def place(self, key: bytes) -> int:
         """Find a unit with a key, or give it a place."""
+        if not self._from_start:
+            return LEFT_OUT
         digest = self.units.digest(key)
-        if not self._share().has(digest):
-            return _UNCOUNTED
-        return Sighting(*self.units.see(digest))
+        return self.units.place(digest) if self._share().has(digest) else LEFT_OUT
 
     def took(self, seconds: float) -> None:
         """Count how long the stable version took for an answer."""
@@ -137,7 +147,6 @@ class RolloutCount:
 
 
 _ALONE = Sighting(UNKEYED, first=True)
-_UNCOUNTED = Sighting(LEFT_OUT, first=False)
 
 
 def _named(counts: list[int]) -> dict[Metric, int]:

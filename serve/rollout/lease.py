@@ -1,7 +1,7 @@
 """How long a gateway replica may go on with a route that is judged, without a word from its judge.
 
-A canary without a judge does not exist: a replica that cannot tell what it counts serves the stable
-version alone, until it can again.
+A canary without a judge does not exist: a replica that cannot tell what it counts, or can count
+nothing as the arms are not all reached, serves the stable version alone, until it can again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Lease:
         self._renewed_at = now
 
     def renew(self, now: float) -> None:
-        """Note that the control plane has taken what was sent at this moment."""
+        """Note that there was a judge at this moment, or something to be judged."""
         self._renewed_at = max(self._renewed_at, now)
 
     def over(self, now: float) -> bool:

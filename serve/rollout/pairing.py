@@ -24,6 +24,8 @@ from serve.rollout.tallies import GROUPS_MAX, GroupPairs, Pairs
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
 """How far outputs may be apart that make no decision."""
+_CHANGE_MAX = 1e100
+"""The most that one pair adds to the change of scores: sums of squares must stay finite."""
 _LATE = ("label", "audit")
 
 Tensors = tuple[NDArray[Any], ...]
@@ -167,10 +169,11 @@ class PairCount:
 
     def add(self, pair: Pair) -> None:
         """Count one pair."""
+        change = max(-_CHANGE_MAX, min(_CHANGE_MAX, pair.score_change))
         self._rows += 1
         self._disagreements += not pair.agrees
-        self._change += pair.score_change
-        self._change_squared += pair.score_change**2
+        self._change += change
+        self._change_squared += change**2
         for key in pair.groups.items():
             counts = self._groups.get(key)
             if counts is None:

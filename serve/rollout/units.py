@@ -19,7 +19,7 @@ _SLOTS = 1 << 21
 UNITS_MAX = _SLOTS // 2
 _FLAGS = 0xFF
 _NAME = ~_FLAGS & (1 << 64) - 1
-_SEEN = 1 << 7
+_TAKEN = 1 << 7
 _PROBES_MAX = 128
 _KEY_MAX = 64
 _SHARE_BITS = 40
@@ -48,8 +48,8 @@ class Units:
         hasher.update(unit)
         return int.from_bytes(hasher.digest(), "little")
 
-    def see(self, digest: int) -> tuple[int, bool]:
-        """Give the place of a unit and whether it is new; `LEFT_OUT` if there is no room for it."""
+    def place(self, digest: int) -> int:
+        """Give the place of a unit, which is kept for it; `LEFT_OUT` if there is no room."""
         slots, name = self._slots, digest & _NAME
         place = (digest >> 8) % _SLOTS
         for _ in range(_PROBES_MAX):
@@ -57,17 +57,17 @@ class Units:
             if not held:
                 break
             if held & _NAME == name:
-                return place, False
+                return place
             place = (place + 1) % _SLOTS
         else:
             self.full = True
-            return LEFT_OUT, False
+            return LEFT_OUT
         if self.count >= self._most:
             self.full = True
-            return LEFT_OUT, False
+            return LEFT_OUT
         self.count += 1
-        slots[place] = name | _SEEN
-        return place, True
+        slots[place] = name | _TAKEN
+        return place
 
     def first(self, place: int, flags: int) -> int:
         """Give those of the flags (below 128) that a unit has not had yet, and note them."""

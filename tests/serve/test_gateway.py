@@ -199,11 +199,11 @@ async def test_where_the_baseline_is_not_reached_stable_answers(
     assert not gateway.all_connected()
 
     assert {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()} == {Role.STABLE}
-    assert not _model(gateway).comparable
+    assert not _comparable(gateway)
 
     beside = await host(tmp_path, 1, baseline=True)
     await until(gateway.all_connected, "the baseline is reached")
-    assert _model(gateway).comparable
+    assert _comparable(gateway)
     arms = {gateway.begin(MODEL, None, unit, untraced).arm for unit in units()}
     assert arms == {Role.STABLE, Role.BASELINE}
     baseline = _model(gateway).baseline
@@ -241,3 +241,8 @@ async def test_who_is_told_of_is_who_answers(gateway: Gateway, tmp_path: Path) -
 
 def _model(gateway: Gateway) -> ServedModel:
     return gateway._models[MODEL]
+
+
+def _comparable(gateway: Gateway) -> bool:
+    judging = _model(gateway).judging
+    return judging is not None and judging.comparable

@@ -21,6 +21,7 @@ from serve.edge.infer import Inference
 from serve.gateway import Gateway
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
+from serve.models.frames import Tensors
 from serve.recorder.recorder import Recorder
 from serve.recorder.samples import Origin
 from serve.shadow import Copy, ShadowQueue, Target
@@ -36,21 +37,27 @@ from tests.serve.waiting import until
 class Shadows:
     """A shadow queue, the batcher of version 2 behind it, and what is counted."""
 
-    def __init__(self, queue_max_rows: int = 10, deadline_s: float = 30.0) -> None:
+    def __init__(
+        self, queue_max_rows: int = 10, deadline_s: float = 30.0, queue_max_bytes: int = 1000
+    ) -> None:
         self.recorder: Recorder = recorder()
-        settings = ShadowSettings(queue_max_rows=queue_max_rows, flush_s=0.001)
+        settings = ShadowSettings(
+            queue_max_rows=queue_max_rows, queue_max_bytes=queue_max_bytes, flush_s=0.001
+        )
         self.queue = ShadowQueue(settings, self.recorder.counts, Tracer(None, 0.0), deadline_s)
         self.batcher: Batcher = batcher(queue_max_rows=1000)
         arm = self.recorder.arm(Origin(MODEL, 2, Role.SHADOW, REGRESSOR))
         self.busy = False
         self.target = Target(self.batcher, arm, lambda: self.busy)
         self.offered = 0
+        self.compared: list[Tensors] = []
 
-    def offer(self, rows: int = 1) -> None:
-        """Offer a copy of a request."""
+    def offer(self, rows: int = 1, inputs: Tensors | None = None) -> None:
+        """Offer a copy of a request, by default of 12 bytes a row."""
         self.offered += 1
-        inputs = (np.ones((rows, 3), np.float32),)
-        self.queue.offer(self.target, Copy(f"{self.offered:032x}", 0, rows, inputs, {}, None))
+        inputs = inputs or (np.ones((rows, 3), np.float32),)
+        copy = Copy(f"{self.offered:032x}", 0, rows, inputs, {}, None, compare=self.compared.append)
+        self.queue.offer(self.target, copy)
 
     def outcomes(self) -> Counter[str]:
         """How many copies came to each end."""
@@ -101,6 +108,34 @@ async def test_copies_that_do_not_fit_are_dropped() -> None:
     assert await shadows.settled() == {"sent": 3, "dropped": 2}
 
 
+async def test_copies_are_bounded_in_bytes() -> None:
+    """They hold on to what was sent; bytes that wait or run count, and make room as rows do."""
+    shadows = Shadows(queue_max_bytes=36)
+    link = Holding(shadows.batcher)
+    for rows in (4, 2, 2, 1):  # One alone is too large, and one beside the other.
+        shadows.offer(rows)
+    await until(lambda: bool(link.out), "the block is sent")
+    shadows.offer()
+
+    assert shadows.outcomes() == {"dropped": 3}
+    link.answer()
+    await until(lambda: shadows.outcomes()["sent"] == 2, "the block is answered")
+    shadows.offer(3)
+    await until(lambda: bool(link.out), "the next block is sent")
+    link.answer()
+    assert await shadows.settled() == {"sent": 3, "dropped": 3}
+
+
+async def test_strings_count_by_their_length() -> None:
+    """An array of them holds but pointers."""
+    shadows = Shadows(queue_max_bytes=36)
+    Answering(shadows.batcher)
+    for length in (37, 36):
+        shadows.offer(1, (np.array([[b"s" * length]], np.object_),))
+
+    assert await shadows.settled() == {"sent": 1, "dropped": 1}
+
+
 async def test_copies_for_a_busy_model_are_dropped() -> None:
     """While those who wait need the model, its copies are dropped and counted."""
     shadows = Shadows()
@@ -136,34 +171,36 @@ class Failing(Answering):
 
 
 async def test_failures_are_counted() -> None:
-    """A shadow that fails is counted by version and by the code of its error."""
+    """A shadow that fails is counted by version and by the code of its error, and disagrees."""
     shadows = Shadows()
     Failing(shadows.batcher)
     for _ in range(4):
         shadows.offer()
 
     assert await shadows.settled() == {"failed": 4}
+    assert shadows.compared == [()] * 4
     found = shadows.recorder.counts.snapshot("me", 0).histograms
     errors = found[INFERENCE_DURATION.name, (MODEL, "2", "shadow", "model_failed")]
     assert sum(errors.buckets) == 4
 
 
 async def test_a_hung_shadow_is_given_up() -> None:
-    """After the deadline copies count as failed and their rows no longer fill the queue."""
+    """After the deadline copies count as failed, not as compared, and their rows make room."""
     shadows = Shadows(queue_max_rows=2, deadline_s=0.05)
     Holding(shadows.batcher)
     for _ in range(3):
         shadows.offer()
 
     assert await shadows.settled() == {"failed": 2, "dropped": 1}
+    assert not shadows.compared
     Answering(shadows.batcher)
     shadows.offer(2)
     assert (await shadows.settled())["sent"] == 1
 
 
 async def test_a_full_batcher_fails_copies_and_frees_their_rows() -> None:
-    """A shadow version that refuses costs its copies only."""
-    shadows = Shadows(queue_max_rows=4)
+    """A shadow version that refuses costs its copies only, of which none is compared."""
+    shadows = Shadows(queue_max_rows=4, queue_max_bytes=48)
     shadows.batcher.close(NotReady("gone"))
     for _ in range(3):
         for _ in range(4):
@@ -171,6 +208,7 @@ async def test_a_full_batcher_fails_copies_and_frees_their_rows() -> None:
         await until(lambda: shadows.outcomes().total() == shadows.offered, "all refused")
 
     assert shadows.outcomes() == {"failed": 12}
+    assert not shadows.compared
 
 
 async def test_close_accounts_for_what_waits() -> None:

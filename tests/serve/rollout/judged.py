@@ -21,6 +21,8 @@ ROLLOUT = "rollout-1"
 STABLE, CANDIDATE = 1, 2
 ALL_CANDIDATE = {STABLE: 0, CANDIDATE: FULL}
 ALL_STABLE = {STABLE: FULL, CANDIDATE: 0}
+ALMOST_STABLE = {STABLE: FULL - 1, CANDIDATE: 1}
+"""A canary that nobody meets, so that units with a key count."""
 
 
 def judged(

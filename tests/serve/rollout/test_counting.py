@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,7 @@ from tests.serve.edge.test_http import INFER, row
 from tests.serve.rollout.judged import (
     ALL_CANDIDATE,
     ALL_STABLE,
+    ALMOST_STABLE,
     CANDIDATE,
     STABLE,
     ask,
@@ -36,7 +38,7 @@ from tests.serve.rollout.judged import (
     who,
 )
 from tests.serve.stage import Stage, stage
-from tests.serve.versions import run_of, table
+from tests.serve.versions import MODEL, run_of, table
 from tests.serve.waiting import wait_until
 
 DEADLINE_S = 2.0
@@ -72,6 +74,7 @@ def served(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
     with stage(tmp_path, settings=settings) as opened:
         opened.start_host(STABLE)
         opened.start_host(CANDIDATE, candidate.run)
+        opened.apply(table(0, {STABLE: FULL}))  # It was there before the rollout.
         yield opened
 
 
@@ -114,7 +117,7 @@ def test_a_unit_is_counted_once_with_its_first_event(served: Stage, candidate: M
 
 def test_units_are_known_from_generation_to_generation(served: Stage, candidate: Moody) -> None:
     """A unit that was seen before is counted in no later stretch; its first event is."""
-    served.apply(judged(1, ALL_STABLE))
+    served.apply(judged(1, ALMOST_STABLE))
     ask(served, "ada")
     wait_until(lambda: tally(served, JudgedArm.STABLE).units == 1, "it is counted")
     candidate.fails = True
@@ -128,12 +131,57 @@ def test_units_are_known_from_generation_to_generation(served: Stage, candidate:
     )
 
 
+def test_who_came_while_the_candidate_was_a_shadow_is_new_to_it(
+    served: Stage, candidate: Moody
+) -> None:
+    """Else nobody who comes again could ever be compared."""
+    served.apply(judged(1, ALL_STABLE, shadow_bp=FULL))
+    ask(served, "ada")
+    wait_until(lambda: report(served).pairs.rows == 1, "the pair is counted")
+    candidate.fails = True
+    served.apply(judged(2, ALL_CANDIDATE))
+    ask(served, "ada")
+
+    once = events(error_ratio=1)
+    assert tally(served, JudgedArm.STABLE, 1) == Tally(0, events(), events())
+    assert tally(served, JudgedArm.CANDIDATE, 2) == Tally(1, once, once)
+
+
+def test_a_replica_that_comes_later_leaves_units_with_a_key_out(tmp_path: Path) -> None:
+    """It does not know whom its predecessor has counted; those without a key are new anywhere."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE)
+        for generation in (1, 2):
+            opened.apply(judged(generation, ALL_CANDIDATE))
+            ask(opened, "ada")
+            ask(opened)
+
+            assert tally(opened, JudgedArm.CANDIDATE, generation) == Tally(1, events(), events())
+
+        opened.apply(judged(3, ALL_CANDIDATE, rollout="next"))
+        ask(opened, "ada")
+        assert tally(opened, JudgedArm.CANDIDATE, 3) == Tally(1, events(), events())
+
+
+def test_a_replica_that_comes_before_the_candidate_counts_units_with_a_key(tmp_path: Path) -> None:
+    """Nobody can have counted them while it was a shadow."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE)
+        opened.apply(judged(1, ALL_STABLE))
+        opened.apply(judged(2, ALL_CANDIDATE))
+        ask(opened, "ada")
+
+        assert tally(opened, JudgedArm.CANDIDATE, 2) == Tally(1, events(), events())
+
+
 def test_another_rollout_knows_nobody(served: Stage) -> None:
     """What was counted for a rollout that is over is forgotten."""
-    served.apply(judged(1, ALL_STABLE, rollout="one"))
+    served.apply(judged(1, ALMOST_STABLE, rollout="one"))
     ask(served, "ada")
     first = report(served)
-    served.apply(judged(2, ALL_STABLE, rollout="two"))
+    served.apply(judged(2, ALMOST_STABLE, rollout="two"))
     ask(served, "ada")
 
     second = report(served)
@@ -213,7 +261,7 @@ def test_the_stable_arm_has_a_histogram(served: Stage) -> None:
 
 def test_one_replica_of_several_counts_a_unit(served: Stage) -> None:
     """Units with a key belong to a slot; whoever accepts on it counts them, and nobody else."""
-    served.apply(judged(1, ALL_STABLE))
+    served.apply(judged(1, ALMOST_STABLE))
     keys = [f"client-{number}" for number in range(40)]
     counted = []
     for slots in ({0}, {0}, {1}):
@@ -276,6 +324,7 @@ def three(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
     with stage(tmp_path) as opened:
         opened.start_host(STABLE)
         opened.start_host(CANDIDATE, candidate.run)
+        opened.apply(table(0, {STABLE: FULL}))  # It was there before the rollout.
         yield opened
 
 
@@ -315,3 +364,38 @@ def test_nothing_counts_while_the_baseline_cannot_be_reached(
     assert {(reply.status_code, who(reply)) for reply in replies} == {(200, ("1", "stable"))}
     assert all(tally(three, arm) == Tally(0, events(), events()) for arm in JudgedArm)
     assert sum(report(three).latency) == 0
+
+
+def test_nothing_counts_while_the_candidate_cannot_be_reached(tmp_path: Path) -> None:
+    """Of no arm, as when the baseline is away: what is lost to a machine is not the candidate's."""
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(STABLE, baseline=True)
+        opened.apply(judged(1, {STABLE: 5000, CANDIDATE: 5000}, baseline_bp=2500), connect_s=0.1)
+
+        replies = [ask(opened) for _ in range(30)]
+
+        assert {reply.status_code for reply in replies} == {200}
+        assert all(tally(opened, arm) == Tally(0, events(), events()) for arm in JudgedArm)
+        assert sum(report(opened).latency) == 0
+
+        opened.start_host(CANDIDATE)
+        opened.on_edge(opened.gateway.wait_connected(5.0))
+        for _ in range(60):
+            ask(opened)
+        wait_until(
+            lambda: sum(tally(opened, arm).units for arm in JudgedArm) == 60, "all are counted"
+        )
+        assert min(tally(opened, arm).units for arm in JudgedArm) > 0
+
+
+def test_a_baseline_that_has_no_share_yet_is_not_waited_for(three: Stage) -> None:
+    """While the candidate is a shadow, answers are compared before the baseline has hosts."""
+    made = judged(1, ALL_STABLE, shadow_bp=FULL)
+    waiting = replace(made.models[MODEL], baseline=STABLE)
+    three.apply(replace(made, models={MODEL: waiting}), connect_s=0.1)
+
+    ask(three)
+
+    wait_until(lambda: report(three).pairs.rows == 1, "the pair is counted")
+    assert tally(three, JudgedArm.STABLE).units == 1

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from configs.errors import ModelFailed
+from configs.errors import ModelFailed, Unavailable
 from configs.settings import Limits, Settings
 from registry.records import FULL
 from serve.models.frames import Tensors
@@ -113,15 +113,39 @@ def test_the_stable_version_answers_in_time_for_a_candidate_that_hangs(served: S
 
 
 def test_a_candidate_without_hosts_costs_no_time(served: Stage) -> None:
-    """A version that nobody can reach is not waited for."""
+    """A version that nobody can reach is not waited for, and nothing is counted of it."""
     served.apply(judged(1, ALL_CANDIDATE), connect_s=0.1)
 
     reply = ask(served)
 
     assert (reply.status_code, who(reply)) == (200, ("1", "stable"))
     assert reply.elapsed.total_seconds() < DEADLINE_S / 2
-    assert tally(served, JudgedArm.CANDIDATE).trials == events(error_ratio=1)
+    assert all(tally(served, arm) == Tally(0, events(), events()) for arm in JudgedArm)
     assert durations(served, CANDIDATE, "canary", "not_ready") == 1
+
+
+@pytest.mark.parametrize(
+    ("full", "weights", "status"),
+    [
+        pytest.param(CANDIDATE, ALL_CANDIDATE, 200, id="candidate"),
+        pytest.param(STABLE, ALL_STABLE, 503, id="stable"),
+    ],
+)
+def test_what_is_never_sent_is_nobodys_failure(
+    served: Stage, full: int, weights: dict[int, int], status: int
+) -> None:
+    """A version that has no room takes no request: it is counted for no arm, with a key or not."""
+    served.start_host(CANDIDATE)
+    served.apply(judged(1, weights))
+
+    async def fill() -> None:
+        served.gateway.model_version(MODEL, full).batcher.close(Unavailable("no room"))
+
+    served.on_edge(fill())
+    replies = [ask(served), ask(served, "ada")]
+
+    assert [reply.status_code for reply in replies] == [status] * 2
+    assert all(tally(served, arm) == Tally(0, events(), events()) for arm in JudgedArm)
 
 
 def test_a_candidate_that_dies_at_work_costs_no_answer(served: Stage) -> None:
@@ -181,19 +205,41 @@ def test_what_clients_do_wrong_is_nobodys_failure(served: Stage) -> None:
     assert tally(served, JudgedArm.CANDIDATE) == Tally(0, events(), events())
 
 
-def test_a_client_that_leaves_is_no_event(served: Stage) -> None:
-    """It says nothing of the version unless the answer was overdue."""
+@pytest.mark.parametrize(
+    ("objective_s", "late"), [pytest.param(0.1, 1, id="late"), pytest.param(0.9, 0, id="in-time")]
+)
+@pytest.mark.parametrize(
+    ("number", "weights", "arm", "role"),
+    [
+        pytest.param(CANDIDATE, ALL_CANDIDATE, JudgedArm.CANDIDATE, "canary", id="candidate"),
+        pytest.param(STABLE, {STABLE: FULL}, JudgedArm.STABLE, "stable", id="stable"),
+    ],
+)
+def test_a_client_that_leaves_has_had_a_time_out(
+    tmp_path: Path,
+    number: int,
+    weights: dict[int, int],
+    arm: JudgedArm,
+    role: str,
+    objective_s: float,
+    late: int,
+) -> None:
+    """Of whichever arm, long before half of its time: a version that hangs must not gain by it."""
     gate = Gate()
     gate.open.clear()
-    served.start_host(CANDIDATE, gate.run)
-    served.apply(judged(1, ALL_CANDIDATE))
-    with pytest.raises(httpx.ReadTimeout), httpx.Client(trust_env=False, timeout=0.2) as client:
-        client.post(f"{served.url}/v2/models/{MODEL}/infer", json=row(1, 2, 3))
-    wait_until(lambda: durations(served, CANDIDATE, "canary", "client_gone") == 1, "it is noticed")
-    gate.open.set()
+    limits = Limits(drain_s=1.0, deadline_s=DEADLINE_S)
+    with stage(tmp_path, limits) as opened:
+        opened.start_host(number, gate.run)
+        if number != STABLE:
+            opened.start_host(STABLE)
+        opened.apply(judged(1, weights, objective_s=objective_s))
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(trust_env=False, timeout=0.2) as client:
+            client.post(opened.url + INFER, json=row(1, 2, 3))
+        wait_until(lambda: durations(opened, number, role, "client_gone") == 1, "it is noticed")
+        gate.open.set()
 
-    assert tally(served, JudgedArm.CANDIDATE) == Tally(0, events(), events())
-    assert durations(served, STABLE, "stable") == 0
+        once = events(timeout_ratio=1, latency_over_slo=late)
+        wait_until(lambda: tally(opened, arm) == Tally(1, once, once), "it is counted")
 
 
 def test_grpc_falls_back_alike(served: Stage) -> None:
@@ -227,6 +273,29 @@ def test_a_request_that_only_the_candidate_refuses_is_its_failure(served: Stage)
     assert (reply.status_code, who(reply), value(reply)) == (200, ("1", "stable"), 7.0)
     assert tally(served, JudgedArm.CANDIDATE).trials == events(error_ratio=1)
     assert durations(served, CANDIDATE, "canary", "bad_tensor") == 1
+
+
+@pytest.mark.parametrize(
+    ("run", "status"),
+    [pytest.param(None, 200, id="answered"), pytest.param(failing, 500, id="fails")],
+)
+def test_a_request_that_only_the_stable_version_refuses_is_counted_for_nobody(
+    served: Stage, run: Run | None, status: int
+) -> None:
+    """The stable arm would not count it; the client gets what the candidate says."""
+    served.start_host(CANDIDATE, run)
+    made = judged(1, ALL_CANDIDATE)
+    routed = made.models[MODEL]
+    grouped = {**routed.versions, CANDIDATE: version(CANDIDATE, card=GROUPED)}
+    served.apply(replace(made, models={MODEL: replace(routed, versions=grouped)}))
+    sex = {"name": "sex", "datatype": "BYTES", "shape": [1], "data": ["f"]}
+    sent = row(1, 2, 3)
+    sent["inputs"] = [*sent["inputs"], sex]  # type: ignore[misc]
+
+    reply = httpx.post(f"{served.url}{INFER}", json=sent, trust_env=False)
+
+    assert reply.status_code == status
+    assert all(tally(served, arm) == Tally(0, events(), events()) for arm in JudgedArm)
 
 
 def test_a_client_that_leaves_when_its_answer_is_overdue_is_a_time_out(tmp_path: Path) -> None:

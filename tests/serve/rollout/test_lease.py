@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from serve.rollout.tallies import JudgedArm
 from tests.serve.rollout.judged import ALL_CANDIDATE, CANDIDATE, STABLE, ask, judged, tally, who
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import MODEL, table
+from tests.serve.waiting import wait_until
+
+NEARLY_ALL = {STABLE: 1, CANDIDATE: FULL - 1}
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1), st.floats(0, 2000))
@@ -36,6 +40,19 @@ def served(tmp_path: Path) -> Iterator[Stage]:
         for version in (STABLE, CANDIDATE):
             opened.start_host(version)
         yield opened
+
+
+class Renewals(Lease):
+    """A lease that counts its renewals."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__(now)
+        self.renewed = 0
+
+    def renew(self, now: float) -> None:
+        """Count one more."""
+        self.renewed += 1
+        super().renew(now)
 
 
 def look(served: Stage, later_s: float, *, renewed: bool = False) -> None:
@@ -68,20 +85,60 @@ def test_a_replica_without_a_judge_serves_the_stable_version_alone(served: Stage
     assert served.gateway.begin(MODEL, None, None, lambda _draw: None)._shadow is None
 
 
-@pytest.mark.parametrize("how", ["report", "table"])
+def change(served: Stage, how: str) -> None:
+    """Let it hear of its judge: a report that gets through, or a route that was decided anew."""
+    if how == "report":
+        look(served, LEASE_S + 2, renewed=True)
+    elif how == "generation":
+        served.apply(judged(2, ALL_CANDIDATE))
+    else:
+        served.apply(judged(1, ALL_CANDIDATE, rollout="rollout-2"))
+
+
+@pytest.mark.parametrize("how", ["report", "generation", "rollout"])
 def test_it_goes_back_when_it_hears_of_its_judge(served: Stage, how: str) -> None:
-    """A report that gets through renews the lease, and so does a new table."""
+    """A report that gets through renews the lease, and so does a decision about what is judged."""
     served.apply(judged(1, ALL_CANDIDATE))
     look(served, LEASE_S + 1)
     assert who(ask(served)) == ("1", "stable")
 
-    if how == "report":
-        look(served, LEASE_S + 2, renewed=True)
-    else:
-        served.apply(judged(1, ALL_CANDIDATE))
+    change(served, how)
 
     assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
-    assert tally(served, JudgedArm.CANDIDATE).units == 1
+    generation = 2 if how == "generation" else 1
+    assert tally(served, JudgedArm.CANDIDATE, generation).units == 1
+
+
+def test_a_table_that_decides_nothing_brings_no_candidate_back(served: Stage) -> None:
+    """A key that was made, or another model, says nothing of the judge."""
+    served.apply(judged(1, ALL_CANDIDATE))
+    look(served, LEASE_S + 1)
+
+    served.apply(replace(judged(1, ALL_CANDIDATE), generation=2))
+
+    assert (who(ask(served)), alone(served)) == (("1", "stable"), 1.0)
+
+
+def test_a_table_that_decides_nothing_makes_no_lease_longer(served: Stage) -> None:
+    """Tables that come often must not keep a candidate alive that nobody judges."""
+    served.apply(judged(1, ALL_CANDIDATE))
+    served.gateway.lease = lease = Renewals(0.0)
+
+    served.apply(replace(judged(1, ALL_CANDIDATE), generation=2))
+    assert lease.renewed == 0
+
+    served.apply(judged(3, ALL_CANDIDATE))
+    assert lease.renewed == 1
+
+
+def test_a_split_by_hand_stays_where_another_model_is_judged(served: Stage) -> None:
+    """A lost lease says nothing of a route that has no judge, whatever table comes then."""
+    served.apply(judged(1, ALL_CANDIDATE))
+    look(served, LEASE_S + 1)
+
+    served.apply(table(2, {STABLE: 0, CANDIDATE: FULL}))
+
+    assert (who(ask(served)), alone(served)) == (("2", "canary"), None)
 
 
 def test_routes_that_nobody_judges_need_no_lease(served: Stage) -> None:
@@ -100,3 +157,49 @@ def test_a_candidate_that_is_baked_goes_too(served: Stage) -> None:
     look(served, LEASE_S + 1)
 
     assert who(ask(served))[0] == "1"
+
+
+@pytest.mark.parametrize("away", ["candidate", "baseline"])
+def test_arms_that_cannot_be_compared_have_a_lease_too(tmp_path: Path, away: str) -> None:
+    """While one is away nobody judges the candidate, however well reports get through."""
+    with stage(tmp_path) as served:
+        served.start_host(STABLE)
+        start(served, "candidate" if away == "baseline" else "baseline")
+        served.apply(judged(1, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
+        look(served, LEASE_S - 1, renewed=True)
+        assert alone(served) == 0.0
+
+        look(served, LEASE_S + 1, renewed=True)
+        assert (who(ask(served, "ada")), alone(served)) == (("1", "stable"), 1.0)
+
+        start(served, away)
+        wait_until(lambda: all_connected(served), "both are reached")
+        assert who(ask(served, "ada")) == ("1", "stable")
+        look(served, LEASE_S + 2, renewed=True)
+        assert (who(ask(served, "ada")), alone(served)) == (("2", "canary"), 0.0)
+
+
+def start(served: Stage, arm: str) -> None:
+    """Have a host of an arm on trial."""
+    served.start_host(CANDIDATE if arm == "candidate" else STABLE, baseline=arm == "baseline")
+
+
+def test_a_decision_brings_no_candidate_back_that_cannot_be_compared(served: Stage) -> None:
+    """A table says that somebody judges, not that there is something to be seen."""
+    served.apply(judged(1, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
+    look(served, LEASE_S + 1, renewed=True)
+
+    served.apply(judged(2, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
+    assert (who(ask(served, "ada")), alone(served)) == (("1", "stable"), 1.0)
+
+    served.apply(judged(3, ALL_CANDIDATE, rollout="rollout-2"))
+    assert (who(ask(served, "ada")), alone(served)) == (("2", "canary"), 0.0)
+
+
+def all_connected(served: Stage) -> bool:
+    """Whether everything that the table names can be reached."""
+
+    async def connected() -> bool:
+        return served.gateway.all_connected()
+
+    return served.on_edge(connected())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
+from configs.errors import ModelFailed
 from registry.card import Card, Decision, Group, Score, Task
 from registry.records import FULL, Version
 from registry.signature import Datatype, Signature, TensorSpec
@@ -172,6 +174,20 @@ def test_groups_are_bounded() -> None:
     assert (count.pairs().rows, len(count.pairs().groups)) == (1100, 1000)
 
 
+@pytest.mark.parametrize("change", [1e155, -1e155, 1.7e308])
+def test_a_score_that_is_beyond_all_measure_can_be_counted(change: float) -> None:
+    """Its square is no number: what is added stays finite, and the pair counts as a whole."""
+    count = PairCount()
+    for _ in range(3):
+        count.add(Pair(agrees=False, score_change=change, groups={"sex": "f"}))
+
+    found = count.pairs()
+    assert (found.rows, found.disagreements, found.groups["sex", "f"].rows) == (3, 3, 3)
+    assert isfinite(found.score_change)
+    assert isfinite(found.score_change_squared)
+    assert (found.score_change > 0) is (change > 0)
+
+
 def test_one_row_of_several_is_compared() -> None:
     """With its group: the others say nothing."""
     answers = [(np.array([[9.0], [after], [9.0]], np.float32),) for after in (9.0, 11.0)]
@@ -242,3 +258,21 @@ def test_a_shadow_that_answers_nonsense_disagrees(tmp_path: Path) -> None:
         assert ask(opened).status_code == 200
 
         wait_until(lambda: report(opened).pairs == Pairs(1, 1), "the pair is counted")
+
+
+def test_a_shadow_that_fails_disagrees(tmp_path: Path) -> None:
+    """Else only what it survives would be compared."""
+
+    def picky(tensors: Tensors) -> Tensors:
+        if (tensors[0] < 0).any():
+            raise ModelFailed("the model failed: it is no good")
+        return run_of(STABLE)(tensors)
+
+    with stage(tmp_path) as opened:
+        opened.start_host(STABLE)
+        opened.start_host(CANDIDATE, picky)
+        opened.apply(judged(1, {STABLE: FULL}, shadow_bp=FULL, card=DECIDING))
+        for values in ((1.0, 2.0, 3.0), (-1.0, 2.0, 3.0)):
+            assert ask(opened, values=values).status_code == 200
+
+        wait_until(lambda: report(opened).pairs == Pairs(2, 1), "the pairs are counted")

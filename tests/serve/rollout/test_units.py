@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.rollout.counting import RolloutCount
-from serve.rollout.tallies import JudgedArm
+from serve.rollout.counting import COUNTED, ERROR, PAIRED, RolloutCount
+from serve.rollout.tallies import JudgedArm, Tally
 from serve.rollout.units import LEFT_OUT, UNKEYED, Share, Units
+from tests.serve.rollout.judged import events
 
 KEYS = st.lists(st.binary(min_size=1, max_size=4), max_size=60)
 ASKED = st.lists(
@@ -26,9 +27,10 @@ def test_a_unit_is_new_once(keys: list[bytes]) -> None:
     """As in a set, and each has a place of its own."""
     units, known = Units("r"), dict[bytes, int]()
     for key in keys:
-        place, new = units.see(units.digest(key))
-        assert new is (key not in known)
+        new = key not in known
+        place = units.place(units.digest(key))
         assert known.setdefault(key, place) == place
+        assert bool(units.first(place, COUNTED)) is new
     assert len(set(known.values())) == len(known) == units.count
     assert not units.full
 
@@ -38,10 +40,11 @@ def test_when_it_is_full_only_the_known_count(keys: list[bytes], most: int) -> N
     """Those that come later are left out of everything; those that are known go on."""
     units, known = Units("r", most), list[bytes]()
     for key in keys:
-        place, new = units.see(units.digest(key))
-        if new:
+        before = units.count
+        place = units.place(units.digest(key))
+        if units.count > before:
             known.append(key)
-        elif key in known:
+        if key in known:
             assert place >= 0
         else:
             assert place == LEFT_OUT
@@ -55,12 +58,12 @@ def test_when_it_is_full_only_the_known_count(keys: list[bytes], most: int) -> N
 def test_flags_are_first_once(flags: list[int]) -> None:
     """Each flag of a unit is given once; of a unit that comes once, always."""
     units, had = Units("r"), 0
-    place, _ = units.see(units.digest(b"ada"))
+    place = units.place(units.digest(b"ada"))
     for some in flags:
         assert units.first(place, some) == some & ~had
         assert units.first(UNKEYED, some) == some
         had |= some
-    assert units.see(units.digest(b"ada")) == (place, False)
+    assert units.place(units.digest(b"ada")) == place
 
 
 def test_units_that_meet_in_the_table_are_told_apart() -> None:
@@ -68,19 +71,20 @@ def test_units_that_meet_in_the_table_are_told_apart() -> None:
     units = Units("r")
     crowd = [(1 << 60) * number + (7 << 8) for number in range(1, 11)]
 
-    places = [units.see(digest)[0] for digest in crowd]
+    places = [units.place(digest) for digest in crowd]
 
     assert places == list(range(7, 17))
-    assert [units.see(digest) for digest in crowd] == [(place, False) for place in places]
+    assert [units.place(digest) for digest in crowd] == places
+    assert units.count == len(crowd)
 
 
 def test_a_search_ends() -> None:
     """A crowd at one place is no reason to search for long: whoever comes later is left out."""
     units = Units("r")
     for number in range(1, 129):
-        assert units.see((number << 32) + (7 << 8))[1]
+        assert units.place((number << 32) + (7 << 8)) != LEFT_OUT
 
-    assert units.see((200 << 32) + (7 << 8)) == (LEFT_OUT, False)
+    assert units.place((200 << 32) + (7 << 8)) == LEFT_OUT
     assert units.full
 
 
@@ -132,3 +136,28 @@ def test_counts_are_those_of_a_list_of_all_requests(
             ):
                 assert tried == trials.get((generation, arm, place), 0)
                 assert happened == first.get((generation, arm, place), 0)
+
+
+def test_who_came_before_the_candidate_is_new_to_it() -> None:
+    """Only that a unit gave a pair is remembered of a stretch in which nothing is compared."""
+    count = RolloutCount("r", Share)
+    shadow, canary = count.stretch(1, keyed=False), count.stretch(2)
+    early = shadow[JudgedArm.STABLE].see(b"ada")
+    assert count.units.first(early.place, PAIRED)
+    shadow[JudgedArm.STABLE].happened(early, ERROR)
+    late = canary[JudgedArm.CANDIDATE].see(b"ada")
+    canary[JudgedArm.CANDIDATE].happened(late, ERROR)
+
+    assert shadow[JudgedArm.STABLE].tally() == Tally(0, events(), events())
+    once = events(error_ratio=1)
+    assert canary[JudgedArm.CANDIDATE].tally() == Tally(1, once, once)
+    assert not count.units.first(late.place, PAIRED)
+
+
+def test_units_without_a_key_count_before_the_candidate() -> None:
+    """Each comes once, and is used up by nothing."""
+    stable = RolloutCount("r", Share).stretch(1, keyed=False)[JudgedArm.STABLE]
+    stable.happened(stable.see(None), ERROR)
+
+    once = events(error_ratio=1)
+    assert stable.tally() == Tally(1, once, once)
