@@ -85,12 +85,13 @@ class _Watched:
 
     `turn` is held while a decision is made, never while hosts are waited for. `step` is the change
     that waits for hosts, and `aim` where it leads. `failed` says why hosts did not start.
-    `judged_at` is since when gateway processes can have reported, for all that is known.
+    `judged_at` is when this process put the candidate into the route, if it did: gateway processes
+    cannot have reported before.
     """
 
     course: Course
     same_behaviour: bool
-    judged_at: float
+    judged_at: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     step: asyncio.Task[None] | None = None
     aim: tuple[RolloutState, int] | None = None
@@ -239,7 +240,7 @@ class Conductor:
         kept = await asyncio.to_thread(self._book.evidence, rollout.id)
         card = (await asyncio.to_thread(self._book.version, rollout.model, rollout.candidate)).card
         same = card.change == "same-behaviour"
-        made = _Watched(Course(rollout, kept), same, self._monotonic())
+        made = _Watched(Course(rollout, kept), same)
         # Another may have been as far meanwhile: there must be one only.
         return self._watched.setdefault(rollout.id, made) if not rollout.state.over else made
 
@@ -279,11 +280,10 @@ class Conductor:
             return Seen(findings, previous=route.previous if route is not None else None)
         as_wanted = await self._stage.routes_as_wanted(rollout.model)
         # Before the candidate is in the route, its hosts are waited for by whoever puts it there.
-        begins = RolloutState.STARTING in (rollout.state, rollout.held_from)
         return Seen(
             findings=findings,
             split_suspect=split_is_suspect(course.evidence, course.policy),
-            candidate_ready=begins or as_wanted,
+            candidate_ready=_begins(rollout) or as_wanted,
             fresh=self._fresh(watched, rollout),
             failed=watched.failed or course.broken,
             settled=as_wanted,
@@ -291,7 +291,7 @@ class Conductor:
 
     def _fresh(self, watched: _Watched, rollout: Rollout) -> bool:
         """Whether every gateway process has reported not long ago, or could not have yet."""
-        if self._monotonic() - watched.judged_at < FRESH_S:
+        if _begins(rollout) or self._monotonic() - watched.judged_at < FRESH_S:
             return True
         return self._reports.heard(rollout.id, FRESH_S) >= max(self._stage.gateways(), 1)
 
@@ -407,6 +407,11 @@ def alarms_on(arms: Iterable[ArmSignals], rollout: Rollout) -> tuple[str, ...]:
                 if signal.verdict is Verdict.ALARM
             }
     return tuple(sorted(found[rollout.candidate] - found[rollout.stable]))
+
+
+def _begins(rollout: Rollout) -> bool:
+    """Whether the candidate is not in the route yet, so that nobody counts for it."""
+    return RolloutState.STARTING in (rollout.state, rollout.held_from)
 
 
 def _aim(rollout: Rollout) -> tuple[RolloutState, int]:

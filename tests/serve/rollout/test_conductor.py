@@ -143,6 +143,26 @@ async def test_a_restart_neither_loses_a_count_nor_counts_one_twice(stand: Stand
     assert stand.rollout.state is RolloutState.CANARY
 
 
+@pytest.mark.parametrize("state", [RolloutState.CANARY, RolloutState.BAKING])
+async def test_time_without_a_judge_is_no_time_that_was_waited(
+    stand: Stand, state: RolloutState
+) -> None:
+    """After a restart it is held until counts come in, and the wait begins anew."""
+    await stand.start()
+    step = (await stand.until(state)).step
+    stand.serve()
+    stand.open()
+
+    await stand.look(600.0)
+    assert (stand.rollout.hold, stand.rollout.held_from) == (Hold.STALE, state)
+
+    stand.report_again()
+    for _ in range(2):
+        await stand.look()
+    assert (stand.rollout.state, stand.rollout.step) == (state, step)
+    assert stand.actions[-2:] == ["hold", "go on"]
+
+
 async def test_a_late_report_is_no_new_step(stand: Stand) -> None:
     """What was counted at an earlier step counts by its shares, and no bet begins anew for it."""
     await stand.start(bake_s=6000)
