@@ -8,7 +8,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from configs.errors import StartError, Unavailable
+from configs.errors import StartError
 from configs.settings import Settings
 from configs.shown import shown
 from registry.artifacts import Artifacts
@@ -126,11 +126,9 @@ class ControlActor:
     async def report(self, reports: tuple[Report, ...]) -> None:
         """Take what a gateway replica has counted for rollouts so far.
 
-        `Unavailable`, so that its lease is not renewed, while nobody looks at what was counted.
+        `Unavailable`, so that its lease is not renewed, while nobody judges by what was counted.
         """
-        self._plane.reports.take(reports)
-        if not self._plane.conductor.attentive:
-            raise Unavailable("nobody judges rollouts at the moment")
+        self._plane.take_counts(reports)
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -33,6 +33,7 @@ from serve.reached import Baseline
 from serve.rollout.conductor import Conductor
 from serve.rollout.counts import RolloutCounts
 from serve.rollout.desk import RolloutDesk
+from serve.rollout.tallies import Report
 
 _SETTLE_S = 30.0
 Kept = TypeVar("Kept")
@@ -186,6 +187,16 @@ class ControlPlane:
         """Whether every gateway replica serves a model by its present route, all of it reached."""
         table = self._replicas.table
         return model in table.models and self._replicas.are_settled(named_of(table, model))
+
+    def take_counts(self, reports: Iterable[Report]) -> None:
+        """Take what a gateway replica has counted for rollouts so far.
+
+        `Unavailable` if one of them that is active is not judged: it failed, or nobody looks.
+        """
+        told = tuple(reports)
+        self.reports.take(told)
+        if not self.conductor.judges(report.rollout for report in told):
+            raise Unavailable("nobody judges rollouts at the moment")
 
     def gateways(self) -> int:
         """Give how many gateway replicas are alive."""
@@ -357,13 +368,13 @@ class ControlPlane:
     ) -> Kept:
         """Make a change in its turn, or at once if it is a way back to what is reached.
 
-        Two changes may meet then: `commit` refuses what was decided on an older state.
+        What answers already needs no gateway replica to say so: there may be none alive. Two
+        changes may meet then: `commit` refuses what was decided on an older state.
         """
         present = await self.route(model)
         wanted = Wanted.by_rollout(present, arms, shadow, judged)
-        if goes_back(present, arms, wanted) and self._replicas.reach(
-            frozenset((model, number) for number in idle(present, arms))
-        ):
+        needed = frozenset((model, number) for number in idle(present, arms))
+        if goes_back(present, arms, wanted) and (not needed or self._replicas.reach(needed)):
             return await self._go_back(model, commit)
         async with self._change_turn:
             wanted = Wanted.by_rollout(await self.route(model), arms, shadow, judged)

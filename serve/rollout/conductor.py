@@ -36,7 +36,7 @@ from serve.rollout.stage import SignalSource, Stage
 FRESH_S = 10.0
 """How old the last counts of a gateway process may be for a decision to rest on them."""
 ATTENTIVE_S = 20.0
-"""How long ago the last look may be for a gateway process to be told that somebody judges."""
+"""How long ago a rollout may have been judged for gateway processes to hear that it is."""
 _SIGNALS_S = 5.0
 _SIGNALS_MAX_S = 5.0
 _AGAIN_S = 5.0
@@ -137,15 +137,21 @@ class Conductor:
         self._clock = clock
         self._monotonic = monotonic
         self._looked_at = float("-inf")
+        self._judged: dict[str, float] = {}
         self._watched: dict[str, _Watched] = {}
         self._routes: dict[tuple[str, int], Route] = {}
         self.under_way: set[asyncio.Task[None]] = set()
         self.standing: dict[str, tuple[Rollout, Seen]] = {}
 
-    @property
-    def attentive(self) -> bool:
-        """Whether rollouts were looked at not long ago: a canary without a judge must not be."""
-        return self._monotonic() - self._looked_at < ATTENTIVE_S
+    def judges(self, rollouts: Iterable[str]) -> bool:
+        """Whether each that is active was judged not long ago: no canary is without a judge.
+
+        As long as it is not known which are active, none is judged.
+        """
+        earliest = self._monotonic() - ATTENTIVE_S
+        return self._looked_at > earliest and all(
+            self._judged.get(rollout, self._looked_at) > earliest for rollout in rollouts
+        )
 
     async def look(self) -> None:
         """Look at every active rollout once; `standing` has them as they were then."""
@@ -155,6 +161,7 @@ class Conductor:
             del self._watched[gone]
             self.standing.pop(gone, None)
             self._reports.forget(gone)
+        self._judged = {each: self._judged.get(each, float("-inf")) for each in there}
         await asyncio.gather(*map(self._look_or_count, there))
         self._looked_at = self._monotonic()
 
@@ -192,12 +199,14 @@ class Conductor:
 
     async def _look_or_count(self, rollout_id: str) -> None:
         try:
-            await self._look_at(rollout_id)
+            if await self._look_at(rollout_id):
+                self._judged[rollout_id] = self._monotonic()
         except Exception:  # noqa: BLE001 - the boundary between rollouts; counted
             _log.exception("looking at rollout %s failed; it is tried again", rollout_id)
             self._counts.failed()
 
-    async def _look_at(self, rollout_id: str) -> None:
+    async def _look_at(self, rollout_id: str) -> bool:
+        """Judge one rollout; gives whether what is due at once is done."""
         watched = await self._watch(await asyncio.to_thread(self._book.rollout, rollout_id))
         async with watched.turn:
             rollout = await asyncio.to_thread(self._book.rollout, rollout_id)
@@ -207,15 +216,17 @@ class Conductor:
             self.standing[rollout.id] = rollout, seen
             move = self._decided(watched, rollout, seen)
             if move is None or self._waits(watched, rollout, move):
-                return
+                return True
             # Once more with what people are told, which takes longer to work out.
             seen = await self._see(watched, rollout, shown=True)
             move = self._decided(watched, rollout, seen)
             if move is None:
-                return
+                return True
             making = self._make(watched, rollout, self._with_objective(watched, move), seen)
-            if not making.leads_on:
-                await asyncio.wait({making.committed})
+            if making.leads_on:
+                return True
+            await asyncio.wait({making.committed})
+            return making.committed.exception() is None
 
     def _decided(self, watched: _Watched, rollout: Rollout, seen: Seen) -> Move | None:
         move = decide(rollout, watched.course.policy, seen, self._clock())

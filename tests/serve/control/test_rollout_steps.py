@@ -12,6 +12,7 @@ from registry.records import FULL, Judged, ShadowArm
 from registry.rollouts import NOTHING, Rollout, RolloutState, Shares
 from serve.control.placement import Place
 from serve.reached import Baseline
+from serve.rollout.tallies import Report
 from tests.registry.rollouts import POLICY
 from tests.serve.control.planes import Plane, Replica
 from tests.serve.versions import MODEL
@@ -146,6 +147,24 @@ async def test_a_way_back_waits_for_nobody(plane: Plane, begun: Rollout) -> None
     )
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_way_back_needs_no_gateway_replica(plane: Plane, begun: Rollout) -> None:
+    """Whoever comes next must not give the candidate any traffic, whatever has become of hosts."""
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+    for gateway in plane.gateways:
+        gateway.task.cancel()
+        await asyncio.gather(gateway.task, return_exceptions=True)
+        await plane.replicas.gone(gateway.name)
+    plane.fleet.refuses |= {1, 2}
+    async with plane.control._change_turn:
+        going = asyncio.ensure_future(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING))
+        await until(lambda: plane.weights() == {1: FULL}, "it is committed")
+
+    await asyncio.wait_for(going, 5.0)
+
+    assert plane.registry.rollout(begun.id).state is RolloutState.ROLLING_BACK
+
+
 async def test_somebody_by_hand_goes_back_as_fast(plane: Plane, begun: Rollout) -> None:
     """A rollback ends the rollout, its candidate and its baseline."""
     await step(plane, begun, RolloutState.CANARY, CANARY)
@@ -221,6 +240,18 @@ async def test_a_proven_candidate_is_hosted_as_its_baseline_is(plane: Plane) -> 
         set(),
         {(MODEL, 2)},
     )
+
+
+async def test_counts_are_taken_also_while_nobody_judges(plane: Plane, begun: Rollout) -> None:
+    """Whoever sent them learns that, and stays with the stable version."""
+    told = Report("1-a", begun.id)
+    with pytest.raises(Unavailable, match="nobody judges"):
+        plane.control.take_counts([told])
+    assert plane.control.reports.of(begun.id) == {"1-a": told}
+
+    await plane.control.conductor.look()
+    plane.control.take_counts([told])
+    await plane.control.conductor.close()
 
 
 def _alone(gateway: Replica) -> bool:

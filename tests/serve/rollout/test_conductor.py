@@ -368,13 +368,40 @@ async def test_how_rollouts_stand_is_told_in_numbers(stand: Stand) -> None:
 
 async def test_gateways_are_told_whether_somebody_judges(stand: Stand) -> None:
     """Nobody does before the first look, nor once none came for a while."""
-    said = [stand.conductor.attentive]
+    said = [stand.conductor.judges([])]
     await stand.conductor.look()
-    said.append(stand.conductor.attentive)
+    said.append(stand.conductor.judges(["one that is over"]))
     stand.clock.later(21.0)
-    said.append(stand.conductor.attentive)
+    said.append(stand.conductor.judges([]))
 
     assert said == [False, True, False]
+
+
+@pytest.mark.parametrize("what", ["keep_evidence", "change_rollout"])
+async def test_a_rollout_whose_looks_fail_is_not_judged(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """As with a full disk, where neither counts nor a way back can be kept; others are judged."""
+    await stand.start()
+    await stand.until(RolloutState.CANARY)
+    ours = [stand.rollout.id]
+    assert stand.conductor.judges(ours)
+
+    def full(*_: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stand.registry, what, full)
+        for _ in range(3):
+            stand.serve(4000, BAD)
+            await stand.look(10.0)
+        assert not stand.conductor.judges(ours)
+        assert stand.conductor.judges(["another"])
+        assert stand.weights == {1: 9500, 2: 500}
+    await stand.look(10.0)
+
+    assert stand.conductor.judges(ours)
+    assert stand.weights == {1: FULL}
 
 
 async def test_a_conductor_that_ends_leaves_nothing_running(stand: Stand) -> None:
