@@ -73,10 +73,17 @@ class ControlPlane:
         self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()
 
-    async def open(self) -> None:
-        """Bring up the gateway and the hosts of every version that a route names."""
+    async def open(self, published: Callable[[], None] = lambda: None) -> None:
+        """Bring up the gateway and the hosts of every version that a route names.
+
+        `published` is called once there is a first table: what needs no hosts begins then.
+        """
         table = await self._publisher.routes()
-        await asyncio.gather(self._fleet.start_gateway(), self._housing.open(table))
+        published()
+        work = self._fleet.start_gateway(), self._housing.open(table)
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
 
     async def rehouse(self) -> None:
         """Give hosts of their own to versions that shared hosts cannot hold any more."""
