@@ -22,7 +22,7 @@ from serve.alarms.desk import AlarmDesk
 from serve.control.fleet import Fleet
 from serve.control.housing import Housing
 from serve.control.placement import trusted
-from serve.control.publisher import Publisher, named, named_of, reachable
+from serve.control.publisher import Publisher, named, named_by, reachable
 from serve.control.replicas import Replicas
 from serve.control.reports import Reports
 from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
@@ -191,9 +191,17 @@ class ControlPlane:
         return await self._change_or_go_back(model, arms, shadow, judged, commit)
 
     async def routes_as_wanted(self, model: str) -> bool:
-        """Whether every gateway replica serves a model by its present route, all of it reached."""
-        table = self._replicas.table
-        return model in table.models and self._replicas.are_settled(named_of(table, model))
+        """Whether every gateway replica serves a model by its present route, all of it reached.
+
+        The version before, which stays warm and answers nobody, need not be.
+        """
+        routed = self._replicas.table.models.get(model)
+        return routed is not None and self._replicas.are_settled(named_by(routed.route))
+
+    async def routes_back(self, model: str) -> bool:
+        """Whether every gateway replica serves a model by its present route, reached or not."""
+        there = model in self._replicas.table.models
+        return there and self._replicas.are_settled(frozenset())
 
     def take_counts(self, reports: Iterable[Report]) -> None:
         """Take what a gateway replica has counted for rollouts so far.

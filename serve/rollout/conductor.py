@@ -289,6 +289,8 @@ class Conductor:
         if rollout.state.over:
             route = await asyncio.to_thread(self._book.route, rollout.model)
             return Seen(findings, previous=route.previous if route is not None else None)
+        if rollout.state is RolloutState.ROLLING_BACK:
+            return Seen(findings, settled=await self._stage.routes_back(rollout.model))
         as_wanted = await self._stage.routes_as_wanted(rollout.model)
         # Before the candidate is in the route, its hosts are waited for by whoever puts it there.
         return Seen(

@@ -27,8 +27,8 @@ class Seen:
 
     `candidate_ready`: every gateway process is connected to the candidate. `fresh`: reports of all
     of them are young enough to decide on. `failed` says why hosts could not be started. `settled`:
-    every gateway process routes as the present state asks, and the hosts it needs are up at full
-    capacity. `previous` is the version that the route would return to, which is still warm.
+    every gateway process routes as the present state asks, and but for a way back reaches all that
+    it needs. `previous` is the version that the route would return to, which is still warm.
     """
 
     findings: tuple[Finding, ...] = ()

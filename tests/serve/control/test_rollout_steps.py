@@ -242,6 +242,27 @@ async def test_a_proven_candidate_is_hosted_as_its_baseline_is(plane: Plane) -> 
     )
 
 
+async def test_a_version_that_only_stays_warm_is_not_waited_for(plane: Plane) -> None:
+    """Neither forward nor back; back waits for no host at all, but for every replica."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    begun = plane.registry.start_rollout(MODEL, 3, POLICY, "ada", "better still")
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+    late = plane.gateways[0]
+    late.unreachable.add(1)
+    await until(lambda: not plane.replicas.reach(frozenset({(MODEL, 1)})), "it has said so")
+    assert await plane.control.routes_as_wanted(MODEL)
+
+    late.unreachable.add(2)
+    await until(lambda: not plane.replicas.reach(frozenset({(MODEL, 2)})), "it has said so")
+    assert not await plane.control.routes_as_wanted(MODEL)
+    await asyncio.wait_for(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING), 5.0)
+    assert await plane.control.routes_back(MODEL)
+    late.task.cancel()
+    await plane.replicas.publish(replace(plane.replicas.table, generation=10**9))
+    assert not await plane.control.routes_back(MODEL)
+
+
 async def test_counts_are_taken_also_while_nobody_judges(plane: Plane, begun: Rollout) -> None:
     """Whoever sent them learns that, and stays with the stable version."""
     told = Report("1-a", begun.id)

@@ -68,6 +68,18 @@ async def test_a_bad_version_is_rolled_back_by_itself(stand: Stand) -> None:
     assert stand.route.judged is None
 
 
+async def test_a_way_back_ends_when_everybody_routes_so(stand: Stand) -> None:
+    """Whatever has become of hosts that are not needed for it."""
+    await stand.start()
+    await stand.until(RolloutState.CANARY)
+    stand.stage.wanted = stand.stage.back = False
+    await stand.order(Command.ABORT)
+    assert (await stand.look()).state is RolloutState.ROLLING_BACK
+    stand.stage.back = True
+
+    assert (await stand.look()).state is RolloutState.ROLLED_BACK
+
+
 @pytest.mark.parametrize("state", [RolloutState.CANARY, RolloutState.BAKING])
 async def test_harm_is_found_in_every_state_also_while_held(
     stand: Stand, state: RolloutState
