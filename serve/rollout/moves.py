@@ -55,6 +55,12 @@ class Seen:
         signals = self.of(Metric.SIGNALS)
         return signals if signals is not None and signals.harmful else None
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the monitors are known to have no such alarm; not so while they do not answer."""
+        signals = self.of(Metric.SIGNALS)
+        return signals is not None and signals.good
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

@@ -151,7 +151,7 @@ def test_the_shadow_stage_waits_for_what_only_it_can_show() -> None:
 
 
 def test_what_the_judge_says_of_alarms_holds_a_rollout() -> None:
-    """And what it says of signals that nobody knows does not."""
+    """And what it says of signals that nobody knows neither does, nor ends such a hold."""
     evidence = Evidence.begin(SHORT)
     alarmed = judge(evidence, SHORT, True, SignalsSeen(alarms=("input drift of income",)))
     unknown = judge(evidence, SHORT, True, SignalsSeen(known=False))
@@ -159,6 +159,9 @@ def test_what_the_judge_says_of_alarms_holds_a_rollout() -> None:
     assert move is not None
     assert move.rollout.hold is Hold.SIGNALS
     assert decide(rollout(S.CANARY), SHORT, seen(*unknown), START) is None
+    assert decide(move.rollout, SHORT, seen(*unknown), START) is None, (
+        "the alarm may still be there"
+    )
 
 
 def test_an_optional_guardrail_stops_no_promotion_but_by_harm_or_an_alarm() -> None:
