@@ -136,7 +136,7 @@ class ControlActor:
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""
-        await self._replicas.gone(replica)
+        await self._plane.gone(replica)
 
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""

@@ -213,6 +213,11 @@ class ControlPlane:
         if not self.conductor.judges(report.rollout for report in told):
             raise Unavailable("nobody judges rollouts at the moment")
 
+    async def gone(self, replica: str) -> None:
+        """Forget a gateway replica that has answered its last request."""
+        self.reports.gone(str(gateway_pid(replica)))
+        await self._replicas.gone(replica)
+
     def gateways(self) -> int:
         """Give how many gateway replicas are alive."""
         return len(self._replicas.names())

@@ -46,7 +46,7 @@ class Reports:
         """Take in what one gateway process has counted so far."""
         for report in reports:
             self._last.setdefault(report.rollout, {})[report.source] = report
-            self._at.setdefault(report.rollout, {})[report.source] = self._clock()
+            self._at.setdefault(report.rollout, {})[report.process] = self._clock()
 
     def of(self, rollout: str) -> BySource:
         """Give the last reports for a rollout."""
@@ -56,6 +56,11 @@ class Reports:
         """Give how many gateway processes have reported for a rollout in the last seconds."""
         earliest = self._clock() - within_s
         return sum(at >= earliest for at in self._at.get(rollout, {}).values())
+
+    def gone(self, process: str) -> None:
+        """Expect no more of a gateway process that has said goodbye; what it counted counts."""
+        for at in self._at.values():
+            at.pop(process, None)
 
     def forget(self, rollout: str) -> None:
         """Drop what was reported for a rollout that is over."""

@@ -35,6 +35,8 @@ from serve.rollout.stage import SignalSource, Stage
 
 FRESH_S = 10.0
 """How old the last counts of a gateway process may be for a decision to rest on them."""
+MISSED_S = 60.0
+"""How long a gateway process that fell silent without a goodbye is missed."""
 ATTENTIVE_S = 20.0
 """How long ago a rollout may have been judged for gateway processes to hear that it is."""
 _SIGNALS_S = 5.0
@@ -306,7 +308,10 @@ class Conductor:
         """Whether every gateway process has reported not long ago, or could not have yet."""
         if _begins(rollout) or self._monotonic() - watched.judged_at < FRESH_S:
             return True
-        return self._reports.heard(rollout.id, FRESH_S) >= max(self._stage.gateways(), 1)
+        heard = self._reports.heard(rollout.id, FRESH_S)
+        # One that hangs asks for no table either, and may still answer by the last one it had.
+        expected = self._reports.heard(rollout.id, MISSED_S)
+        return heard >= max(self._stage.gateways(), expected, 1)
 
     def _ask_monitors(self, watched: _Watched, rollout: Rollout) -> None:
         """Ask what the monitors say, without waiting for it."""

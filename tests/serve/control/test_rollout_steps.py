@@ -270,6 +270,9 @@ async def test_counts_are_taken_also_while_nobody_judges(plane: Plane, begun: Ro
         plane.control.take_counts([told])
     assert plane.control.reports.of(begun.id) == {"1-a": told}
 
+    await plane.control.gone("gateway-1")
+    assert plane.control.reports.heard(begun.id, 60.0) == 0
+
     await plane.control.conductor.look()
     plane.control.take_counts([told])
     await plane.control.conductor.close()

@@ -155,6 +155,23 @@ async def test_a_restart_neither_loses_a_count_nor_counts_one_twice(stand: Stand
     assert stand.rollout.state is RolloutState.CANARY
 
 
+async def test_one_that_hangs_is_missed_for_a_minute(stand: Stand) -> None:
+    """It asks for no table any more, so it is no gateway process that is known to be alive."""
+    await stand.start()
+    await stand.look()
+    stand.serve(100, source="1-a")
+    stand.serve(100, source="2-a")
+    for _ in range(5):
+        stand.serve(100, source="1-a")
+        await stand.look(11.0)
+        stand.serve(100, source="1-a")
+        await stand.look(0.0)
+        assert stand.rollout.hold is Hold.STALE
+    stand.serve(100, source="1-a")
+    await stand.look(6.0)
+    assert stand.rollout.hold is None
+
+
 @pytest.mark.parametrize("state", [RolloutState.CANARY, RolloutState.BAKING])
 async def test_time_without_a_judge_is_no_time_that_was_waited(
     stand: Stand, state: RolloutState

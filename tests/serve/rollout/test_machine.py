@@ -319,10 +319,10 @@ def test_promote_needs_a_reason_and_a_name_and_keeps_them() -> None:
 
 
 @pytest.mark.parametrize("what", [Command.ADVANCE, Command.PROMOTE])
-def test_nobody_gives_more_traffic_to_a_version_that_is_harmful_or_not_ready(what: Command) -> None:
+def test_nobody_gives_more_traffic_to_one_that_is_harmful_or_not_ready(what: Command) -> None:
     """Not even by name."""
     harm = seen(finding(Metric.ERROR_RATIO, harmful=True))
-    for now in (harm, seen(candidate_ready=False), seen(split_suspect=True)):
+    for now in (harm, seen(candidate_ready=False), seen(split_suspect=True), seen(fresh=False)):
         with pytest.raises(Conflict):
             said(what, rollout(S.CANARY), now=now)
 
