@@ -168,6 +168,7 @@ class ControlActor:
         """End what runs on Ray Serve: gateway replicas drain, hosts say goodbye."""
         for task in self._upkeep:
             task.cancel()
+        await self._plane.close()
         await self._fleet.close()
         await asyncio.to_thread(self._registry.close)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -36,6 +37,7 @@ from serve.rollout.desk import RolloutDesk
 from serve.rollout.tallies import Report
 
 _SETTLE_S = 30.0
+_log = logging.getLogger("weir.control")
 Kept = TypeVar("Kept")
 """What the registry gives back for a change: a route, or a rollout."""
 
@@ -72,6 +74,7 @@ class ControlPlane:
         self._replicas = replicas
         self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()
+        self._tidying: set[asyncio.Task[None]] = set()
 
     async def open(self, published: Callable[[], None] = lambda: None) -> None:
         """Bring up the gateway and the hosts of every version that a route names.
@@ -84,6 +87,12 @@ class ControlPlane:
         for outcome in await asyncio.gather(*work, return_exceptions=True):
             if outcome is not None:
                 raise outcome
+
+    async def close(self) -> None:
+        """Let go of hosts that have yet to move; whoever opens next has them in order."""
+        for task in self._tidying:
+            task.cancel()
+        await asyncio.gather(*self._tidying, return_exceptions=True)
 
     async def rehouse(self) -> None:
         """Give hosts of their own to versions that shared hosts cannot hold any more."""
@@ -401,14 +410,28 @@ class ControlPlane:
             return await self._change(model, wanted, commit)
 
     async def _go_back(self, model: str, commit: Callable[[], Kept]) -> Kept:
-        """Make a change at once that names nobody new; whoever has to move does so after it."""
+        """Make a change at once that names nobody new; whoever has to move does so after it.
+
+        Returns when gateway replicas follow. Hosts move in a task of its own: other changes may
+        have the turn for long.
+        """
         try:
             return await asyncio.to_thread(commit)
         finally:
             await self._publisher.routes_meanwhile()
             await self._replicas.settled(frozenset(), _SETTLE_S)
+            task = asyncio.ensure_future(self._tidy(model))
+            self._tidying.add(task)
+            task.add_done_callback(self._tidying.discard)
+
+    async def _tidy(self, model: str) -> None:
+        """Have a model's hosts where its route wants them, when it is their turn."""
+        try:
             async with self._change_turn:
                 await self._housing.settle(self._replicas.table, model)
+        except Exception:  # noqa: BLE001 - the top of a task; counted
+            _log.exception("hosts of %s were not put in order; the next change does it", model)
+            self.rollout_counts.failed()
 
     async def _reach(self, versions: list[Version], baseline: Baseline | None) -> None:
         """Wait until every gateway replica is connected to versions that are hosted."""
