@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
@@ -62,10 +62,14 @@ class Reports:
         for at in self._at.values():
             at.pop(process, None)
 
-    def forget(self, rollout: str) -> None:
-        """Drop what was reported for a rollout that is over."""
-        self._last.pop(rollout, None)
-        self._at.pop(rollout, None)
+    def keep_only(self, rollouts: Collection[str]) -> None:
+        """Drop what was reported for any other rollout: those are over.
+
+        A report may come after that. One that is dropped too early is made up for by the next.
+        """
+        for rollout in self._last.keys() - set(rollouts):
+            del self._last[rollout]
+            del self._at[rollout]
 
 
 def since(last: BySource, folded: BySource) -> Increment:

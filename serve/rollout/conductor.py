@@ -162,7 +162,7 @@ class Conductor:
         for gone in self._watched.keys() - there:
             del self._watched[gone]
             self.standing.pop(gone, None)
-            self._reports.forget(gone)
+        self._reports.keep_only(there)
         self._judged = {each: self._judged.get(each, float("-inf")) for each in there}
         await asyncio.gather(*map(self._look_or_count, there))
         self._looked_at = self._monotonic()

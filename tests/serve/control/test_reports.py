@@ -105,9 +105,11 @@ def test_who_has_reported_not_long_ago_is_known() -> None:
     now = 11.0
     assert reports.heard("r", 10.0) == 1
 
-    reports.forget("r")
+    reports.take([Report("a", "s")])
+    reports.keep_only({"s"})
 
     assert (reports.heard("r", 10.0), reports.of("r")) == (0, {})
+    assert (reports.heard("s", 10.0), {*reports.of("s")}) == (1, {"a"})
 
 
 def test_a_process_that_counts_anew_or_says_goodbye_is_not_missed() -> None:

@@ -433,6 +433,15 @@ async def test_a_rollout_whose_looks_fail_is_not_judged(
     assert stand.weights == {1: FULL}
 
 
+async def test_a_report_that_comes_after_the_end_is_not_kept(stand: Stand) -> None:
+    """As of a gateway process that has not followed yet."""
+    late = [Report("g1", "one that is over")]
+    stand.reports.take(late)
+    await stand.conductor.look()
+
+    assert not stand.reports.of("one that is over")
+
+
 async def test_a_conductor_that_ends_leaves_nothing_running(stand: Stand) -> None:
     """What waits for hosts is let go of; the registry knows nothing of it."""
     stand.stage.hosts.clear()
