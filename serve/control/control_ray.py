@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Coroutine
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from configs.errors import StartError, Unavailable
+from configs.errors import StartError
 from configs.settings import Settings
 from configs.shown import shown
 from registry.artifacts import Artifacts
 from registry.records import Route, RouteTable, Version
 from serve.access.door import Door
 from serve.access.keyring import has_admin
+from serve.control.opening import Opening
 from serve.control.rehousing import Rehousing
 from serve.control.replicas import Replicas
 from serve.models.addresses import announce, folder
@@ -89,7 +92,8 @@ class ControlActor:
             f"rollouts-{os.getpid()}",
             RayTransport(1, 0.0),
         )
-        self._opening: asyncio.Task[None] | None = None
+        self._opening = Opening(self._open)
+        self._listening = False
         self._upkeep: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -110,7 +114,7 @@ class ControlActor:
                 await asyncio.to_thread(read_secret, secret)
         if self._hosts.providers != ("cpu",):
             await asyncio.to_thread(chosen, self._hosts)
-        await asyncio.shield(self._opened())
+        await asyncio.shield(self._opening.begun())
 
     async def ask(
         self,
@@ -120,21 +124,19 @@ class ControlActor:
         patience_s: float,
     ) -> RouteTable | None:
         """Take a gateway replica's report; give a newer table as soon as there is one."""
-        self._opened()  # An actor that was started anew is told by nobody else.
+        self._opening.begun()  # An actor that was started anew is told by nobody else.
         return await self._replicas.ask(replica, generation, connected, patience_s)
 
     async def report(self, reports: tuple[Report, ...]) -> None:
         """Take what a gateway replica has counted for rollouts so far.
 
-        `Unavailable`, so that its lease is not renewed, while nobody looks at what was counted.
+        `Unavailable`, so that its lease is not renewed, while nobody judges by what was counted.
         """
-        self._plane.reports.take(reports)
-        if not self._plane.conductor.attentive:
-            raise Unavailable("nobody judges rollouts at the moment")
+        self._plane.take_counts(reports)
 
     async def gone(self, replica: str) -> None:
         """Forget a gateway replica that has answered its last request."""
-        await self._replicas.gone(replica)
+        await self._plane.gone(replica)
 
     async def describe(self, model: str, version: int) -> tuple[Version, bytes | None]:
         """Give a version and its reference profile."""
@@ -162,22 +164,26 @@ class ControlActor:
         """Serve a model no longer, for a client of the inference port."""
         return await self._plane.unload(model, actor, _OVER_INFERENCE)
 
-    def _opened(self) -> asyncio.Task[None]:
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
-        return self._opening
-
     async def close(self) -> None:
         """End what runs on Ray Serve: gateway replicas drain, hosts say goodbye."""
         for task in self._upkeep:
             task.cancel()
+        await self._plane.close()
         await self._fleet.close()
         await asyncio.to_thread(self._registry.close)
 
     async def _open(self) -> None:
-        await self._listener.open(self._socket)
-        await self._plane.open()
+        if not self._listening:
+            await self._listener.open(self._socket)
+            self._listening = True
+        await self._plane.open(self._judge)
         rehousing = Rehousing(self._plane.rehouse, f"control-{os.getpid()}", RayTransport(1, 0.0))
-        tasks = (rehousing, self._alarm_tasks, self._rollout_tasks)
-        loop = asyncio.get_running_loop()
-        self._upkeep = [loop.create_task(each.run()) for each in tasks]
+        self._keep_up(rehousing.run(), self._alarm_tasks.run())
+
+    def _judge(self) -> None:
+        """Begin to look at rollouts: harm must be found however long hosts take to start."""
+        if not self._upkeep:
+            self._keep_up(self._rollout_tasks.run())
+
+    def _keep_up(self, *work: Coroutine[Any, Any, None]) -> None:
+        self._upkeep += [asyncio.get_running_loop().create_task(each) for each in work]

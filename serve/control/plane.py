@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -22,7 +23,7 @@ from serve.alarms.desk import AlarmDesk
 from serve.control.fleet import Fleet
 from serve.control.housing import Housing
 from serve.control.placement import trusted
-from serve.control.publisher import Publisher, named, named_of, reachable
+from serve.control.publisher import Publisher, named, named_by, reachable
 from serve.control.replicas import Replicas
 from serve.control.reports import Reports
 from serve.control.service import ArmBins, ArmSignals, Explained, Process, VersionStatus
@@ -33,8 +34,10 @@ from serve.reached import Baseline
 from serve.rollout.conductor import Conductor
 from serve.rollout.counts import RolloutCounts
 from serve.rollout.desk import RolloutDesk
+from serve.rollout.tallies import Report
 
 _SETTLE_S = 30.0
+_log = logging.getLogger("weir.control")
 Kept = TypeVar("Kept")
 """What the registry gives back for a change: a route, or a rollout."""
 
@@ -71,11 +74,25 @@ class ControlPlane:
         self._replicas = replicas
         self._publisher = Publisher(registry, replicas, door)
         self._change_turn = asyncio.Lock()
+        self._tidying: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        """Bring up the gateway and the hosts of every version that a route names."""
+    async def open(self, published: Callable[[], None] = lambda: None) -> None:
+        """Bring up the gateway and the hosts of every version that a route names.
+
+        `published` is called once there is a first table: what needs no hosts begins then.
+        """
         table = await self._publisher.routes()
-        await asyncio.gather(self._fleet.start_gateway(), self._housing.open(table))
+        published()
+        work = self._fleet.start_gateway(), self._housing.open(table)
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    async def close(self) -> None:
+        """Let go of hosts that have yet to move; whoever opens next has them in order."""
+        for task in self._tidying:
+            task.cancel()
+        await asyncio.gather(*self._tidying, return_exceptions=True)
 
     async def rehouse(self) -> None:
         """Give hosts of their own to versions that shared hosts cannot hold any more."""
@@ -183,9 +200,32 @@ class ControlPlane:
         return await self._change_or_go_back(model, arms, shadow, judged, commit)
 
     async def routes_as_wanted(self, model: str) -> bool:
-        """Whether every gateway replica serves a model by its present route, all of it reached."""
-        table = self._replicas.table
-        return model in table.models and self._replicas.are_settled(named_of(table, model))
+        """Whether every gateway replica serves a model by its present route, all of it reached.
+
+        The version before, which stays warm and answers nobody, need not be.
+        """
+        routed = self._replicas.table.models.get(model)
+        return routed is not None and self._replicas.are_settled(named_by(routed.route))
+
+    async def routes_back(self, model: str) -> bool:
+        """Whether every gateway replica serves a model by its present route, reached or not."""
+        there = model in self._replicas.table.models
+        return there and self._replicas.are_settled(frozenset())
+
+    def take_counts(self, reports: Iterable[Report]) -> None:
+        """Take what a gateway replica has counted for rollouts so far.
+
+        `Unavailable` if one of them that is active is not judged: it failed, or nobody looks.
+        """
+        told = tuple(reports)
+        self.reports.take(told)
+        if not self.conductor.judges(report.rollout for report in told):
+            raise Unavailable("nobody judges rollouts at the moment")
+
+    async def gone(self, replica: str) -> None:
+        """Forget a gateway replica that has answered its last request."""
+        self.reports.gone(str(gateway_pid(replica)))
+        await self._replicas.gone(replica)
 
     def gateways(self) -> int:
         """Give how many gateway replicas are alive."""
@@ -357,27 +397,41 @@ class ControlPlane:
     ) -> Kept:
         """Make a change in its turn, or at once if it is a way back to what is reached.
 
-        Two changes may meet then: `commit` refuses what was decided on an older state.
+        What answers already needs no gateway replica to say so: there may be none alive. Two
+        changes may meet then: `commit` refuses what was decided on an older state.
         """
         present = await self.route(model)
         wanted = Wanted.by_rollout(present, arms, shadow, judged)
-        if goes_back(present, arms, wanted) and self._replicas.reach(
-            frozenset((model, number) for number in idle(present, arms))
-        ):
+        needed = frozenset((model, number) for number in idle(present, arms))
+        if goes_back(present, arms, wanted) and (not needed or self._replicas.reach(needed)):
             return await self._go_back(model, commit)
         async with self._change_turn:
             wanted = Wanted.by_rollout(await self.route(model), arms, shadow, judged)
             return await self._change(model, wanted, commit)
 
     async def _go_back(self, model: str, commit: Callable[[], Kept]) -> Kept:
-        """Make a change at once that names nobody new; whoever has to move does so after it."""
+        """Make a change at once that names nobody new; whoever has to move does so after it.
+
+        Returns when gateway replicas follow. Hosts move in a task of its own: other changes may
+        have the turn for long.
+        """
         try:
             return await asyncio.to_thread(commit)
         finally:
             await self._publisher.routes_meanwhile()
             await self._replicas.settled(frozenset(), _SETTLE_S)
+            task = asyncio.ensure_future(self._tidy(model))
+            self._tidying.add(task)
+            task.add_done_callback(self._tidying.discard)
+
+    async def _tidy(self, model: str) -> None:
+        """Have a model's hosts where its route wants them, when it is their turn."""
+        try:
             async with self._change_turn:
                 await self._housing.settle(self._replicas.table, model)
+        except Exception:  # noqa: BLE001 - the top of a task; counted
+            _log.exception("hosts of %s were not put in order; the next change does it", model)
+            self.rollout_counts.failed()
 
     async def _reach(self, versions: list[Version], baseline: Baseline | None) -> None:
         """Wait until every gateway replica is connected to versions that are hosted."""

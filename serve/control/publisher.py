@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
-from registry.records import RouteTable, Version
+from registry.records import Route, RouteTable, Version
 from registry.registry import Registry
 from serve.access.door import Door
 from serve.control.replicas import Replicas, VersionKey
+from serve.control.wanted import Wanted
 from serve.reached import Baseline, Reached
 
 _TABLES_A_CHANGE = 1000
@@ -95,6 +96,14 @@ def named_of(table: RouteTable, model: str) -> frozenset[Reached]:
     routed = table.models[model]
     versions = frozenset(map(key_of, routed.versions.values()))
     return versions if routed.baseline is None else versions | {Baseline(model, routed.baseline)}
+
+
+def named_by(route: Route) -> frozenset[Reached]:
+    """Give what takes part in a route: arms, shadow and baseline."""
+    wanted = Wanted.by(route)
+    versions = frozenset((route.model, number) for number in wanted.versions())
+    number = wanted.baseline
+    return versions if number is None else versions | {Baseline(route.model, number)}
 
 
 def reachable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class Reports:
         """Take in what one gateway process has counted so far."""
         for report in reports:
             self._last.setdefault(report.rollout, {})[report.source] = report
-            self._at.setdefault(report.rollout, {})[report.source] = self._clock()
+            self._at.setdefault(report.rollout, {})[report.process] = self._clock()
 
     def of(self, rollout: str) -> BySource:
         """Give the last reports for a rollout."""
@@ -57,10 +57,19 @@ class Reports:
         earliest = self._clock() - within_s
         return sum(at >= earliest for at in self._at.get(rollout, {}).values())
 
-    def forget(self, rollout: str) -> None:
-        """Drop what was reported for a rollout that is over."""
-        self._last.pop(rollout, None)
-        self._at.pop(rollout, None)
+    def gone(self, process: str) -> None:
+        """Expect no more of a gateway process that has said goodbye; what it counted counts."""
+        for at in self._at.values():
+            at.pop(process, None)
+
+    def keep_only(self, rollouts: Collection[str]) -> None:
+        """Drop what was reported for any other rollout: those are over.
+
+        A report may come after that. One that is dropped too early is made up for by the next.
+        """
+        for rollout in self._last.keys() - set(rollouts):
+            del self._last[rollout]
+            del self._at[rollout]
 
 
 def since(last: BySource, folded: BySource) -> Increment:

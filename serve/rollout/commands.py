@@ -237,6 +237,9 @@ def _movable(asked: _Asked, what: Command) -> None:
     if seen.failed is not None or not seen.candidate_ready:
         message = seen.failed or "not every gateway process is connected to the candidate: wait"
         raise Conflict(message)
+    if not seen.fresh:
+        message = "there are no fresh counts of every gateway process: wait, or `abort` it"
+        raise Conflict(message)
 
 
 def _barred(seen: Seen) -> bool:

@@ -36,8 +36,10 @@ from serve.rollout.stage import SignalSource, Stage
 
 FRESH_S = 10.0
 """How old the last counts of a gateway process may be for a decision to rest on them."""
+MISSED_S = 60.0
+"""How long a gateway process that fell silent without a goodbye is missed."""
 ATTENTIVE_S = 20.0
-"""How long ago the last look may be for a gateway process to be told that somebody judges."""
+"""How long ago a rollout may have been judged for gateway processes to hear that it is."""
 _SIGNALS_S = 5.0
 _SIGNALS_MAX_S = 5.0
 _AGAIN_S = 5.0
@@ -86,12 +88,13 @@ class _Watched:
 
     `turn` is held while a decision is made, never while hosts are waited for. `step` is the change
     that waits for hosts, and `aim` where it leads. `failed` says why hosts did not start.
-    `judged_at` is since when gateway processes can have reported, for all that is known.
+    `judged_at` is when this process put the candidate into the route, if it did: gateway processes
+    cannot have reported before.
     """
 
     course: Course
     same_behaviour: bool
-    judged_at: float
+    judged_at: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     step: asyncio.Task[None] | None = None
     aim: tuple[RolloutState, int] | None = None
@@ -137,15 +140,21 @@ class Conductor:
         self._clock = clock
         self._monotonic = monotonic
         self._looked_at = float("-inf")
+        self._judged: dict[str, float] = {}
         self._watched: dict[str, _Watched] = {}
         self._routes: dict[tuple[str, int], Route] = {}
         self.under_way: set[asyncio.Task[None]] = set()
         self.standing: dict[str, tuple[Rollout, Seen]] = {}
 
-    @property
-    def attentive(self) -> bool:
-        """Whether rollouts were looked at not long ago: a canary without a judge must not be."""
-        return self._monotonic() - self._looked_at < ATTENTIVE_S
+    def judges(self, rollouts: Iterable[str]) -> bool:
+        """Whether each that is active was judged not long ago: no canary is without a judge.
+
+        As long as it is not known which are active, none is judged.
+        """
+        earliest = self._monotonic() - ATTENTIVE_S
+        return self._looked_at > earliest and all(
+            self._judged.get(rollout, self._looked_at) > earliest for rollout in rollouts
+        )
 
     async def look(self) -> None:
         """Look at every active rollout once; `standing` has them as they were then."""
@@ -154,7 +163,8 @@ class Conductor:
         for gone in self._watched.keys() - there:
             del self._watched[gone]
             self.standing.pop(gone, None)
-            self._reports.forget(gone)
+        self._reports.keep_only(there)
+        self._judged = {each: self._judged.get(each, float("-inf")) for each in there}
         await asyncio.gather(*map(self._look_or_count, there))
         self._looked_at = self._monotonic()
 
@@ -192,12 +202,14 @@ class Conductor:
 
     async def _look_or_count(self, rollout_id: str) -> None:
         try:
-            await self._look_at(rollout_id)
+            if await self._look_at(rollout_id):
+                self._judged[rollout_id] = self._monotonic()
         except Exception:  # noqa: BLE001 - the boundary between rollouts; counted
             _log.exception("looking at rollout %s failed; it is tried again", rollout_id)
             self._counts.failed()
 
-    async def _look_at(self, rollout_id: str) -> None:
+    async def _look_at(self, rollout_id: str) -> bool:
+        """Judge one rollout; gives whether what is due at once is done."""
         watched = await self._watch(await asyncio.to_thread(self._book.rollout, rollout_id))
         async with watched.turn:
             rollout = await asyncio.to_thread(self._book.rollout, rollout_id)
@@ -207,15 +219,17 @@ class Conductor:
             self.standing[rollout.id] = rollout, seen
             move = self._decided(watched, rollout, seen)
             if move is None or self._waits(watched, rollout, move):
-                return
+                return True
             # Once more with what people are told, which takes longer to work out.
             seen = await self._see(watched, rollout, shown=True)
             move = self._decided(watched, rollout, seen)
             if move is None:
-                return
+                return True
             making = self._make(watched, rollout, self._with_objective(watched, move), seen)
-            if not making.leads_on:
-                await asyncio.wait({making.committed})
+            if making.leads_on:
+                return True
+            await asyncio.wait({making.committed})
+            return making.committed.exception() is None
 
     def _decided(self, watched: _Watched, rollout: Rollout, seen: Seen) -> Move | None:
         move = decide(rollout, watched.course.policy, seen, self._clock())
@@ -240,7 +254,7 @@ class Conductor:
         kept = await asyncio.to_thread(self._book.evidence, rollout.id)
         card = (await asyncio.to_thread(self._book.version, rollout.model, rollout.candidate)).card
         same = card.change == "same-behaviour"
-        made = _Watched(Course(rollout, kept), same, self._monotonic())
+        made = _Watched(Course(rollout, kept), same)
         # Another may have been as far meanwhile: there must be one only.
         return self._watched.setdefault(rollout.id, made) if not rollout.state.over else made
 
@@ -278,13 +292,14 @@ class Conductor:
         if rollout.state.over:
             route = await asyncio.to_thread(self._book.route, rollout.model)
             return Seen(findings, previous=route.previous if route is not None else None)
+        if rollout.state is RolloutState.ROLLING_BACK:
+            return Seen(findings, settled=await self._stage.routes_back(rollout.model))
         as_wanted = await self._stage.routes_as_wanted(rollout.model)
         # Before the candidate is in the route, its hosts are waited for by whoever puts it there.
-        begins = RolloutState.STARTING in (rollout.state, rollout.held_from)
         return Seen(
             findings=findings,
             split_suspect=split_is_suspect(course.evidence, course.policy),
-            candidate_ready=begins or as_wanted,
+            candidate_ready=_begins(rollout) or as_wanted,
             fresh=self._fresh(watched, rollout),
             failed=watched.failed or course.broken,
             settled=as_wanted,
@@ -292,9 +307,12 @@ class Conductor:
 
     def _fresh(self, watched: _Watched, rollout: Rollout) -> bool:
         """Whether every gateway process has reported not long ago, or could not have yet."""
-        if self._monotonic() - watched.judged_at < FRESH_S:
+        if _begins(rollout) or self._monotonic() - watched.judged_at < FRESH_S:
             return True
-        return self._reports.heard(rollout.id, FRESH_S) >= max(self._stage.gateways(), 1)
+        heard = self._reports.heard(rollout.id, FRESH_S)
+        # One that hangs asks for no table either, and may still answer by the last one it had.
+        expected = self._reports.heard(rollout.id, MISSED_S)
+        return heard >= max(self._stage.gateways(), expected, 1)
 
     def _ask_monitors(self, watched: _Watched, rollout: Rollout) -> None:
         """Ask what the monitors say, without waiting for it."""
@@ -408,6 +426,11 @@ def alarms_on(arms: Iterable[ArmSignals], rollout: Rollout) -> tuple[str, ...]:
                 if signal.verdict is Verdict.ALARM
             }
     return tuple(sorted(found[rollout.candidate] - found[rollout.stable]))
+
+
+def _begins(rollout: Rollout) -> bool:
+    """Whether the candidate is not in the route yet, so that nobody counts for it."""
+    return RolloutState.STARTING in (rollout.state, rollout.held_from)
 
 
 def _aim(rollout: Rollout) -> tuple[RolloutState, int]:

@@ -90,7 +90,7 @@ def _on_again(rollout: Rollout, seen: Seen, now: datetime) -> Move | None:
         return None
     if rollout.hold is Hold.STALE and seen.fresh:
         reason = "fresh counts came in again"
-    elif rollout.hold is Hold.SIGNALS and seen.fresh and seen.alarm is None:
+    elif rollout.hold is Hold.SIGNALS and seen.fresh and seen.quiet:
         reason = "no monitor has an alarm on the candidate any more"
     else:
         return None

@@ -25,8 +25,8 @@ class Seen:
 
     `candidate_ready`: every gateway process is connected to the candidate. `fresh`: reports of all
     of them are young enough to decide on. `failed` says why hosts could not be started. `settled`:
-    every gateway process routes as the present state asks, and the hosts it needs are up at full
-    capacity. `previous` is the version that the route would return to, which is still warm.
+    every gateway process routes as the present state asks, and but for a way back reaches all that
+    it needs. `previous` is the version that the route would return to, which is still warm.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -52,6 +52,12 @@ class Seen:
         """The alarms of monitors on the candidate that the stable version does not have."""
         signals = self.of(Metric.SIGNALS)
         return signals if signals is not None and signals.harmful else None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the monitors are known to have no such alarm; not so while they do not answer."""
+        signals = self.of(Metric.SIGNALS)
+        return signals is not None and signals.good
 
 
 @dataclass(frozen=True, slots=True)

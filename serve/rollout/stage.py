@@ -29,7 +29,13 @@ class Stage(Protocol):
         """
 
     async def routes_as_wanted(self, model: str) -> bool:
-        """Whether every gateway process serves a model by its present route, all of it reached."""
+        """Whether every gateway process serves a model by its present route, all of it reached.
+
+        All are arms, the shadow and the baseline; not a version that only stays warm.
+        """
+
+    async def routes_back(self, model: str) -> bool:
+        """Whether every gateway process serves a model by its present route, reached or not."""
 
     def gateways(self) -> int:
         """How many gateway processes there are now."""

@@ -167,3 +167,8 @@ class Report:
     pairs: Pairs = Pairs()
     latency: tuple[int, ...] = ()
     full: bool = False
+
+    @property
+    def process(self) -> str:
+        """The id of the process that counts, whose later counts have sources of their own."""
+        return self.source.partition("-")[0]

@@ -39,6 +39,7 @@ async def plane(template: Path, tmp_path: Path) -> AsyncIterator[Plane]:
     made = Plane(Registry.open(tmp_path / "data", LIMITS))
     await made.control.open()
     yield made
+    await made.control.close()
     for gateway in made.gateways:
         gateway.task.cancel()
     await asyncio.gather(*(gateway.task for gateway in made.gateways), return_exceptions=True)

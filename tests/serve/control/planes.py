@@ -146,7 +146,7 @@ class Replica:
     """A gateway replica that follows the tables and reaches the hosts that there are."""
 
     def __init__(self, name: str, replicas: Replicas, fleet: MemoryFleet) -> None:
-        self._name = name
+        self.name = name
         self._replicas = replicas
         self._fleet = fleet
         self.unreachable: set[int] = set()
@@ -182,7 +182,7 @@ class Replica:
     async def _follow(self) -> None:
         while True:
             generation = self.table.generation
-            news = await self._replicas.ask(self._name, generation, self.connected(), 0.01)
+            news = await self._replicas.ask(self.name, generation, self.connected(), 0.01)
             if news is not None:
                 self.table = news
 

@@ -14,6 +14,7 @@ from registry.rollouts import RolloutState, Shares
 from tests.registry.rollouts import POLICY
 from tests.serve.control.planes import Plane
 from tests.serve.versions import MODEL
+from tests.serve.waiting import until
 
 
 async def test_the_first_route(plane: Plane) -> None:
@@ -116,7 +117,7 @@ async def test_rollback(plane: Plane) -> None:
     await plane.control.rollback(MODEL, "ada", "worse")
 
     assert plane.weights() == {1: FULL}
-    assert plane.fleet.hosted == {(MODEL, 1)}
+    await until(lambda: plane.fleet.hosted == {(MODEL, 1)}, "the other one is ended")
     with pytest.raises(Conflict):
         await plane.control.rollback(MODEL, "ada", "again")
 

@@ -105,9 +105,26 @@ def test_who_has_reported_not_long_ago_is_known() -> None:
     now = 11.0
     assert reports.heard("r", 10.0) == 1
 
-    reports.forget("r")
+    reports.take([Report("a", "s")])
+    reports.keep_only({"s"})
 
     assert (reports.heard("r", 10.0), reports.of("r")) == (0, {})
+    assert (reports.heard("s", 10.0), {*reports.of("s")}) == (1, {"a"})
+
+
+def test_a_process_that_counts_anew_or_says_goodbye_is_not_missed() -> None:
+    """What it counted before stays."""
+    now = 0.0
+    reports = Reports(lambda: now)
+    reports.take([Report("1-a", "r"), Report("2-a", "r")])
+    now = 20.0
+    reports.take([Report("1-b", "r")])
+    assert (reports.heard("r", 10.0), reports.heard("r", 60.0)) == (1, 2)
+
+    reports.gone("2")
+
+    assert (reports.heard("r", 10.0), reports.heard("r", 60.0)) == (1, 1)
+    assert {*reports.of("r")} == {"1-a", "1-b", "2-a"}
 
 
 def test_an_increment_of_nothing() -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from configs.errors import PreconditionFailed, Refused, Unavailable
+from monitors.telemetry import names
 from registry.records import FULL, Judged, ShadowArm
 from registry.rollouts import NOTHING, Rollout, RolloutState, Shares
-from serve.control.placement import Place
 from serve.reached import Baseline
+from serve.rollout.tallies import Report
 from tests.registry.rollouts import POLICY
 from tests.serve.control.planes import Plane, Replica
 from tests.serve.versions import MODEL
@@ -130,33 +131,44 @@ async def test_a_way_back_waits_for_nobody(plane: Plane, begun: Rollout) -> None
     for gateway in plane.gateways:
         gateway.unreachable |= {1, 2}
     async with plane.control._change_turn:
-        going = asyncio.ensure_future(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING))
-        await until(lambda: all(map(_alone, plane.gateways)), "everybody goes by the way back")
+        going = step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING)
+        await asyncio.wait_for(going, 5.0)
+        assert all(map(_alone, plane.gateways)), "everybody goes by the way back"
         assert plane.weights() == {1: FULL}
         assert plane.fleet.baselines == {(MODEL, 1)}, "hosts end when it is their turn"
 
     for gateway in plane.gateways:
         gateway.unreachable.clear()
+    await until(lambda: _shared(plane), "hosts are in order")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_way_back_needs_no_gateway_replica(plane: Plane, begun: Rollout) -> None:
+    """Whoever comes next must not give the candidate any traffic, whatever has become of hosts."""
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+    for gateway in plane.gateways:
+        gateway.task.cancel()
+        await asyncio.gather(gateway.task, return_exceptions=True)
+        await plane.replicas.gone(gateway.name)
+    plane.fleet.refuses |= {1, 2}
+    async with plane.control._change_turn:
+        going = asyncio.ensure_future(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING))
+        await until(lambda: plane.weights() == {1: FULL}, "it is committed")
+
     await asyncio.wait_for(going, 5.0)
 
-    assert (plane.fleet.own, plane.fleet.shared, plane.fleet.baselines) == (
-        set(),
-        {(MODEL, 1)},
-        set(),
-    )
+    assert plane.registry.rollout(begun.id).state is RolloutState.ROLLING_BACK
 
 
 async def test_somebody_by_hand_goes_back_as_fast(plane: Plane, begun: Rollout) -> None:
     """A rollback ends the rollout, its candidate and its baseline."""
     await step(plane, begun, RolloutState.CANARY, CANARY)
     async with plane.control._change_turn:
-        going = asyncio.ensure_future(plane.control.rollback(MODEL, "ada", "bad"))
-        await until(lambda: all(map(_alone, plane.gateways)), "everybody goes by the way back")
-
-    await asyncio.wait_for(going, 5.0)
+        await asyncio.wait_for(plane.control.rollback(MODEL, "ada", "bad"), 5.0)
+        assert all(map(_alone, plane.gateways)), "everybody goes by the way back"
 
     assert plane.registry.rollout(begun.id).state is RolloutState.ROLLING_BACK
-    assert await plane.fleet.places() == {(MODEL, 1): {Place.SHARED}}
+    await until(lambda: _shared(plane), "hosts are in order")
 
 
 async def test_a_completed_rollout_is_taken_back_at_once(plane: Plane, begun: Rollout) -> None:
@@ -193,7 +205,7 @@ async def test_who_was_overtaken_by_a_rollback_changes_nothing(
     await asyncio.wait_for(back, 5.0)
 
     assert plane.weights() == {1: FULL}
-    assert await plane.fleet.places() == {(MODEL, 1): {Place.SHARED}}
+    await until(lambda: _shared(plane), "hosts are in order")
 
 
 async def test_a_control_plane_that_begins_anew_brings_the_baseline(
@@ -221,6 +233,65 @@ async def test_a_proven_candidate_is_hosted_as_its_baseline_is(plane: Plane) -> 
         set(),
         {(MODEL, 2)},
     )
+
+
+async def test_a_version_that_only_stays_warm_is_not_waited_for(plane: Plane) -> None:
+    """Neither forward nor back; back waits for no host at all, but for every replica."""
+    await plane.set(v1=100)
+    await plane.control.promote(MODEL, 2, "ada", "better")
+    begun = plane.registry.start_rollout(MODEL, 3, POLICY, "ada", "better still")
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+    late = plane.gateways[0]
+    late.unreachable.add(1)
+    await until(lambda: not plane.replicas.reach(frozenset({(MODEL, 1)})), "it has said so")
+    assert await plane.control.routes_as_wanted(MODEL)
+
+    late.unreachable.add(2)
+    await until(lambda: not plane.replicas.reach(frozenset({(MODEL, 2)})), "it has said so")
+    assert not await plane.control.routes_as_wanted(MODEL)
+    await asyncio.wait_for(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING), 5.0)
+    assert await plane.control.routes_back(MODEL)
+    late.task.cancel()
+    await plane.replicas.publish(replace(plane.replicas.table, generation=10**9))
+    assert not await plane.control.routes_back(MODEL)
+
+
+async def test_hosts_that_cannot_be_put_in_order_are_counted(
+    plane: Plane, begun: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way back is made all the same."""
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+
+    async def stop(*_: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plane.fleet, "stop", stop)
+        await step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING)
+        await until(lambda: not plane.control._tidying, "it was tried")
+    told = plane.control.rollout_counts.snapshot("s", ())
+    assert told.counters[names.TASK_FAILURES.name, (names.TASK_ROLLOUTS,)] == 1
+
+
+async def test_counts_are_taken_also_while_nobody_judges(plane: Plane, begun: Rollout) -> None:
+    """Whoever sent them learns that, and stays with the stable version."""
+    told = Report("1-a", begun.id)
+    with pytest.raises(Unavailable, match="nobody judges"):
+        plane.control.take_counts([told])
+    assert plane.control.reports.of(begun.id) == {"1-a": told}
+
+    await plane.control.gone("gateway-1")
+    assert plane.control.reports.heard(begun.id, 60.0) == 0
+
+    await plane.control.conductor.look()
+    plane.control.take_counts([told])
+    await plane.control.conductor.close()
+
+
+def _shared(plane: Plane) -> bool:
+    """Whether there is nothing but version 1 in a shared host."""
+    fleet = plane.fleet
+    return (fleet.own, fleet.shared, fleet.baselines) == (set(), {(MODEL, 1)}, set())
 
 
 def _alone(gateway: Replica) -> bool:

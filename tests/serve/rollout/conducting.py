@@ -72,6 +72,7 @@ class MemoryStage:
     surprise: Exception | None = None
     hosts: asyncio.Event = field(default_factory=asyncio.Event)
     wanted: bool = True
+    back: bool = True
     replicas: int = 1
 
     def __post_init__(self) -> None:
@@ -100,6 +101,11 @@ class MemoryStage:
         """Whether a test says so."""
         del model
         return self.wanted
+
+    async def routes_back(self, model: str) -> bool:
+        """Whether a test says so."""
+        del model
+        return self.back
 
     def gateways(self) -> int:
         """As many as a test says."""

@@ -68,6 +68,18 @@ async def test_a_bad_version_is_rolled_back_by_itself(stand: Stand) -> None:
     assert stand.route.judged is None
 
 
+async def test_a_way_back_ends_when_everybody_routes_so(stand: Stand) -> None:
+    """Whatever has become of hosts that are not needed for it."""
+    await stand.start()
+    await stand.until(RolloutState.CANARY)
+    stand.stage.wanted = stand.stage.back = False
+    await stand.order(Command.ABORT)
+    assert (await stand.look()).state is RolloutState.ROLLING_BACK
+    stand.stage.back = True
+
+    assert (await stand.look()).state is RolloutState.ROLLED_BACK
+
+
 @pytest.mark.parametrize("state", [RolloutState.CANARY, RolloutState.BAKING])
 async def test_harm_is_found_in_every_state_also_while_held(
     stand: Stand, state: RolloutState
@@ -141,6 +153,43 @@ async def test_a_restart_neither_loses_a_count_nor_counts_one_twice(stand: Stand
     told = stand.source["g1"].stretches.values()
     assert of_candidate == sum(arms[JudgedArm.CANDIDATE].units for arms in told)
     assert stand.rollout.state is RolloutState.CANARY
+
+
+async def test_one_that_hangs_is_missed_for_a_minute(stand: Stand) -> None:
+    """It asks for no table any more, so it is no gateway process that is known to be alive."""
+    await stand.start()
+    await stand.look()
+    stand.serve(100, source="1-a")
+    stand.serve(100, source="2-a")
+    for _ in range(5):
+        stand.serve(100, source="1-a")
+        await stand.look(11.0)
+        stand.serve(100, source="1-a")
+        await stand.look(0.0)
+        assert stand.rollout.hold is Hold.STALE
+    stand.serve(100, source="1-a")
+    await stand.look(6.0)
+    assert stand.rollout.hold is None
+
+
+@pytest.mark.parametrize("state", [RolloutState.CANARY, RolloutState.BAKING])
+async def test_time_without_a_judge_is_no_time_that_was_waited(
+    stand: Stand, state: RolloutState
+) -> None:
+    """After a restart it is held until counts come in, and the wait begins anew."""
+    await stand.start()
+    step = (await stand.until(state)).step
+    stand.serve()
+    stand.open()
+
+    await stand.look(600.0)
+    assert (stand.rollout.hold, stand.rollout.held_from) == (Hold.STALE, state)
+
+    stand.report_again()
+    for _ in range(2):
+        await stand.look()
+    assert (stand.rollout.state, stand.rollout.step) == (state, step)
+    assert stand.actions[-2:] == ["hold", "go on"]
 
 
 async def test_a_late_report_is_no_new_step(stand: Stand) -> None:
@@ -348,13 +397,49 @@ async def test_how_rollouts_stand_is_told_in_numbers(stand: Stand) -> None:
 
 async def test_gateways_are_told_whether_somebody_judges(stand: Stand) -> None:
     """Nobody does before the first look, nor once none came for a while."""
-    said = [stand.conductor.attentive]
+    said = [stand.conductor.judges([])]
     await stand.conductor.look()
-    said.append(stand.conductor.attentive)
+    said.append(stand.conductor.judges(["one that is over"]))
     stand.clock.later(21.0)
-    said.append(stand.conductor.attentive)
+    said.append(stand.conductor.judges([]))
 
     assert said == [False, True, False]
+
+
+@pytest.mark.parametrize("what", ["keep_evidence", "change_rollout"])
+async def test_a_rollout_whose_looks_fail_is_not_judged(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """As with a full disk, where neither counts nor a way back can be kept; others are judged."""
+    await stand.start()
+    await stand.until(RolloutState.CANARY)
+    ours = [stand.rollout.id]
+    assert stand.conductor.judges(ours)
+
+    def full(*_: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stand.registry, what, full)
+        for _ in range(3):
+            stand.serve(4000, BAD)
+            await stand.look(10.0)
+        assert not stand.conductor.judges(ours)
+        assert stand.conductor.judges(["another"])
+        assert stand.weights == {1: 9500, 2: 500}
+    await stand.look(10.0)
+
+    assert stand.conductor.judges(ours)
+    assert stand.weights == {1: FULL}
+
+
+async def test_a_report_that_comes_after_the_end_is_not_kept(stand: Stand) -> None:
+    """As of a gateway process that has not followed yet."""
+    late = [Report("g1", "one that is over")]
+    stand.reports.take(late)
+    await stand.conductor.look()
+
+    assert not stand.reports.of("one that is over")
 
 
 async def test_a_conductor_that_ends_leaves_nothing_running(stand: Stand) -> None:

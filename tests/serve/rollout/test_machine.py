@@ -180,7 +180,7 @@ def test_a_shadow_stage_in_which_no_groups_came_waits_for_no_fairness() -> None:
 
 
 def test_what_the_judge_says_of_alarms_holds_a_rollout() -> None:
-    """And what it says of signals that nobody knows does not."""
+    """And what it says of signals that nobody knows neither does, nor ends such a hold."""
     evidence = Evidence.begin(SHORT)
     alarmed = judge(evidence, SHORT, True, SignalsSeen(alarms=("input drift of income",)))
     unknown = judge(evidence, SHORT, True, SignalsSeen(known=False))
@@ -188,6 +188,9 @@ def test_what_the_judge_says_of_alarms_holds_a_rollout() -> None:
     assert move is not None
     assert move.rollout.hold is Hold.SIGNALS
     assert decide(rollout(S.CANARY), SHORT, seen(*unknown), START) is None
+    assert decide(move.rollout, SHORT, seen(*unknown), START) is None, (
+        "the alarm may still be there"
+    )
 
 
 def test_an_optional_guardrail_stops_no_promotion_but_by_harm_or_an_alarm() -> None:
@@ -360,10 +363,10 @@ def test_nobody_is_refused_a_way_out_over_their_name(what: Command) -> None:
 
 
 @pytest.mark.parametrize("what", [Command.ADVANCE, Command.PROMOTE])
-def test_nobody_gives_more_traffic_to_a_version_that_is_harmful_or_not_ready(what: Command) -> None:
+def test_nobody_gives_more_traffic_to_one_that_is_harmful_or_not_ready(what: Command) -> None:
     """Not even by name."""
     harm = seen(finding(Metric.ERROR_RATIO, harmful=True))
-    for now in (harm, seen(candidate_ready=False), seen(split_suspect=True)):
+    for now in (harm, seen(candidate_ready=False), seen(split_suspect=True), seen(fresh=False)):
         with pytest.raises(Conflict):
             said(what, rollout(S.CANARY), now=now)
 

@@ -200,6 +200,7 @@ class Play(RuleBasedStateMachine):
             assert what in (Command.ADVANCE, Command.APPROVE, Command.PROMOTE)
             assert not self._harmful()
             assert not self.seen.split_suspect
+            assert self.seen.fresh
             assert before.hold not in (Hold.FROZEN, Hold.SPLIT, Hold.STALE)
         if after.state is S.PROMOTING and _from(before) is not S.PROMOTING:
             assert set(self.policy.approvals.before) <= set(after.approved)
