@@ -31,7 +31,7 @@ class Command(StrEnum):
     APPROVE = "approve"
 
 
-GATES = ("canary", "promotion")
+_GATES = ("canary", "promotion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,11 @@ class _Asked:
     seen: Seen
     gate: str | None
 
+    def why(self, what: Command) -> str:
+        return self.reason or f"{what.value} by {self.by}"
+
     def move(self, what: Command, state: RolloutState, *, promoted_by: str | None = None) -> Move:
-        reason = self.reason or f"{what.value} by {self.by}"
+        reason = self.why(what)
         after = moved(
             self.rollout, self.now, state, by=self.by, reason=reason, promoted_by=promoted_by
         )
@@ -98,7 +101,7 @@ def _freeze(asked: _Asked) -> Move:
 
 
 def _stop(asked: _Asked, what: Command, hold: Hold) -> Move:
-    reason = asked.reason or f"{what.value} by {asked.by}"
+    reason = asked.why(what)
     return Move(
         held(asked.rollout, asked.now, hold, by=asked.by, reason=reason), what.value, reason
     )
@@ -254,13 +257,16 @@ def _barred(seen: Seen) -> bool:
 
 def _agreed(asked: _Asked, gate: str) -> None:
     if gate in asked.policy.approvals.before and gate not in asked.rollout.approved:
-        message = f"{gate} waits for approval: somebody must `approve` it first"
-        raise Conflict(message)
+        raise _unapproved(gate)
+
+
+def _unapproved(gate: str | None) -> Conflict:
+    return Conflict(f"{gate} waits for approval: somebody must `approve` it first")
 
 
 def _next_gate(asked: _Asked) -> str | None:
     """The gate that is waited at, else the first that nobody has agreed to."""
-    open_gates = [each for each in GATES if each not in asked.rollout.approved]
+    open_gates = [each for each in _GATES if each not in asked.rollout.approved]
     return next((each for each in open_gates if each in asked.policy.approvals.before), None)
 
 
@@ -274,9 +280,7 @@ def _by_hand(asked: _Asked, what: Command, move: Move) -> Move:
     """A move of the machine, made by a person."""
     after = move.rollout
     if after.state is RolloutState.HELD:
-        gate = gate_ahead(_as_if_not_held(asked.rollout), asked.policy)
-        message = f"{gate} waits for approval: somebody must `approve` it first"
-        raise Conflict(message)
+        raise _unapproved(gate_ahead(_as_if_not_held(asked.rollout), asked.policy))
     reason = f"{move.reason}: {asked.reason}"
     return Move(replace(after, by=asked.by, reason=reason), what.value, reason)
 
@@ -316,4 +320,4 @@ _WAYS_ON = {
 def _possible(rollout: Rollout) -> str:
     if rollout.hold is not None:
         return _WAYS_OUT[rollout.hold]
-    return _WAYS_ON.get(rollout.state, "`abort` it")
+    return _WAYS_ON[rollout.state]

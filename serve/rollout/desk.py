@@ -62,12 +62,7 @@ class RolloutDesk:
         """Begin a rollout; the conductor takes it from there."""
         policy = self._policy(start).model_dump_json()
         what = (start.model, start.candidate, policy, start.by, start.reason)
-        if start.dry:
-            planned = await asyncio.to_thread(self._book.planned_rollout, *what)
-            return _done(planned, "start", planned.reason, tried=True)
-        begun = await asyncio.to_thread(self._book.start_rollout, *what)
-        self._counts.changed(begun.model, "start")
-        return _done(begun, "start", begun.reason)
+        return await self._begin(what, "start", start.dry)
 
     async def command(self, rollout_id: str, order: Order) -> Done:
         """Do what somebody wants of a rollout."""
@@ -90,20 +85,20 @@ class RolloutDesk:
             _, seen = await self._conductor.see(rollout)
             move = decided(rollout, seen)
             if order.command is Command.RETRY:
-                return await self._again(rollout, order)
+                what = (rollout.model, rollout.candidate, rollout.policy, order.by, order.reason)
+                return await self._begin(what, move.action, order.dry)
             return _done(move.rollout, move.action, move.reason, tried=True)
         after, action = await self._conductor.act(rollout_id, decided)
         return _done(after, action, after.reason)
 
-    async def _again(self, rollout: Rollout, order: Order) -> Done:
-        """Begin anew what was rolled back or has failed, with the policy that it had."""
-        what = (rollout.model, rollout.candidate, rollout.policy, order.by, order.reason)
-        if order.dry:
+    async def _begin(self, what: tuple[str, int, str, str, str], action: str, dry: bool) -> Done:
+        """Begin a rollout: of which model and version, by which policy, who wants it, and why."""
+        if dry:
             planned = await asyncio.to_thread(self._book.planned_rollout, *what)
-            return _done(planned, order.command.value, planned.reason, tried=True)
+            return _done(planned, action, planned.reason, tried=True)
         begun = await asyncio.to_thread(self._book.start_rollout, *what)
         self._counts.changed(begun.model, "start")
-        return _done(begun, order.command.value, begun.reason)
+        return _done(begun, action, begun.reason)
 
     def _policy(self, start: Start) -> Policy:
         """The policy of a start: its own keys over those that are configured for the model."""
