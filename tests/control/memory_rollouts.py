@@ -14,7 +14,7 @@ from configs.policy import Metric, Policy
 from registry.rollouts import Rollout, RolloutChange, check_none, find_rollout, started
 from registry.routing import Change
 from serve.rollout.account import Account, Rates, account, policy_of, says
-from serve.rollout.commands import command
+from serve.rollout.commands import Command, command
 from serve.rollout.finding import Finding
 from serve.rollout.moves import Seen
 from serve.rollout.service import Done, Order, Start
@@ -81,9 +81,7 @@ class MemoryRollouts:
         except ValidationError as error:
             raise BadInput(explain(error, Policy)) from None
         why = Change(start.by, datetime.now(UTC).isoformat(), start.reason)
-        number = f"r{len(self.kept) + 1}"
-        versions = stable, start.candidate
-        made = started(number, start.model, versions, policy.model_dump_json(), why)
+        made = self._begun(start.model, (stable, start.candidate), policy.model_dump_json(), why)
         return self._done(made, "start", start.dry)
 
     async def command(self, rollout_id: str, order: Order) -> Done:
@@ -93,7 +91,11 @@ class MemoryRollouts:
             raise PreconditionFailed(f"rollout {now.id} is at change {now.number}")
         what = (order.command, order.by, order.reason, datetime.now(UTC), self.seen, order.gate)
         move = command(now, policy_of(now), *what)
-        return self._done(move.rollout, move.action, order.dry)
+        made = move.rollout
+        if order.command is Command.RETRY:
+            why = Change(order.by, datetime.now(UTC).isoformat(), order.reason)
+            made = self._begun(now.model, (now.stable, now.candidate), now.policy, why)
+        return self._done(made, move.action, order.dry)
 
     def put(self, rollout: Rollout, action: str = "advance") -> None:
         """Let a rollout be where a test wants it."""
@@ -105,6 +107,9 @@ class MemoryRollouts:
         after = replace(now, number=now.number + 1, **changes)  # type: ignore[arg-type]
         self.put(after)
         return after
+
+    def _begun(self, model: str, versions: tuple[int, int], policy: str, why: Change) -> Rollout:
+        return started(f"r{len(self.kept) + 1}", model, versions, policy, why)
 
     def _done(self, rollout: Rollout, action: str, dry: bool) -> Done:
         if not dry:
