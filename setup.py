@@ -17,7 +17,7 @@ REQUEST_PATH = """
     serve/edge/in_place
     serve/edge/infer serve/edge/one_write serve/edge/reading serve/edge/reception serve/edge/turns
     serve/edge/visit
-    serve/exchange serve/gateway serve/prediction serve/router
+    serve/gateway serve/prediction serve/router
     serve/models/away serve/models/batch serve/models/batcher serve/models/caps serve/models/curve
     serve/models/expiry serve/models/frames serve/models/health serve/models/host_link
     serve/models/incoming serve/models/link serve/models/links serve/models/waiting
