@@ -26,6 +26,7 @@ class Opening:
         try:
             await self._work()
         except Exception:
+            # Whoever asked is told as well; but who only waits for the gateway never asks.
             _log.exception("opening failed; it is tried again")
             raise
 
