@@ -9,6 +9,7 @@ import os
 from setuptools import setup
 
 # Every request passes through these. A module that only starts, stops or watches gains nothing.
+# Not serve/exchange: exchanges of judged routes inherit from it, and are interpreted.
 REQUEST_PATH = """
     serve/admission/gate serve/admission/limit
     serve/edge/bodies serve/edge/caller serve/edge/connection serve/edge/cycle
