@@ -50,14 +50,15 @@ class Explanations:
         refuse_unexplainable(version, rows)
         loop = asyncio.get_running_loop()
         ready = self._of(version)
-        asked = ready.ask(inputs, wish, time.monotonic() + deadline - loop.time())
+        turn, answer = ready.ask(inputs, wish, time.monotonic() + deadline - loop.time())
         try:
             async with asyncio.timeout_at(deadline):
                 # What has begun is not broken off: the next question may have the same model.
-                return await asyncio.shield(asked)
+                return await asyncio.shield(answer)
         except TimeoutError:
             raise DeadlineExceeded("no answer within the deadline") from None
         finally:
+            turn.cancel()  # Of no effect on what has begun; what waits never begins.
             ready.leaves_at(loop, self._bounds.keep_s, lambda: self._forget(version))
 
     async def close(self) -> None:
@@ -107,13 +108,18 @@ class _Ready:
         self._leaves: asyncio.TimerHandle | None = None
         self.waiting = 0
 
-    def ask(self, inputs: Tensors, wish: Wish, expires: float) -> asyncio.Future[bytes]:
-        """Ask when it is this one's turn; `expires` is a reading of the monotonic clock."""
+    def ask(
+        self, inputs: Tensors, wish: Wish, expires: float
+    ) -> tuple[Future[bytes], asyncio.Future[bytes]]:
+        """Ask when it is this one's turn: the turn, and its answer.
+
+        `expires` is a reading of the monotonic clock.
+        """
         self.waiting += 1
-        loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._worker, self._answer, inputs, wish, expires)
-        asked.add_done_callback(self._answered)
-        return asked
+        turn = self._worker.submit(self._answer, inputs, wish, expires)
+        answer = asyncio.wrap_future(turn)
+        answer.add_done_callback(self._answered)
+        return turn, answer
 
     def leaves_at(
         self, loop: asyncio.AbstractEventLoop, after_s: float, leave: Callable[[], None]
@@ -138,7 +144,7 @@ class _Ready:
             raise DeadlineExceeded("no answer within the deadline")
         return self._explained.ask(inputs, wish, left_s)
 
-    def _answered(self, asked: asyncio.Future[bytes]) -> None:
+    def _answered(self, answer: asyncio.Future[bytes]) -> None:
         self.waiting -= 1
-        if not asked.cancelled():
-            asked.exception()  # Whoever asked may have gone: then nobody else looks at it.
+        if not answer.cancelled():
+            answer.exception()  # Whoever asked may have gone: then nobody else looks at it.

@@ -143,11 +143,27 @@ async def test_a_process_that_nobody_asks_leaves() -> None:
 async def test_a_client_waits_no_longer_than_its_deadline() -> None:
     """What has begun goes on, what waits is never begun, and the process stays."""
     explanations = pool()
-    began, waits = asking(explanations, 1, 0.05), asking(explanations, 1, 0.05)
-    for late in (began, waits):
+    began, waits = asking(explanations, 1, 0.5), asking(explanations, 1, 0.05)
+    await until(lambda: bool(Told.made) and Told.made[0].asked == 1, "it is so")
+    for late in (waits, began):
         with pytest.raises(DeadlineExceeded):
             await late
     Told.made[0].may.set()
+    assert await asking(explanations, 1) == b"1"
+    assert Told.made[0].asked == 2
+    await explanations.close()
+
+
+async def test_what_waits_for_whoever_has_left_is_never_begun() -> None:
+    """Though there was time left for it."""
+    explanations = pool()
+    first, waits = asking(explanations, 1), asking(explanations, 1)
+    await until(lambda: bool(Told.made) and Told.made[0].asked == 1, "it is so")
+    waits.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waits
+    Told.made[0].may.set()
+    assert await first == b"1"
     assert await asking(explanations, 1) == b"1"
     assert Told.made[0].asked == 2
     await explanations.close()
