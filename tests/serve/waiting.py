@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 20.0
 
 
 async def until(true: Callable[[], bool], what: str, patience_s: float = _PATIENCE_S) -> None:
