@@ -51,7 +51,7 @@ def until_harm(seed: int, share: float, ratio: float, clean: int = 0) -> Found:
     shares = {JudgedArm.CANDIDATE: points, JudgedArm.STABLE: 10_000 - points}
     evidence = Evidence.begin(ONE)
     for ours in rng.binomial(_BLOCK, share, clean // _BLOCK).tolist():
-        evidence = fold(evidence, shares, _events(ours, _BLOCK - ours), 0, 0)
+        evidence = fold(evidence, shares, _events(ours, _BLOCK - ours), 0, 0.0)
     chance = share * ratio / (share * ratio + 1 - share)
     found = 0
     for count in range(1, _MOST):
