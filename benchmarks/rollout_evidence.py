@@ -38,7 +38,7 @@ BY_BLOCKS = (
     *((50.0, 0.01, ratio) for ratio in (1.0, 2.0, 4.0, 10.0)),
     *((500.0, 0.01, ratio) for ratio in (1.0, 2.0, 4.0, 50.0)),
 )
-"""Units a second of each arm, the share of late answers in the baseline, and how many times that."""
+"""Units a second of each arm, the share that is late in the baseline, and how many times that."""
 
 _MOST = 20_000
 _BLOCK = 4

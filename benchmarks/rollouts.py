@@ -179,7 +179,7 @@ def stalls(rollouts: int) -> None:
     """False rollbacks where hosts stall, of late answers that count each or once a mishap."""
     print("| late answers | rollouts | rolled back | upper bound | promoted | held | open |")
     print("|---|---|---|---|---|---|---|")
-    setting = Setting(horizon_s=3600.0, tick_s=1.0, rollouts=min(rollouts, 300))
+    setting = Setting(horizon_s=7200.0, tick_s=1.0, rollouts=min(rollouts, 1000))
     for name, cluster_s in (("each counts", 0.0), ("once a second and arm", 1.0)):
         late = Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_rel=1.0, cluster_s=cluster_s)
         policy = Policy(guardrails=(late,))
