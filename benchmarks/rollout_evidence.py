@@ -8,7 +8,7 @@ One guardrail of the default policy, with its part of the budget, looked at afte
 from __future__ import annotations
 
 import sys
-from math import log
+from math import inf, log
 from statistics import median
 from typing import NamedTuple
 
@@ -33,6 +33,13 @@ HARM = (
 )
 """The candidate's share, and how many times worse it is."""
 
+BY_BLOCKS = (
+    *((5.0, 0.01, ratio) for ratio in (1.0, 4.0, 10.0)),
+    *((50.0, 0.01, ratio) for ratio in (1.0, 2.0, 4.0, 10.0)),
+    *((500.0, 0.01, ratio) for ratio in (1.0, 2.0, 4.0, 50.0)),
+)
+"""Units a second of each arm, the share that is late in the baseline, and how many times that."""
+
 _MOST = 20_000
 _BLOCK = 4
 
@@ -51,7 +58,7 @@ def until_harm(seed: int, share: float, ratio: float, clean: int = 0) -> Found:
     shares = {JudgedArm.CANDIDATE: points, JudgedArm.STABLE: 10_000 - points}
     evidence = Evidence.begin(ONE)
     for ours in rng.binomial(_BLOCK, share, clean // _BLOCK).tolist():
-        evidence = fold(evidence, shares, _events(ours, _BLOCK - ours), 0, 0)
+        evidence = fold(evidence, shares, _events(ours, _BLOCK - ours), 0, 0.0)
     chance = share * ratio / (share * ratio + 1 - share)
     found = 0
     for count in range(1, _MOST):
@@ -82,6 +89,32 @@ def until_good(seed: int, share: float, rate: float, guardrail: Guardrail) -> in
         if log_goodness(evidence.trials(METRIC), guardrail) >= log(20):
             return units
     return units
+
+
+def seconds_of_blocks(seed: int, rate: float, late: float, ratio: float) -> tuple[float, float]:
+    """Seconds until late answers show harm, and until they show goodness, by blocks of a second.
+
+    `rate` is of each arm, `late` the share of its answers in the baseline. Infinite after an hour.
+    """
+    rng = np.random.default_rng([85, seed])
+    guardrail = Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_rel=1.0, cluster_s=1.0)
+    policy = Policy(guardrails=(guardrail,), hard_limits=())
+    shares = {JudgedArm.CANDIDATE: 5000, JudgedArm.BASELINE: 5000}
+    evidence, harm_s, good_s = Evidence.begin(policy), inf, inf
+    for second in range(3600):
+        tallies = {}
+        for arm, chance in ((JudgedArm.CANDIDATE, late * ratio), (JudgedArm.BASELINE, late)):
+            units = int(rng.poisson(rate))
+            events = {guardrail.metric: int(rng.binomial(units, chance))}
+            tallies[arm] = Tally(units, events, events)
+        evidence = fold(evidence, shares, tallies, 0, float(second))
+        if evidence.log_harm(guardrail.metric) >= NEEDED:
+            harm_s = min(harm_s, second)
+        if evidence.clusters[guardrail.metric].log_good() >= log(20):
+            good_s = min(good_s, second)
+        if min(harm_s, good_s) < inf:
+            break
+    return harm_s, good_s
 
 
 def _events(ours: int, theirs: int) -> dict[JudgedArm, Tally]:
@@ -123,5 +156,23 @@ def main(runs: int) -> None:
             print(f"| {what} | {rate:.2%} | {row} |", flush=True)
 
 
+def by_blocks(runs: int) -> None:
+    """Print how long late answers take to tell."""
+    print("\nmedian seconds until late answers tell, counted once a second and arm")
+    print("| units a second, each arm | late in the baseline | times as often | harm | good |")
+    print("|---|---|---|---|---|")
+    for rate, late, ratio in BY_BLOCKS:
+        told = [seconds_of_blocks(seed, rate, late, ratio) for seed in range(runs)]
+        harm_s, good_s = (_seconds([each[at] for each in told]) for at in (0, 1))
+        print(f"| {rate:g} | {late:.1%} | {ratio:g} | {harm_s} | {good_s} |", flush=True)
+
+
+def _seconds(told: list[float]) -> str:
+    middle = median(told)
+    return "" if middle == inf else f"{middle:,.0f}"
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    main(RUNS)
+    by_blocks(max(1, RUNS // 10))

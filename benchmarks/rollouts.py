@@ -2,9 +2,9 @@
 
     python -m benchmarks.rollouts [rollouts] [part ...]
 
-Parts are `delays`, `errors`, `margin` and `rivals`, all by default; `rollouts` is how many are
-simulated for each figure. Prints the tables of docs/simulating.md: shares with one-sided 95 % upper
-bounds (Clopper and Pearson).
+Parts are `delays`, `errors`, `margin`, `stalls` and `rivals`, all by default; `rollouts` is how
+many are simulated for each figure. Prints the tables of docs/simulating.md: shares with one-sided
+95 % upper bounds (Clopper and Pearson).
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ CLUSTERED = replace(ROUGH, frail=0.1)
 """More failures in clusters than at random."""
 
 PAUSED = Setting(horizon_s=4 * 3600.0, tick_s=30.0, pauses=0.3)
+
+STALLING = Traffic(rate=1000.0, base={Metric.LATENCY_OVER_SLO: 0.0001}, stalls=6.0, stall_s=0.2)
+"""Six stalls of a fifth of a second an hour, of the candidate's hosts and of the baseline's."""
 
 AT_MARGIN = {
     "errors, 2 % and 2.5 %": (
@@ -75,10 +78,10 @@ def main() -> None:
     numbers = [each for each in sys.argv[1:] if each.isdigit()]
     rollouts = int(numbers[0]) if numbers else 10_000
     parts = [each for each in sys.argv[1:] if not each.isdigit()]
-    parts = parts or ["delays", "errors", "margin", "rivals"]
+    parts = parts or list(PARTS)
     for part in parts:
         began = time.process_time()
-        {"delays": delays, "errors": errors, "margin": margin, "rivals": rivals}[part](rollouts)
+        PARTS[part](rollouts)
         print(f"\n{part}: {time.process_time() - began:.0f} s of processor time\n", flush=True)
 
 
@@ -172,6 +175,18 @@ def margin(rollouts: int) -> None:
             print(f"| {name} | {on} | {of:,} | {told} | {_percent(out.value)} |", flush=True)
 
 
+def stalls(rollouts: int) -> None:
+    """False rollbacks where hosts stall, of late answers that count each or once a mishap."""
+    print("| late answers | rollouts | rolled back | upper bound | promoted | held | open |")
+    print("|---|---|---|---|---|---|---|")
+    setting = Setting(horizon_s=7200.0, tick_s=1.0, rollouts=min(rollouts, 1000))
+    for name, cluster_s in (("each counts", 0.0), ("once a second and arm", 1.0)):
+        late = Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_rel=1.0, cluster_s=cluster_s)
+        policy = Policy(guardrails=(late,))
+        ends = _ends(_batches(policy, STALLING, setting))
+        print(f"| {name} | {_row(ends)} |", flush=True)
+
+
 def rivals(rollouts: int) -> None:
     """The same traffic through every rule."""
     print("| candidate | rule | rolled back | promoted | not decided | minutes | exposed | bad |")
@@ -221,6 +236,8 @@ def _row(ends: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
+
+PARTS = {"delays": delays, "errors": errors, "margin": margin, "stalls": stalls, "rivals": rivals}
 
 if __name__ == "__main__":
     main()

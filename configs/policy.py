@@ -65,7 +65,9 @@ class Guardrail(Section):
     as many events), `max` a share. `objective_s` is for `latency_over_slo`; without it, the stable
     version's 99th percentile when the rollout begins. One that is `optional` stops no promotion
     while it cannot tell; but the shadow stage waits for `fairness_gap` once it has met two groups
-    of an attribute.
+    of an attribute. What befalls one arm within `cluster_s` is one mishap and counts once, as many
+    answers are late at once where a host stalls; 0 for events that have nothing to do with one
+    another. Without it, a second for latency and 0 for errors and time-outs.
     """
 
     metric: Metric
@@ -73,7 +75,15 @@ class Guardrail(Section):
     margin_rel: Annotated[float, Field(gt=0.0, le=100.0)] | None = None
     max: Margin | None = None
     objective_s: Annotated[float, Field(gt=0.0, le=3600.0)] | None = None
+    cluster_s: Annotated[float, Field(ge=0.0, le=3600.0)] | None = None
     optional: bool = False
+
+    @property
+    def block_s(self) -> float:
+        """Seconds in which what befalls an arm counts once; 0 where every event counts."""
+        if self.cluster_s is not None:
+            return self.cluster_s
+        return _CLUSTER_S if self.metric in _CLUSTERING else 0.0
 
     @model_validator(mode="after")
     def _its_own_margin(self) -> Self:
@@ -90,9 +100,15 @@ class Guardrail(Section):
         if self.objective_s is not None and self.metric is not Metric.LATENCY_OVER_SLO:
             message = f"objective_s is for latency_over_slo, not for {self.metric.value}"
             raise ValueError(message)
+        if self.cluster_s is not None and self.metric not in DEPENDS_ON_LOAD:
+            allowed_for = ", ".join(sorted(each.value for each in DEPENDS_ON_LOAD))
+            message = f"cluster_s is for {allowed_for}, not for {self.metric.value}"
+            raise ValueError(message)
         return self
 
 
+_CLUSTERING = frozenset({Metric.LATENCY_OVER_SLO})
+_CLUSTER_S = 1.0
 _OF_EVENTS = frozenset({"margin_abs", "margin_rel"})
 _MARGINS = {
     **dict.fromkeys(EVENTS, _OF_EVENTS),
@@ -164,7 +180,7 @@ class Policy(Section):
         Guardrail(metric=Metric.ERROR_RATIO, margin_abs=0.005),
         Guardrail(metric=Metric.TIMEOUT_RATIO, margin_abs=0.005),
         Guardrail(metric=Metric.INVALID_OUTPUT, margin_abs=0.001),
-        Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_rel=1.0),
+        Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_rel=1.0, cluster_s=1.0),
         Guardrail(metric=Metric.SHADOW_DISAGREEMENT, max=0.02),
         Guardrail(metric=Metric.FAIRNESS_GAP, margin_abs=0.02, optional=True),
         Guardrail(metric=Metric.SIGNALS, optional=True),

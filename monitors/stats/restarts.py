@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf, log
+from typing import Any
 
 from monitors.stats.event_ratio import log_sum
 
@@ -62,6 +63,18 @@ class Restarts:
     def log_evidence(self) -> float:
         """The natural logarithm of the e-value."""
         return log_sum([*self.log_wealth, log(self.unspent)])
+
+    def to_list(self) -> list[Any]:
+        """All of it as JSON has it, without infinity: bets that have not begun have no wealth."""
+        wealth = None if self.step is None else list(self.log_wealth)
+        bets = len(self.log_wealth)
+        return [bets, wealth, self.steps, self.later, self.events, self.step, self.hour]
+
+    @classmethod
+    def from_list(cls, told: list[Any]) -> Restarts:
+        """Go on from what `to_list` gave."""
+        bets, wealth, *rest = told
+        return cls.of(bets) if wealth is None else cls(tuple(wealth), *rest)
 
     def at(self, step: int, minute: int) -> Restarts:
         """Begin what is due, before the events of this step and minute are known."""

@@ -12,6 +12,7 @@ from monitors.stats.event_ratio import Split
 from monitors.stats.weighted_difference import Trials
 from serve.rollout import wording
 from serve.rollout.budget import limit_alpha
+from serve.rollout.clusters import Clusters
 from serve.rollout.evidence import RECENT_UNITS, Evidence
 from serve.rollout.finding import Finding
 from serve.rollout.tallies import JudgedArm
@@ -28,7 +29,8 @@ def finding_between_arms(
     metric = guardrail.metric
     splits, trials = evidence.splits(metric), evidence.trials(metric)
     harm = evidence.log_harm(metric) / LN10
-    good = log_goodness(trials, guardrail) / LN10
+    clusters = evidence.clusters.get(metric)
+    good = (log_goodness(trials, guardrail) if clusters is None else clusters.log_good()) / LN10
     other = other_arm(metric)
     found = replace(
         blank,
@@ -49,7 +51,7 @@ def finding_between_arms(
     if not shown:
         return found
     found = _with_interval(found, trials, guardrail)
-    found = replace(found, more_units=_more_units(found, trials, guardrail))
+    found = replace(found, more_units=_more_units(found, trials, guardrail, clusters))
     return replace(found, message=wording.about_arms(found, guardrail))
 
 
@@ -123,13 +125,17 @@ def _with_interval(found: Finding, trials: Sequence[Trials], guardrail: Guardrai
     return replace(found, measure="ratio of rates", estimate=estimate, lower=lower, upper=upper)
 
 
-def _more_units(found: Finding, trials: Sequence[Trials], guardrail: Guardrail) -> int | None:
+def _more_units(
+    found: Finding, trials: Sequence[Trials], guardrail: Guardrail, clusters: Clusters | None
+) -> int | None:
     """How many more units of the candidate tell, if all goes on as it did until now."""
     units = found.units[JudgedArm.CANDIDATE]
     if found.good or found.harmful or not units:
         return None
 
     def told(times: float) -> bool:
+        if clusters is not None:
+            return clusters.log_good(times) / LN10 >= found.good_at
         more = [Trials(each[0], *(times * count for count in each[1:])) for each in trials]
         return log_goodness(more, guardrail) / LN10 >= found.good_at
 

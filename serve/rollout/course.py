@@ -54,7 +54,7 @@ class Course:
 
     def fold(self, last: BySource, increment: Increment, routed: Routed, now: datetime) -> None:
         """Take in what is due, at a moment; `routed` has every generation that it speaks of."""
-        minute = int((now - self._began).total_seconds() // 60)
+        at_s = max((now - self._began).total_seconds(), 0.0)
         evidence = self.evidence
         for generation, tallies in sorted(increment.stretches.items()):
             shares = shares_of(routed[generation], self._rollout)
@@ -63,7 +63,7 @@ class Course:
             # A late report must not look like a new step.
             self._step = max(self._step, shares[JudgedArm.CANDIDATE])
             told = timed(tallies, routed[generation])
-            evidence = fold(evidence, shares, told, self._step, max(minute, 0))
+            evidence = fold(evidence, shares, told, self._step, at_s)
         if increment.pairs.rows:
             evidence = fold_pairs(evidence, increment.pairs)
         self.evidence = evidence

@@ -18,6 +18,7 @@ from monitors.stats.event_ratio import WORSE, Split, log_gains, log_sum, log_wor
 from monitors.stats.limit_bets import BETS, log_limit_gains
 from monitors.stats.restarts import Restarts
 from monitors.stats.weighted_difference import Trials
+from serve.rollout.clusters import Clusters
 from serve.rollout.paired import PairsSeen
 from serve.rollout.tallies import JudgedArm, Pairs, Tally
 
@@ -33,6 +34,7 @@ FROM_START = 0.6
 RECENT_UNITS = 20
 """A hard limit speaks of the last units, of which so many at least are the candidate's."""
 
+_MINUTE_S = 60
 _NO_TRIALS = Trials(0.0, 0, 0, 0, 0)
 _ARMS = (JudgedArm.CANDIDATE, JudgedArm.BASELINE, JudgedArm.STABLE)
 CANDIDATE = (JudgedArm.CANDIDATE,)
@@ -63,11 +65,13 @@ class Evidence:
     """All that was counted in a rollout so far.
 
     `seen` has tallies by arm for each split of traffic. `harm` has the bets that begin anew on
-    first requests with an event of a metric, `limits` those of the hard limits, `at` these limits,
-    and `recent` the last units that they are about.
+    first requests with an event of a metric, `clusters` all bets on metrics whose events cluster,
+    `limits` the bets of the hard limits, `at` these limits, and `recent` the last units that they
+    are about.
     """
 
     harm: Mapping[Metric, Restarts] = field(default_factory=dict)
+    clusters: Mapping[Metric, Clusters] = field(default_factory=dict)
     limits: Mapping[Metric, Restarts] = field(default_factory=dict)
     at: Mapping[Metric, float] = field(default_factory=dict)
     recent: Mapping[Metric, Trials] = field(default_factory=dict)
@@ -77,10 +81,11 @@ class Evidence:
     @classmethod
     def begin(cls, policy: Policy) -> Evidence:
         """Nothing seen yet."""
-        watched = [each.metric for each in policy.guardrails if each.metric in BETWEEN_ARMS]
+        watched = [each for each in policy.guardrails if each.metric in BETWEEN_ARMS]
         limits: dict[Metric, float] = {each.metric: each.share for each in policy.hard_limits}
         return cls(
-            harm={metric: Restarts.of(len(WORSE)) for metric in watched},
+            harm={each.metric: Restarts.of(len(WORSE)) for each in watched if not each.block_s},
+            clusters={each.metric: Clusters.of(each) for each in watched if each.block_s},
             limits={metric: Restarts.of(BETS) for metric in limits},
             at=limits,
             recent=dict.fromkeys(limits, _NO_TRIALS),
@@ -102,8 +107,10 @@ class Evidence:
         events of first requests only: a better version leaves more units without an event, which
         later seem many.
         """
-        from_start = log(FROM_START) + log_worse(self.splits(metric))
-        return log_sum([from_start, log(1 - FROM_START) + self.harm[metric].log_evidence])
+        clusters = self.clusters.get(metric)
+        anew = clusters.anew if clusters is not None else self.harm[metric]
+        won = log_worse(self.splits(metric)) if clusters is None else clusters.log_worse
+        return log_sum([log(FROM_START) + won, log(1 - FROM_START) + anew.log_evidence])
 
     def trials(self, metric: Metric) -> list[Trials]:
         """First requests of units, and those with an event, while both arms had traffic."""
@@ -126,12 +133,19 @@ class Evidence:
             if (share := share_of(shares, one, other)) is not None
         ]
 
+    def bets(self) -> tuple[set[Metric], ...]:
+        """What is bet on, in each way that there is."""
+        return set(self.harm), set(self.clusters), set(self.limits)
+
     def to_json(self) -> str:
         """All of it as text, numbers to the last bit."""
         return json.dumps(
             {
-                "harm": {metric.value: _bets_told(bets) for metric, bets in self.harm.items()},
-                "limits": {metric.value: _bets_told(bets) for metric, bets in self.limits.items()},
+                "harm": {metric.value: bets.to_list() for metric, bets in self.harm.items()},
+                "clusters": {
+                    metric.value: each.to_list() for metric, each in self.clusters.items()
+                },
+                "limits": {metric.value: bets.to_list() for metric, bets in self.limits.items()},
                 "recent": {metric.value: list(each) for metric, each in self.recent.items()},
                 "seen": [
                     [list(shares), {arm.value: _tally_told(each) for arm, each in tallies.items()}]
@@ -150,8 +164,16 @@ class Evidence:
             told = json.loads(text)
             again = replace(
                 fresh,
-                harm={Metric(name): _bets_read(each) for name, each in told["harm"].items()},
-                limits={Metric(name): _bets_read(each) for name, each in told["limits"].items()},
+                harm={
+                    Metric(name): Restarts.from_list(each) for name, each in told["harm"].items()
+                },
+                clusters={
+                    Metric(name): fresh.clusters[Metric(name)].read(each)
+                    for name, each in told["clusters"].items()
+                },
+                limits={
+                    Metric(name): Restarts.from_list(each) for name, each in told["limits"].items()
+                },
                 recent={Metric(name): Trials(*each) for name, each in told["recent"].items()},
                 seen={
                     _shares_read(shares): {
@@ -164,7 +186,7 @@ class Evidence:
         except (KeyError, TypeError, AttributeError) as broken:
             message = f"no evidence of a rollout: {broken!r}"
             raise ValueError(message) from broken
-        if set(again.harm) != set(fresh.harm) or set(again.limits) != set(fresh.limits):
+        if again.bets() != fresh.bets():
             message = "evidence that was collected under another policy"
             raise ValueError(message)
         return again
@@ -190,41 +212,62 @@ def fold(
     shares: Mapping[JudgedArm, int],
     tallies: Mapping[JudgedArm, Tally],
     step: int,
-    minute: int,
+    at_s: float,
 ) -> Evidence:
     """Take in what was counted since the last time while traffic was split by `shares`.
 
-    These are in basis points of all traffic. Bets that are due at this step and minute begin before
-    these counts, as their order is not known.
+    These are in basis points of all traffic; `at_s` is now, in seconds since any fixed moment. Bets
+    that are due at this step and time begin before these counts, as their order is not known.
     """
     split: Shares = tuple(shares.get(arm, 0) for arm in _ARMS)  # type: ignore[assignment]
-    harm, limits, recent = dict(evidence.harm), dict(evidence.limits), dict(evidence.recent)
+    harm, clusters = dict(evidence.harm), dict(evidence.clusters)
+    limits, recent = dict(evidence.limits), dict(evidence.recent)
+    minute = int(at_s // _MINUTE_S)
+
+    def compared(metric: Metric) -> tuple[Trials, Split] | None:
+        others = compared_with(metric, split)
+        share = share_of(split, CANDIDATE, others)
+        if share is None:
+            return None
+        return _trials(share, tallies, others, metric), _split(share, tallies, others, metric)
+
     for metric, bets in evidence.harm.items():
-        others = compared_with(metric, split)
-        share = share_of(split, CANDIDATE, others)
-        if share is None:
-            continue
-        _, _, ours, _, theirs = _trials(share, tallies, others, metric)
-        if ours + theirs:
-            up, down = log_gains(share, WORSE)
-            gains = [ours * one + theirs * other for one, other in zip(up, down, strict=True)]
-            harm[metric] = bets.at(step, minute).won(gains, int(ours + theirs))
+        if (seen := compared(metric)) is not None:
+            harm[metric] = _harm_folded(bets, seen[0], step, minute)
+    for metric, each in evidence.clusters.items():
+        if (seen := compared(metric)) is not None:
+            clusters[metric] = each.fold(seen[0], seen[1][1:], step, at_s)
     for metric, bets in evidence.limits.items():
-        others = compared_with(metric, split)
-        share = share_of(split, CANDIDATE, others)
-        if share is None:
-            continue
-        trials = _trials(share, tallies, others, metric)
-        if failures := int(trials.events + trials.other_events):
-            gains = list(log_limit_gains(trials, evidence.at[metric]))
-            limits[metric] = bets.at(step, minute).won(gains, failures)
-        if trials.units + trials.other_units:
-            recent[metric] = _latest(recent[metric], trials)
+        if (seen := compared(metric)) is not None:
+            limits[metric] = _limit_folded(bets, seen[0], evidence.at[metric], step, minute)
+            if seen[0].units + seen[0].other_units:
+                recent[metric] = _latest(recent[metric], seen[0])
     before = evidence.seen.get(split, {})
     arms = {arm: before.get(arm, Tally()) + tallies.get(arm, Tally()) for arm in _ARMS}
     return replace(
-        evidence, harm=harm, limits=limits, recent=recent, seen={**evidence.seen, split: arms}
+        evidence,
+        harm=harm,
+        clusters=clusters,
+        limits=limits,
+        recent=recent,
+        seen={**evidence.seen, split: arms},
     )
+
+
+def _harm_folded(bets: Restarts, trials: Trials, step: int, minute: int) -> Restarts:
+    ours, theirs = trials.events, trials.other_events
+    if not ours + theirs:
+        return bets
+    up, down = log_gains(trials.share, WORSE)
+    gains = [ours * one + theirs * other for one, other in zip(up, down, strict=True)]
+    return bets.at(step, minute).won(gains, int(ours + theirs))
+
+
+def _limit_folded(bets: Restarts, trials: Trials, limit: float, step: int, minute: int) -> Restarts:
+    failures = int(trials.events + trials.other_events)
+    if not failures:
+        return bets
+    return bets.at(step, minute).won(list(log_limit_gains(trials, limit)), failures)
 
 
 def fold_pairs(evidence: Evidence, pairs: Pairs) -> Evidence:
@@ -304,19 +347,6 @@ def _tally_read(told: list[Any]) -> Tally:
         waiting=waiting,
         untimed=untimed,
     )
-
-
-def _bets_told(bets: Restarts) -> list[Any]:
-    # None for a bet that has not begun: JSON has no infinity.
-    wealth = None if bets.step is None else list(bets.log_wealth)
-    return [len(bets.log_wealth), wealth, bets.steps, bets.later, bets.events, bets.step, bets.hour]
-
-
-def _bets_read(told: list[Any]) -> Restarts:
-    count, wealth, steps, later, events, step, hour = told
-    if wealth is None:
-        return Restarts.of(count)
-    return Restarts(tuple(wealth), steps, later, events, step, hour)
 
 
 def _shares_read(told: list[int]) -> Shares:

@@ -21,7 +21,8 @@ _OTHER = {JudgedArm.BASELINE: "the baseline", JudgedArm.STABLE: "the stable vers
 
 def about_arms(found: Finding, guardrail: Guardrail) -> str:
     """Who had how many events, how the rates compare, and what follows."""
-    return f"{_counts(found)}{_comparison(found)}; {_verdict(found, _allowed(guardrail))}"
+    once = f" (within {guardrail.block_s:g} s, one mishap)" if guardrail.block_s else ""
+    return f"{_counts(found)}{once}{_comparison(found)}; {_verdict(found, _allowed(guardrail))}"
 
 
 def about_limit(found: Finding, share: float) -> str:

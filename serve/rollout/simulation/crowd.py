@@ -24,12 +24,11 @@ from serve.rollout.evidence import (
     FROM_START,
     RECENT_UNITS,
     Shares,
-    compared_with,
-    share_of,
 )
 from serve.rollout.simulation.beginnings import Beginnings
+from serve.rollout.simulation.clustered import ClusteredGuard
+from serve.rollout.simulation.compared import Compared
 from serve.rollout.simulation.counts import ARMS, Counts, Flags, Floats, Ints, log_sums
-from serve.rollout.tallies import JudgedArm
 
 Gains = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -42,11 +41,24 @@ class Crowd:
     """
 
     def __init__(
-        self, policy: Policy, splits: Sequence[Shares], rollouts: int, *, same_behaviour: bool
+        self,
+        policy: Policy,
+        splits: Sequence[Shares],
+        rollouts: int,
+        *,
+        same_behaviour: bool,
+        length_s: float,
     ) -> None:
         good_at = -log(policy.alpha.promote)
         judged = [each for each in policy.guardrails if each.metric in BETWEEN_ARMS]
-        self.guards = {each.metric: Guard(each, splits, rollouts, good_at) for each in judged}
+        self.guards: dict[Metric, Guard | ClusteredGuard] = {
+            each.metric: ClusteredGuard(
+                each, Compared(each.metric, splits), rollouts, good_at, length_s
+            )
+            if each.block_s
+            else Guard(each, splits, rollouts, good_at)
+            for each in judged
+        }
         self._limits = {
             each.metric: Limit(each.metric, each.share, splits, rollouts)
             for each in policy.hard_limits
@@ -114,7 +126,7 @@ class Guard:
         self, guardrail: Guardrail, splits: Sequence[Shares], rollouts: int, good_at: float
     ) -> None:
         self._metric = guardrail.metric
-        self._compared = _Compared(guardrail.metric, splits)
+        self._compared = Compared(guardrail.metric, splits)
         self._bets = _coefficients(self._compared, lambda share: log_gains(share, WORSE))
         self._won = np.full((rollouts, len(WORSE)), -log(len(WORSE)))
         self._anew = Beginnings(rollouts, len(WORSE))
@@ -189,7 +201,7 @@ class Limit:
         self, metric: Metric, limit: float, splits: Sequence[Shares], rollouts: int
     ) -> None:
         self._metric, self._limit = metric, limit
-        self._compared = _Compared(metric, splits)
+        self._compared = Compared(metric, splits)
         kinds = ((1, 1, 0, 0), (0, 0, 1, 1))
         gains = [
             [[0.0] * BETS if share is None else log_limit_gains(Trials(share, *kind), limit)]
@@ -235,7 +247,7 @@ class SplitCheck:
 
     def __init__(self, splits: Sequence[Shares], rollouts: int) -> None:
         pairs = ((CANDIDATE, ARMS[1:]), (ARMS[1:2], ARMS[2:]))
-        self._compared = [_Compared(None, splits, ours, theirs) for ours, theirs in pairs]
+        self._compared = [Compared(None, splits, ours, theirs) for ours, theirs in pairs]
         self._bets = [
             _coefficients(each, lambda share: log_gains(share, UNEQUAL)) for each in self._compared
         ]
@@ -253,39 +265,10 @@ class SplitCheck:
         return np.asarray((won >= log(2 / alpha)).any(axis=0), dtype=np.bool_)
 
 
-class _Compared:
-    """Sums of counts of the candidate (or another arm) and of what it is compared with."""
-
-    def __init__(
-        self,
-        metric: Metric | None,
-        splits: Sequence[Shares],
-        ours: Sequence[JudgedArm] = CANDIDATE,
-        theirs: Sequence[JudgedArm] = (),
-    ) -> None:
-        others = [theirs if metric is None else compared_with(metric, each) for each in splits]
-        self.shares = [
-            share_of(shares, ours, other) for shares, other in zip(splits, others, strict=True)
-        ]
-        # Nothing is compared where one side has no traffic.
-        self._arms = np.array(
-            [
-                [[arm in side and share is not None for arm in ARMS] for side in (ours, other)]
-                for other, share in zip(others, self.shares, strict=True)
-            ],
-            dtype=np.int64,
-        )
-
-    def of(self, split: Ints, counts: Ints) -> Ints:
-        """(rows, 2): of the one and of the other."""
-        sums: Ints = np.einsum("rsa,ra->rs", self._arms[split], counts)
-        return sums
-
-
 class _Goodness:
     """Bets against "worse by the margin or more", of each rollout."""
 
-    def __init__(self, guardrail: Guardrail, compared: _Compared, rollouts: int) -> None:
+    def __init__(self, guardrail: Guardrail, compared: Compared, rollouts: int) -> None:
         if guardrail.margin_rel is not None:
             bound = 1 + guardrail.margin_rel
             bets = smaller_than(bound)
@@ -315,7 +298,7 @@ def _of_difference(share: float | None, margin: float) -> Floats:
     return np.stack([ours, theirs, np.log1p(stakes * margin)])
 
 
-def _coefficients(compared: _Compared, gains: Callable[[float], Gains]) -> tuple[Floats, Floats]:
+def _coefficients(compared: Compared, gains: Callable[[float], Gains]) -> tuple[Floats, Floats]:
     """What each bet wins by an event of the one arm and of the other: (splits, bets) each."""
     bets = len(gains(0.5)[0])
     nothing = ((0.0,) * bets, (0.0,) * bets)

@@ -68,7 +68,7 @@ def replay(policy: Policy, changes: Iterable[RecordedChange]) -> Replayed:
             continue
         counted = counts_of(change.evidence["evidence"])
         for shares, tallies in _stretches(seen, counted):
-            evidence = fold(evidence, shares, tallies, change.step, int(after_s // 60))
+            evidence = fold(evidence, shares, tallies, change.step, after_s)
         evidence = fold_pairs(evidence, counted.pairs.counts() - seen.pairs.counts())
         seen = counted
         findings = judge(evidence, policy, _same_behaviour(change), SignalsSeen())

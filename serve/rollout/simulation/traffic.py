@@ -43,7 +43,8 @@ class Traffic:
     deviation `noise`, anew every tick. Incidents come `incidents` times an hour, take about
     `incident_s`, and make every event `incident_times` as likely; in outages, as often and as long,
     nothing comes. `sticky` of the requests come from `users` units that come again, of whom the
-    share `frail` have an error in `frail_chance` of their requests. A shadow answers the share
+    share `frail` have an error in `frail_chance` of their requests. Each arm's hosts stall `stalls`
+    times an hour, and what comes in `stall_s` is answered too late then. A shadow answers the share
     `disagreement` otherwise.
     """
 
@@ -62,6 +63,8 @@ class Traffic:
     users: int = 200
     frail: float = 0.02
     frail_chance: float = 0.3
+    stalls: float = 0.0
+    stall_s: float = 0.2
     disagreement: float = 0.005
 
 
@@ -122,6 +125,9 @@ class Stream:
             metric: self._chance.binomial(units, np.minimum(times[metric], 1.0))
             for metric in EVENTS
         }
+        trials[Metric.LATENCY_OVER_SLO] += self._stalled(
+            units - trials[Metric.LATENCY_OVER_SLO], length_s
+        )
         counts = Counts(units, trials, {metric: each.copy() for metric, each in trials.items()})
         failed = trials[Metric.ERROR_RATIO] + trials[Metric.TIMEOUT_RATIO]
         all_of = units.copy()
@@ -168,6 +174,15 @@ class Stream:
                 of_arms[CANDIDATE] *= traffic.worse.get(metric, 1.0)
             chances[metric] = incident[:, None] * of_arms
         return chances
+
+    def _stalled(self, units: Ints, length_s: float) -> Ints:
+        """How many of these units came to an arm while its hosts stalled."""
+        traffic = self._traffic
+        if not traffic.stalls:
+            return np.zeros_like(units)
+        begins = self._chance.random(units.shape) < traffic.stalls * length_s / 3600
+        late = self._chance.binomial(units, min(traffic.stall_s / length_s, 1.0))
+        return np.where(begins, late, 0)
 
     def _split(self, total: Ints, shares: Floats) -> Ints:
         ours = self._chance.binomial(total, shares[:, 0])

@@ -63,7 +63,13 @@ class _Run:
         shares: list[Shares] = [
             (each.candidate_bp, each.baseline_bp, each.stable_bp) for each in self._divisions
         ]
-        self._crowd = Crowd(policy, shares, size, same_behaviour=setting.same_behaviour)
+        self._crowd = Crowd(
+            policy,
+            shares,
+            size,
+            same_behaviour=setting.same_behaviour,
+            length_s=setting.tick_s,
+        )
         self._pairs = Agreements(policy, size, same_behaviour=setting.same_behaviour)
         self._stream = Stream(traffic, size, setting.seed)
         self._rng = np.random.default_rng(setting.seed + 1)

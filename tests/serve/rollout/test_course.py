@@ -17,7 +17,7 @@ from tests.serve.rollout.judged import ROLLOUT, judged
 from tests.serve.versions import MODEL
 
 LATE = Metric.LATENCY_OVER_SLO
-POLICY = {"guardrails": [{"metric": LATE.value, "margin_abs": 0.005}]}
+POLICY = {"guardrails": [{"metric": LATE.value, "margin_abs": 0.005, "cluster_s": 0}]}
 
 
 def routed(objective_s: float | None) -> Route:

@@ -20,6 +20,7 @@ POLICY = Policy(
     guardrails=(
         Guardrail(metric=ERROR, margin_abs=0.1),
         Guardrail(metric=INVALID, margin_rel=1.0),
+        Guardrail(metric=LATE, margin_rel=1.0),
     ),
     hard_limits=(HardLimit(metric=Metric.ERROR_RATIO),),
 )
@@ -44,7 +45,7 @@ def told(units: tuple[tuple[JudgedArm, bool], ...]) -> Evidence:
     evidence = Evidence.begin(POLICY)
     for at, (arm, event) in enumerate(units):
         counts = tally(1, error_ratio=int(event), invalid_output=int(event))
-        evidence = fold(evidence, shares(*RAMP[at]), {arm: counts}, at, 60 * at)
+        evidence = fold(evidence, shares(*RAMP[at]), {arm: counts}, at, 60.0 * at)
     return evidence
 
 
@@ -107,8 +108,8 @@ def test_cuts_within_a_look_do_not_matter_but_for_where_bets_begin() -> None:
     """Counts add up by split; an arm without a share is left out."""
     one = {CANDIDATE: tally(10, error_ratio=1), BASELINE: tally(12), STABLE: tally(90)}
     once = fold(Evidence.begin(POLICY), shares(0.1, 0.1), one, 0, 0)
-    twice = fold(once, shares(0.1, 0.1), one, 0, 1)
-    again = fold(twice, shares(0.5, 0.5), one, 1, 2)
+    twice = fold(once, shares(0.1, 0.1), one, 0, 60.0)
+    again = fold(twice, shares(0.5, 0.5), one, 1, 120.0)
     assert [each.units for each in again.trials(ERROR)] == [20, 10]
     assert [each.other for each in again.splits(INVALID)] == [0, 0]
     none = fold(Evidence.begin(POLICY), {STABLE: 10_000}, one, 0, 0)
@@ -123,10 +124,15 @@ def test_evidence_goes_on_from_its_text_bit_by_bit() -> None:
     assert Evidence.from_json(fresh.to_json(), POLICY) == fresh
     for at in range(200):
         counts = {
-            arm: tally(50, error_ratio=int(rng.integers(3)), invalid_output=int(rng.integers(2)))
+            arm: tally(
+                50,
+                error_ratio=int(rng.integers(3)),
+                invalid_output=int(rng.integers(2)),
+                latency_over_slo=int(rng.integers(3)),
+            )
             for arm in JudgedArm
         }
-        evidence = fold(evidence, shares(*RAMP[at // 70]), counts, at // 70, at)
+        evidence = fold(evidence, shares(*RAMP[at // 70]), counts, at // 70, 60.0 * at)
         group = GroupPairs(40, int(rng.integers(3)), int(rng.integers(3)), int(rng.integers(40)))
         evidence = fold_pairs(evidence, Pairs(40, 2, 0.1, 0.01, {("sex", "f"): group}))
     again = Evidence.from_json(evidence.to_json(), POLICY)

@@ -87,12 +87,13 @@ def test_more_errors_are_harm_and_as_many_are_good() -> None:
 def test_a_relative_margin_is_judged_by_who_was_late() -> None:
     """Against the baseline: as often is good, five times as often is harm."""
     late = Metric.LATENCY_OVER_SLO
-    alike = findings(counted({late.value: 50}, {late.value: 50}))[late]
+    alone = Policy(guardrails=(Guardrail(metric=late, margin_rel=1.0, cluster_s=0.0),))
+    alike = findings(counted({late.value: 50}, {late.value: 50}, policy=alone), policy=alone)[late]
     assert alike.good
     assert alike.measure == "ratio of rates"
     assert alike.estimate == pytest.approx(1.0)
     assert "times as often" in alike.message
-    worse = findings(counted({late.value: 100}, {late.value: 20}))[late]
+    worse = findings(counted({late.value: 100}, {late.value: 20}, policy=alone), policy=alone)[late]
     assert worse.harmful
     assert worse.estimate == pytest.approx(5.0)
 

@@ -76,7 +76,7 @@ def ever(seed: int, users: Users, good: bool, all_as_first: bool = False) -> boo
         if all_as_first:
             tallies = {arm: replace(each, trials=each.events) for arm, each in counted.items()}
         step = at * len(users.steps) // LOOKS
-        evidence = fold(evidence, shares(share, 0.0), tallies, step, 7 * at)
+        evidence = fold(evidence, shares(share, 0.0), tallies, step, 420.0 * at)
         won = evidence.log_harm(METRIC)
         if good:
             won = log_goodness(evidence.trials(METRIC), guardrail)

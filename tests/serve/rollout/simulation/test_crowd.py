@@ -39,7 +39,7 @@ def counted(rng: np.random.Generator, split: Ints, worse: float) -> Counts:
 def test_the_evidence_of_a_crowd_is_that_of_each_rollout(worse: float) -> None:
     """Over steps, hours, and stretches in which only some count."""
     rng, rollouts = np.random.default_rng(1), 5
-    crowd = Crowd(POLICY, SPLITS, rollouts, same_behaviour=True)
+    crowd = Crowd(POLICY, SPLITS, rollouts, same_behaviour=True, length_s=1.0)
     alone = [Evidence.begin(POLICY) for _ in range(rollouts)]
     every = np.arange(rollouts)
     for stretch in range(60):
@@ -50,7 +50,8 @@ def test_the_evidence_of_a_crowd_is_that_of_each_rollout(worse: float) -> None:
         crowd.fold(rows, split, counts, split, minutes)
         for at, row in enumerate(rows):
             shares = dict(zip(ARMS, SPLITS[split[at]], strict=True))
-            alone[row] = fold(alone[row], shares, counts.of(at), int(split[at]), stretch * 17)
+            at_s = 60.0 * 17 * stretch
+            alone[row] = fold(alone[row], shares, counts.of(at), int(split[at]), at_s)
         findings = [judge(each, POLICY, True, SignalsSeen(), shown=False) for each in alone]
         for at, metric in enumerate(METRICS):
             of_metric = [each[at] for each in findings]
@@ -72,7 +73,9 @@ def test_the_evidence_of_a_crowd_is_that_of_each_rollout(worse: float) -> None:
 def test_looking_after_every_event_ends_where_one_look_does() -> None:
     """But for bets that begin in between; harm that is seen at any look is said."""
     rng, rollouts = np.random.default_rng(2), 40
-    one, other = (Crowd(POLICY, SPLITS, rollouts, same_behaviour=True) for _ in range(2))
+    one, other = (
+        Crowd(POLICY, SPLITS, rollouts, same_behaviour=True, length_s=1.0) for _ in range(2)
+    )
     every, first = np.arange(rollouts), np.zeros(rollouts, np.int64)
     found = np.zeros(rollouts, bool)
     for _ in range(20):

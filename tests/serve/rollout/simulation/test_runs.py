@@ -82,8 +82,7 @@ class Tape:
                 JudgedArm.BASELINE: parts.baseline_bp,
                 JudgedArm.STABLE: parts.stable_bp,
             }
-            minute = int(tick * SETTING.tick_s // 60)
-            evidence = fold(evidence, shares, tallies, rollout.step, minute)
+            evidence = fold(evidence, shares, tallies, rollout.step, tick * SETTING.tick_s)
             evidence = fold_pairs(evidence, pairs)
             end_s = (tick + 1) * SETTING.tick_s
             findings = judge(evidence, POLICY, True, SignalsSeen(), shown=False)
