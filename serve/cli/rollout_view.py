@@ -183,7 +183,7 @@ def _for_show(account: AccountView) -> list[RenderableType]:
         headers = ("ANSWERS OF", "NUMBER", *shares, "NONE IN TIME")
         parts.append(table(headers, [_times(each) for each in account.times]))
     if change is not None:
-        parts.append(line(f"candidate and stable: {change.says}"))
+        parts.append(line(change.says))
     return parts
 
 

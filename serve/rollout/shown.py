@@ -111,7 +111,10 @@ def _score_change(pairs: PairsSeen) -> ScoreChange:
         says = f"of {pairs.rows:,} compared answers none has a score in both versions"
         return ScoreChange(0, None, None, None, says)
     estimate = pairs.score_change / pairs.scored
-    counted = f"scores changed by {estimate:+.3g} on average over {pairs.scored:,} answers"
+    counted = (
+        f"with the candidate scores changed by {estimate:+.2g} on average over "
+        f"{pairs.scored:,} compared answers"
+    )
     change = pairs.change
     if change is None:
         says = (
@@ -120,7 +123,7 @@ def _score_change(pairs: PairsSeen) -> ScoreChange:
         )
         return ScoreChange(pairs.scored, estimate, None, None, says)
     lower, upper = (2 * bound - 1 for bound in change.interval())
-    says = f"{counted} ({lower:+.3g} to {upper:+.3g}, if all scores lie between 0 and 1)"
+    says = f"{counted} ({lower:+.2g} to {upper:+.2g}, if all scores lie between 0 and 1)"
     return ScoreChange(pairs.scored, estimate, lower, upper, says)
 
 

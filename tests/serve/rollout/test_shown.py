@@ -71,8 +71,8 @@ def test_the_change_of_scores_has_an_interval_where_scores_are_chances() -> None
     assert change.upper is not None
     assert -0.01 < change.lower < change.estimate == 0.01 < change.upper < 0.03
     assert change.says == (
-        f"scores changed by +0.01 on average over 2,000 answers ({change.lower:+.3g} to "
-        f"{change.upper:+.3g}, if all scores lie between 0 and 1)"
+        f"with the candidate scores changed by +0.01 on average over 2,000 compared answers "
+        f"({change.lower:+.2g} to {change.upper:+.2g}, if all scores lie between 0 and 1)"
     )
 
     beyond = seen.folded(Pairs(10, 0, 50.0, 250.0, scored=10, beyond=10))
