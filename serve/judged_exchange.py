@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from time import perf_counter
 
 from configs.errors import ClientGone, DeadlineExceeded, WeirError
@@ -64,7 +65,6 @@ class JudgedExchange(Exchange):
         """Record an answer that has left, and count it."""
         super().answered(shadows)
         if not self._settled:
-            self._case.judging.count.took(self._took_s)
             self._judge(self._answer)
 
     def failed(self, error: WeirError) -> None:
@@ -83,9 +83,9 @@ class JudgedExchange(Exchange):
         rows = self._request.rows if self._request is not None else 0
         valid = self._version.validity.holds(answer, rows)
         if self._took_s >= self._part_s:
-            self._settle(self._timed_out())
+            self._settle(self._timed_out(), self._took_s)
         else:
-            self._settle(self._late(self._took_s) | (0 if valid else INVALID))
+            self._settle(self._late(self._took_s) | (0 if valid else INVALID), self._took_s)
         return valid
 
     def _failed_with(self, error: WeirError) -> None:
@@ -96,9 +96,9 @@ class JudgedExchange(Exchange):
         """
         waited_s = perf_counter() - self._started
         if waited_s >= self._part_s or isinstance(error, DeadlineExceeded):
-            self._settle(self._timed_out())
+            self._settle(self._timed_out(), inf)
         elif isinstance(error, ClientGone):
-            self._settle(TIMEOUT | self._late(waited_s))
+            self._settle(TIMEOUT | self._late(waited_s), inf)
         else:
             self._settle(ERROR)
 
@@ -109,12 +109,14 @@ class JudgedExchange(Exchange):
         objective_s = self._case.judging.late_s
         return LATE if objective_s is not None and took_s > objective_s else 0
 
-    def _settle(self, events: int) -> None:
-        """Count the outcome, once."""
+    def _settle(self, events: int, took_s: float | None = None) -> None:
+        """Count the outcome, once, and how long the answer took: none in time, an infinite time."""
         if not self._settled:
             self._settled = True
             if self._sighting is not None:
                 self._arm_count.happened(self._sighting, events)
+                if took_s is not None:
+                    self._arm_count.took(took_s)
 
     def _compare(self) -> Callable[[Tensors], None] | None:
         """Give what compares the shadow's answer with this one, if that is to be counted."""

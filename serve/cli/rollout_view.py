@@ -17,6 +17,7 @@ from serve.cli.printing import Cell, console, line, print_json, table
 if TYPE_CHECKING:
     from serve.control.rollout_schemas import (
         AccountView,
+        ArmTimesView,
         GuardrailView,
         RolloutChangeView,
         RolloutView,
@@ -116,6 +117,7 @@ def _account(account: AccountView, in_words: bool) -> RenderableType:
         parts += [line(""), _guardrails(account.guardrails)]
     if in_words:
         parts += [line(""), *(line(f"{g.metric.value}: {g.says}") for g in account.guardrails)]
+    parts += _for_show(account)
     if account.waits_for:
         parts += [line(""), line("Waits for:"), *(line(f"  {each}") for each in account.waits_for)]
     return Group(*parts)
@@ -165,6 +167,29 @@ def _guardrail(guard: GuardrailView) -> tuple[Cell, ...]:
         effect(guard.estimate, guard.lower, guard.upper),
         "-" if guard.about_s is None else _time(guard.about_s),
     )
+
+
+def _for_show(account: AccountView) -> list[RenderableType]:
+    """What decides nothing: how long answers took, and how scores changed."""
+    change = account.score_change
+    if not account.times and change is None:
+        return []
+    parts: list[RenderableType] = [
+        line(""),
+        line("For show, nothing is decided by it; what is in brackets holds at every look (95 %):"),
+    ]
+    if account.times:
+        shares = (f"{100 * each.share:g} % WITHIN" for each in account.times[0].within)
+        headers = ("ANSWERS OF", "NUMBER", *shares, "NONE IN TIME")
+        parts.append(table(headers, [_times(each) for each in account.times]))
+    if change is not None:
+        parts.append(line(change.says))
+    return parts
+
+
+def _times(arm: ArmTimesView) -> tuple[Cell, ...]:
+    within = (each.says for each in arm.within)
+    return (arm.arm.value, f"{arm.answers:,}", *within, f"{arm.none:,}")
 
 
 def _counted(guard: GuardrailView, arm: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from configs.policy import Metric
-from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Report, Tally
+from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Report, Tally, Times
 
 Stretches = Mapping[int, Mapping[JudgedArm, Tally]]
 _NO_PAIRS = Pairs()
@@ -20,13 +20,13 @@ BySource = Mapping[str, Report]
 class Increment:
     """What was counted since counts were folded last, over all gateway processes.
 
-    `stretches` only has the generations in which something was. `full` says that some process
-    leaves out units that it has not seen before.
+    `stretches` only has the generations in which something was, and `latency` the arms. `full` says
+    that some process leaves out units that it has not seen before.
     """
 
     stretches: Stretches = field(default_factory=dict)
     pairs: Pairs = _NO_PAIRS
-    latency: tuple[int, ...] = ()
+    latency: Mapping[JudgedArm, Times] = field(default_factory=dict)
     full: bool = False
 
 
@@ -76,7 +76,7 @@ def since(last: BySource, folded: BySource) -> Increment:
     """What the last reports hold beyond those that were folded."""
     stretches: dict[int, dict[JudgedArm, Tally]] = {}
     pairs = Pairs()
-    latency: list[int] = []
+    latency: dict[JudgedArm, Times] = {}
     for source, report in last.items():
         before = folded.get(source, Report(source, report.rollout))
         for generation, arms in report.stretches.items():
@@ -87,13 +87,14 @@ def since(last: BySource, folded: BySource) -> Increment:
                     of = stretches.setdefault(generation, {})
                     of[arm] = of.get(arm, Tally()) + more
         pairs += report.pairs - before.pairs
-        was = before.latency or (0,) * len(report.latency)
-        more_latency = [now - then for now, then in zip(report.latency, was, strict=True)]
-        latency = [*map(sum, zip(latency, more_latency, strict=True))] if latency else more_latency
+        for arm, times in report.latency.items():
+            took = times - before.latency.get(arm, Times())
+            if took.total:
+                latency[arm] = latency.get(arm, Times()) + took
     return Increment(
         dict(sorted(stretches.items())),
         pairs,
-        tuple(latency),
+        latency,
         any(report.full for report in last.values()),
     )
 
@@ -126,7 +127,8 @@ def _words(report: Report) -> dict[str, Any]:
         ],
         "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
         "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
-        "latency": report.latency,
+        "scores": [pairs.scored, pairs.beyond],
+        "latency": [[arm, times.answers, times.none] for arm, times in report.latency.items()],
         "full": report.full,
     }
 
@@ -140,12 +142,17 @@ def _report(words: Mapping[str, Any]) -> Report:
     groups = {
         (attribute, value): GroupPairs(*counts) for attribute, value, *counts in words["groups"]
     }
+    scored, beyond = words["scores"]
+    pairs = replace(Pairs(*words["pairs"]), groups=groups, scored=scored, beyond=beyond)
+    latency = {
+        JudgedArm(arm): Times(tuple(answers), none) for arm, answers, none in words["latency"]
+    }
     return Report(
         words["source"],
         words["rollout"],
         stretches,
-        replace(Pairs(*words["pairs"]), groups=groups),
-        tuple(words["latency"]),
+        pairs,
+        latency,
         words["full"],
     )
 

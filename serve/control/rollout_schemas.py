@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -15,6 +16,8 @@ from serve.control.schemas import Body, OneLine, VersionNumber, View
 from serve.rollout.account import Account, Guard, policy_of
 from serve.rollout.division import division
 from serve.rollout.service import Done
+from serve.rollout.shown import ArmTimes, ScoreChange, Within
+from serve.rollout.tallies import JudgedArm
 
 Reason = Annotated[OneLine, Field(min_length=1, examples=["the evidence of last week is enough"])]
 Dry = Annotated[bool, Field(description="Say what would happen, and change nothing.")]
@@ -180,11 +183,74 @@ class GuardrailView(View):
         )
 
 
+class WithinView(View):
+    """Within how many seconds a `share` of an arm's answers comes.
+
+    The bounds hold at every look at once with 95 %, and are ends of buckets, which are 25 % wide.
+    None is longer than the longest bucket, of 52 s, or not known yet.
+    """
+
+    share: float
+    estimate_s: float | None
+    lower_s: float
+    upper_s: float | None
+    says: str
+
+    @classmethod
+    def of(cls, within: Within) -> WithinView:
+        """The view of a quantile."""
+        return cls(**asdict(within), says=within.says)
+
+
+class ArmTimesView(View):
+    """How long the answers of an arm took; for show, as nothing is decided by it.
+
+    `none` are requests that had no answer in time: they count as longer than all others.
+    """
+
+    arm: JudgedArm
+    answers: int
+    none: int
+    within: tuple[WithinView, ...]
+    says: str
+
+    @classmethod
+    def of(cls, times: ArmTimes) -> ArmTimesView:
+        """The view of an arm's times."""
+        return cls(
+            arm=times.arm,
+            answers=times.answers,
+            none=times.none,
+            within=tuple(WithinView.of(each) for each in times.within),
+            says=times.says,
+        )
+
+
+class ScoreChangeView(View):
+    """The candidate's score less the stable version's, on average over `rows` that have both.
+
+    For show, as nothing is decided by it. The bounds hold at every look at once with 95 %; there
+    are none where some score was not between 0 and 1.
+    """
+
+    rows: int
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    says: str
+
+    @classmethod
+    def of(cls, change: ScoreChange) -> ScoreChangeView:
+        """The view of a change."""
+        return cls(**asdict(change))
+
+
 class AccountView(View):
     """How a rollout stands: what every guardrail says, and what it waits for, in sentences.
 
     `units_per_s` is how many units meet the candidate, `pairs_per_s` how many of its answers are
     compared in the shadow stage. Without `fresh` reports of all gateway processes nothing advances.
+    `times` and `score_change` are for show.
     """
 
     rollout: RolloutView
@@ -193,10 +259,13 @@ class AccountView(View):
     units_per_s: float | None
     pairs_per_s: float | None
     fresh: bool
+    times: tuple[ArmTimesView, ...]
+    score_change: ScoreChangeView | None
 
     @classmethod
     def of(cls, account: Account) -> AccountView:
         """The view of an account."""
+        change = account.shown.score_change
         return cls(
             rollout=RolloutView.of(account.rollout),
             guardrails=tuple(GuardrailView.of(guard) for guard in account.guards),
@@ -204,6 +273,8 @@ class AccountView(View):
             units_per_s=account.rates.units_per_s,
             pairs_per_s=account.rates.pairs_per_s,
             fresh=account.fresh,
+            times=tuple(ArmTimesView.of(each) for each in account.shown.times),
+            score_change=ScoreChangeView.of(change) if change is not None else None,
         )
 
 

@@ -13,6 +13,7 @@ from serve.rollout.decide import lacks
 from serve.rollout.division import Division, division
 from serve.rollout.finding import Finding, bounded
 from serve.rollout.moves import PAIRED, Seen, waited_s
+from serve.rollout.shown import NOTHING, Shown
 from serve.rollout.tallies import JudgedArm
 
 
@@ -47,7 +48,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A rollout as it stands, and what it waits for."""
+    """A rollout as it stands, what it waits for, and what is shown beside."""
 
     rollout: Rollout
     policy: Policy
@@ -56,6 +57,7 @@ class Account:
     waits_for: tuple[str, ...] = ()
     rates: Rates = Rates()
     fresh: bool = False
+    shown: Shown = NOTHING
 
 
 def policy_of(rollout: Rollout) -> Policy:
@@ -63,7 +65,9 @@ def policy_of(rollout: Rollout) -> Policy:
     return Policy.model_validate_json(rollout.policy)
 
 
-def account(rollout: Rollout, seen: Seen, rates: Rates, now: datetime) -> Account:
+def account(
+    rollout: Rollout, seen: Seen, rates: Rates, now: datetime, beside: Shown = NOTHING
+) -> Account:
     """What a person is told of a rollout at a moment."""
     policy = policy_of(rollout)
     return Account(
@@ -74,6 +78,7 @@ def account(rollout: Rollout, seen: Seen, rates: Rates, now: datetime) -> Accoun
         waits_for=tuple(_waits_for(rollout, policy, seen, now)),
         rates=rates,
         fresh=seen.fresh,
+        shown=beside,
     )
 
 

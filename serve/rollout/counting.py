@@ -8,19 +8,22 @@ has changed belongs to the stretch in which the request began.
 from __future__ import annotations
 
 import os
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from configs.policy import EVENTS, Metric
 from serve.rollout.pairing import Pair, PairCount
-from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Report, Tally
+from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Report, Tally, Times
 from serve.rollout.units import LEFT_OUT, UNKEYED, Share, Units
 
 ERROR, TIMEOUT, INVALID, LATE, PAIRED, COUNTED = 1, 2, 4, 8, 16, 32
 """What was counted of a unit, as flags: events in the order of `EVENTS`, a pair, itself."""
 
 _RANDOM_BYTES = 8
+_ENDS = (*LATENCY_BOUNDS, sys.float_info.max)
+"""What is above the last is infinite: an answer that never came."""
 
 
 class Sighting(NamedTuple):
@@ -30,6 +33,24 @@ class Sighting(NamedTuple):
     first: bool
 
 
+class TimeCount:
+    """How long the answers of one arm took, over all stretches."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_ENDS) + 1)
+
+    def took(self, seconds: float) -> None:
+        """Count an answer, or a request that had none in time: it took an infinite time."""
+        self._counts[bisect_left(_ENDS, seconds)] += 1
+
+    def times(self) -> Times:
+        """Give the numbers as they are now."""
+        *answers, none = self._counts
+        return Times(tuple(answers), none)
+
+
 class ArmCount:
     """The tally of one arm in one stretch, as it grows.
 
@@ -37,9 +58,10 @@ class ArmCount:
     its first traffic, and can be compared.
     """
 
-    __slots__ = ("_events", "_keyed", "_of", "_trials", "_units", "_waiting")
+    __slots__ = ("_events", "_keyed", "_of", "_trials", "_units", "_waiting", "took")
 
-    def __init__(self, of: RolloutCount, *, keyed: bool) -> None:
+    def __init__(self, of: RolloutCount, times: TimeCount, *, keyed: bool) -> None:
+        self.took = times.took
         self._of = of
         self._keyed = keyed
         self._units = self._waiting = 0
@@ -102,7 +124,7 @@ class RolloutCount:
         self._share = share
         self._from_start = from_start
         self._pairs = PairCount()
-        self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
+        self._times = {arm: TimeCount() for arm in JudgedArm}
         # Counts that begin anew, as when a model is unloaded and loaded again, are other counts.
         self._source = f"{os.getpid()}-{os.urandom(_RANDOM_BYTES).hex()}"
         self._stretches: dict[int, Stretch] = {}
@@ -110,7 +132,9 @@ class RolloutCount:
     def stretch(self, generation: int, *, keyed: bool = True) -> Stretch:
         """Give where the requests of a generation are counted: units with a key if `keyed`."""
         if generation not in self._stretches:
-            self._stretches[generation] = {arm: ArmCount(self, keyed=keyed) for arm in JudgedArm}
+            self._stretches[generation] = {
+                arm: ArmCount(self, times, keyed=keyed) for arm, times in self._times.items()
+            }
         return self._stretches[generation]
 
     def place(self, key: bytes) -> int:
@@ -119,10 +143,6 @@ class RolloutCount:
             return LEFT_OUT
         digest = self.units.digest(key)
         return self.units.place(digest) if self._share().has(digest) else LEFT_OUT
-
-    def took(self, seconds: float) -> None:
-        """Count how long the stable version took for an answer."""
-        self._latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
 
     def pair(self, place: int, make: Callable[[], Pair | None]) -> None:
         """Count a pair of answers, unless the unit at a place has had one or is left out."""
@@ -141,7 +161,7 @@ class RolloutCount:
                 for generation, stretch in self._stretches.items()
             },
             pairs=self._pairs.pairs(),
-            latency=tuple(self._latency),
+            latency={arm: count.times() for arm, count in self._times.items()},
             full=self.units.full,
         )
 

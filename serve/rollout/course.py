@@ -16,7 +16,7 @@ from serve.rollout.account import policy_of
 from serve.rollout.evidence import Evidence, fold, fold_pairs
 from serve.rollout.finding import Finding, bounded
 from serve.rollout.pace import Pace
-from serve.rollout.tallies import JudgedArm, Tally
+from serve.rollout.tallies import JudgedArm, Tally, Times
 
 Routed = Mapping[int, Route | None]
 """Routes of a model by their generations."""
@@ -42,14 +42,14 @@ class Course:
             self._restore(kept)
 
     @property
-    def latency(self) -> tuple[int, ...]:
-        """How long answers of the stable version took, by bucket, so far."""
+    def latency(self) -> Mapping[JudgedArm, Times]:
+        """How long answers took, by arm, so far."""
         return whole(self._folded).latency
 
     def due(self, last: BySource) -> Increment | None:
         """What the last reports have that is not folded yet, if anything."""
         increment = since(last, self._folded)
-        anything = increment.stretches or increment.pairs.rows or any(increment.latency)
+        anything = increment.stretches or increment.pairs.rows or increment.latency
         return increment if anything else None
 
     def fold(self, last: BySource, increment: Increment, routed: Routed, now: datetime) -> None:

@@ -20,6 +20,7 @@ from serve.rollout.conductor import Conductor
 from serve.rollout.counts import RolloutCounts
 from serve.rollout.moves import Move, Seen
 from serve.rollout.service import Done, Order, Start
+from serve.rollout.shown import shown
 
 
 class RolloutDesk:
@@ -56,7 +57,8 @@ class RolloutDesk:
         """Give how a rollout stands, and what it waits for."""
         rollout = await self.one(rollout_id)
         course, seen = await self._conductor.see(rollout)
-        return account(rollout, seen, course.pace.rates(), self._clock())
+        beside = shown(course.latency, course.evidence.pairs)
+        return account(rollout, seen, course.pace.rates(), self._clock(), beside)
 
     async def start(self, start: Start) -> Done:
         """Begin a rollout; the conductor takes it from there."""

@@ -55,16 +55,22 @@ class GroupSeen:
 
 @dataclass(frozen=True, slots=True)
 class PairsSeen:
-    """All pairs so far; `groups` in the order in which they were met."""
+    """All pairs so far; `groups` in the order in which they were met.
+
+    `change_surprise` sums the squares by which changes of the score were off what was guessed.
+    """
 
     rows: int = 0
     disagreements: int = 0
     score_change: float = 0.0
     score_change_squared: float = 0.0
     groups: Mapping[Group, GroupSeen] = field(default_factory=dict)
+    scored: int = 0
+    beyond: int = 0
+    change_surprise: float = 0.0
 
     def folded(self, more: Pairs) -> PairsSeen:
-        """Take in more."""
+        """Take in more, each guessed by the mean of those of all times before this one."""
         groups = dict(self.groups)
         for group in sorted(more.groups):
             groups[group] = groups.get(group, GroupSeen()).folded(more.groups[group])
@@ -74,13 +80,32 @@ class PairsSeen:
             self.score_change + more.score_change,
             self.score_change_squared + more.score_change_squared,
             groups,
+            self.scored + more.scored,
+            self.beyond + more.beyond,
+            self.change_surprise + self._surprise(more),
         )
+
+    def _surprise(self, more: Pairs) -> float:
+        guess = self.score_change / (self.scored + 1)
+        squares = more.score_change_squared - 2 * guess * more.score_change
+        return max(0.0, squares + more.scored * guess**2)
+
+    @property
+    def change(self) -> BoundedMean | None:
+        """How scores between 0 and 1 changed: 1 all from 0 to 1, 0 the reverse, 1/2 for none.
+
+        None if some score was not between them.
+        """
+        if self.beyond:
+            return None
+        total = (self.score_change + self.scored) / 2
+        return BoundedMean(self.scored, total, self.change_surprise / 4)
 
     def counts(self) -> Pairs:
         """The numbers alone."""
         groups = {group: each.counts for group, each in self.groups.items()}
         sums = (self.score_change, self.score_change_squared)
-        return Pairs(self.rows, self.disagreements, *sums, groups)
+        return Pairs(self.rows, self.disagreements, *sums, groups, self.scored, self.beyond)
 
     def told(self) -> list[Any]:
         """What JSON can hold."""
@@ -101,12 +126,15 @@ class PairsSeen:
                 ]
                 for group, each in self.groups.items()
             ],
+            self.scored,
+            self.beyond,
+            self.change_surprise,
         ]
 
     @classmethod
     def read(cls, told: list[Any]) -> PairsSeen:
         """The same again."""
-        rows, disagreements, change, squared, groups = told
+        rows, disagreements, change, squared, groups, scored, beyond, surprise = told
         return cls(
             rows,
             disagreements,
@@ -118,4 +146,7 @@ class PairsSeen:
                 )
                 for attribute, value, rows, to_yes, to_no, yes, of_change, of_decision in groups
             },
+            scored,
+            beyond,
+            surprise,
         )

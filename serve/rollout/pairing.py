@@ -47,16 +47,18 @@ class Request(NamedTuple):
 class Pair:
     """What comes of one row: whether the answers agree, and from which decision to which.
 
-    `score_change` is the candidate's score less the stable version's, 0 where one has none.
+    `score_change` is the candidate's score less the stable version's, None where one has none, and
+    `chances` whether both scores are between 0 and 1.
     `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
     is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
     """
 
     agrees: bool
-    score_change: float = 0.0
+    score_change: float | None = None
     turned: int = 0
     groups: Mapping[str, str] = field(default_factory=dict)
     yes: bool = False
+    chances: bool = False
 
 
 class Comparison:
@@ -91,10 +93,11 @@ class Comparison:
         change = theirs.score - ours.score
         return Pair(
             ours.agrees_with(theirs),
-            change if isfinite(change) else 0.0,
+            change if isfinite(change) else None,
             int(theirs.favourable) - int(ours.favourable),
             groups,
             ours.favourable,
+            0 <= ours.score <= 1 and 0 <= theirs.score <= 1,
         )
 
     def _groups(self, request: Request) -> dict[str, str]:
@@ -164,16 +167,20 @@ class PairCount:
 
     def __init__(self) -> None:
         self._rows = self._disagreements = 0
+        self._scored = self._beyond = 0
         self._change = self._change_squared = 0.0
         self._groups: dict[tuple[str, str], list[int]] = {}
 
     def add(self, pair: Pair) -> None:
         """Count one pair."""
-        change = max(-_CHANGE_MAX, min(_CHANGE_MAX, pair.score_change))
         self._rows += 1
         self._disagreements += not pair.agrees
-        self._change += change
-        self._change_squared += change**2
+        if pair.score_change is not None:
+            change = max(-_CHANGE_MAX, min(_CHANGE_MAX, pair.score_change))
+            self._scored += 1
+            self._beyond += not pair.chances
+            self._change += change
+            self._change_squared += change**2
         for key in pair.groups.items():
             counts = self._groups.get(key)
             if counts is None:
@@ -193,6 +200,8 @@ class PairCount:
             self._change,
             self._change_squared,
             {key: GroupPairs(*counts) for key, counts in self._groups.items()},
+            self._scored,
+            self._beyond,
         )
 
 

@@ -112,7 +112,8 @@ class Pairs:
     """Rows that the shadow and the stable version both answered, by unit at most once.
 
     `score_change` sums the candidate's score less the stable version's, `score_change_squared` its
-    squares. Groups are keyed by attribute and value.
+    squares, over the rows that are `scored` by both; of these, one score or both were `beyond` 0
+    and 1. Groups are keyed by attribute and value.
     """
 
     rows: int = 0
@@ -120,6 +121,8 @@ class Pairs:
     score_change: float = 0.0
     score_change_squared: float = 0.0
     groups: Mapping[tuple[str, str], GroupPairs] = field(default_factory=dict)
+    scored: int = 0
+    beyond: int = 0
 
     def __add__(self, more: Pairs) -> Pairs:
         nobody = GroupPairs()
@@ -132,6 +135,8 @@ class Pairs:
                 group: self.groups.get(group, nobody) + more.groups.get(group, nobody)
                 for group in {**self.groups, **more.groups}
             },
+            self.scored + more.scored,
+            self.beyond + more.beyond,
         )
 
     def __sub__(self, before: Pairs) -> Pairs:
@@ -145,11 +150,40 @@ class Pairs:
                 group: counts - before.groups.get(group, nobody)
                 for group, counts in self.groups.items()
             },
+            self.scored - before.scored,
+            self.beyond - before.beyond,
         )
 
 
 LATENCY_BOUNDS = tuple(0.0001 * 1.25**k for k in range(60))
-"""Upper bounds in seconds of the buckets in which latencies of the stable version are counted."""
+"""Upper bounds in seconds of the buckets in which it is counted how long answers took."""
+
+_NO_ANSWERS = (0,) * (len(LATENCY_BOUNDS) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long the answers of one arm took, of every request that counts.
+
+    `answers` are counted by `LATENCY_BOUNDS`, and above. `none` are requests that had no answer in
+    the time they were given, or before their client left. What failed sooner is in neither.
+    """
+
+    answers: tuple[int, ...] = _NO_ANSWERS
+    none: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many answers there are, with those that never came."""
+        return sum(self.answers) + self.none
+
+    def __add__(self, more: Times) -> Times:
+        answers = zip(self.answers, more.answers, strict=True)
+        return Times(tuple(one + other for one, other in answers), self.none + more.none)
+
+    def __sub__(self, before: Times) -> Times:
+        answers = zip(self.answers, before.answers, strict=True)
+        return Times(tuple(now - then for now, then in answers), self.none - before.none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +191,15 @@ class Report:
     """What one gateway process has counted for one rollout since it began to.
 
     `stretches` has a tally by arm for each generation of the route, within which shares are
-    constant. `latency` counts the stable version's answers by `LATENCY_BOUNDS`, and above. Once the
-    memory for units is `full`, units with a `Weir-Key` that were not seen before are left out.
+    constant; `latency` is over all of them. Once the memory for units is `full`, units with a
+    `Weir-Key` that were not seen before are left out.
     """
 
     source: str
     rollout: str
     stretches: Mapping[int, Mapping[JudgedArm, Tally]] = field(default_factory=dict)
     pairs: Pairs = Pairs()
-    latency: tuple[int, ...] = ()
+    latency: Mapping[JudgedArm, Times] = field(default_factory=dict)
     full: bool = False
 
     @property

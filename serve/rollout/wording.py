@@ -39,9 +39,10 @@ def about_pairs(found: Finding, pairs: PairsSeen, most: float, *, judged: bool) 
         return "no row was answered by the shadow and the stable version yet"
     numbers = (
         f"{pairs.disagreements:,} of {pairs.rows:,} rows were answered otherwise by the shadow "
-        f"({_percent(found.lower or 0.0)} to {_percent(found.upper or 0.0)}); "
-        f"scores changed by {pairs.score_change / pairs.rows:+.2g} on average"
+        f"({_percent(found.lower or 0.0)} to {_percent(found.upper or 0.0)})"
     )
+    if pairs.scored:
+        numbers += f"; scores changed by {pairs.score_change / pairs.scored:+.2g} on average"
     if not judged:
         return f"{numbers}; shown only, as this version is meant to answer otherwise"
     return f"{numbers}; {_verdict(found, f'at most {_percent(most)} are allowed', 'rows')}"

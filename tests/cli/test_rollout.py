@@ -16,6 +16,7 @@ from serve.cli.options import user_name
 from serve.cli.rollout_view import Follower
 from serve.control.rollout_schemas import AccountView
 from serve.rollout.account import Rates, account
+from serve.rollout.shown import NOTHING
 from tests.cli.conftest import Weir
 from tests.control.memory_rollouts import SEEN
 from tests.control.serving import Api
@@ -92,6 +93,23 @@ def test_how_one_stands_is_shown(weir: Weir, canary: Api, which: str) -> None:
     ):
         assert words in shown, shown
     assert json.loads(weir("rollout", "status", which, "--json").stdout)["rollout"]["id"] == "r1"
+
+
+def test_what_decides_nothing_is_shown_apart(weir: Weir, canary: Api) -> None:
+    """How long answers took and how scores changed; nothing of it while nothing is known."""
+    shown = weir("rollout", "status", "credit").stdout
+
+    for words in (
+        "For show, nothing is decided by it; what is in brackets holds at every look (95 %):",
+        "ANSWERS OF  NUMBER  50 % WITHIN ",
+        "candidate   1,000   8.7 ms (6.9 ms to 8.7 ms)  8.7 ms (6.9 ms to 8.7 ms)",
+        "with the candidate scores changed by +0.01 on average over 2,000 compared answers (",
+    ):
+        assert words in shown, shown
+    assert shown.index("error_ratio") < shown.index("For show") < shown.index("Waits for:")
+
+    canary.control.rollouts.beside = NOTHING
+    assert "For show" not in weir("rollout", "status", "credit").stdout
 
 
 def test_explain_has_sentences_and_every_change(weir: Weir, canary: Api) -> None:

@@ -17,8 +17,10 @@ from serve.rollout.account import Account, Rates, account, policy_of, says
 from serve.rollout.commands import Command, command
 from serve.rollout.finding import Finding
 from serve.rollout.moves import Seen
+from serve.rollout.paired import PairsSeen
 from serve.rollout.service import Done, Order, Start
-from serve.rollout.tallies import JudgedArm
+from serve.rollout.shown import Shown, shown
+from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Pairs, Times
 
 FOUND = Finding(
     metric=Metric.ERROR_RATIO,
@@ -36,6 +38,11 @@ FOUND = Finding(
     more_units=3000,
 )
 SEEN = Seen((FOUND,), candidate_ready=True, fresh=True, settled=True)
+_FAST = Times((*([0] * 20), 1000, *([0] * (len(LATENCY_BOUNDS) - 20))), none=3)
+BESIDE = shown(
+    {JudgedArm.CANDIDATE: _FAST, JudgedArm.STABLE: _FAST},
+    PairsSeen().folded(Pairs(2000, 5, 20.0, 2.0, scored=2000)),
+)
 
 
 @dataclass
@@ -45,6 +52,7 @@ class MemoryRollouts:
     check: Callable[[str, int], int]
     kept: dict[str, list[RolloutChange]] = field(default_factory=dict)
     seen: Seen = SEEN
+    beside: Shown = BESIDE
     explained: int = 0
     rates: Rates = field(default_factory=lambda: Rates(units_per_s=2.0))
 
@@ -70,7 +78,7 @@ class MemoryRollouts:
     async def explain(self, rollout_id: str) -> Account:
         """What a test has put there, in words."""
         self.explained += 1
-        return account(self._one(rollout_id), self.seen, self.rates, datetime.now(UTC))
+        return account(self._one(rollout_id), self.seen, self.rates, datetime.now(UTC), self.beside)
 
     async def start(self, start: Start) -> Done:
         """Begin one, unless the model has another."""

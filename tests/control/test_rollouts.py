@@ -11,6 +11,7 @@ from configs.errors import BadInput, Conflict, NotFound, PreconditionFailed, Ver
 from registry.rollouts import Hold, RolloutState
 from serve.control.client import ControlClient
 from serve.control.rollout_schemas import RolloutView
+from serve.rollout.shown import NOTHING
 from tests.control.memory_rollouts import SEEN
 from tests.control.serving import Api
 from tests.control.test_api import error_of
@@ -201,6 +202,37 @@ def test_how_it_stands_is_explained(canary: RolloutView, api: Api, client: Contr
     assert "about 3,000 more units, 25 minutes at the present rate" in guard.says
     assert account.units_per_s == 2.0
     assert account.waits_for == ("it stays here for 5 minutes more at least",)
+
+
+def test_what_decides_nothing_is_shown_beside(
+    canary: RolloutView, api: Api, client: ControlClient
+) -> None:
+    """Quantiles of how long answers took, by arm, and how scores changed, if anything is known."""
+    account = client.explain_rollout(canary.id)
+
+    candidate, stable = account.times
+    assert (candidate.arm, stable.arm, stable.answers, stable.none) == (
+        "candidate",
+        "stable",
+        1000,
+        3,
+    )
+    assert [each.share for each in stable.within] == [0.5, 0.95, 0.99]
+    half = stable.within[0]
+    assert half.estimate_s == half.upper_s == pytest.approx(0.00867, rel=0.01)
+    assert half.lower_s == pytest.approx(0.00694, rel=0.01)
+    assert half.says == "8.7 ms (6.9 ms to 8.7 ms)"
+    assert "50 % within 8.7 ms" in stable.says
+    change = account.score_change
+    assert change is not None
+    assert change.lower is not None
+    assert (change.rows, change.estimate) == (2000, 0.01)
+    assert change.lower < 0.01
+    assert "scores changed by +0.01 on average" in change.says
+
+    api.control.rollouts.beside = NOTHING
+    account = client.explain_rollout(canary.id)
+    assert (account.times, account.score_change) == ((), None)
 
 
 @pytest.mark.parametrize(

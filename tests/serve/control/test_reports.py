@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.policy import EVENTS
 from serve.control.reports import Increment, Reports, from_json, since, to_json, whole
 from serve.rollout.counting import RolloutCount
 from serve.rollout.pairing import Pair
-from serve.rollout.tallies import JudgedArm, Pairs, Report, Tally
+from serve.rollout.tallies import JudgedArm, Pairs, Report, Tally, Times
 from serve.rollout.units import UNKEYED, Share
 
 STEPS = st.lists(
@@ -39,7 +40,7 @@ def counted(increments: list[Increment]) -> tuple[dict[object, int], int, int]:
     return (
         {key: count for key, count in {**sums, **waiting}.items() if count},
         sum(increment.pairs.rows for increment in increments),
-        sum(sum(increment.latency) for increment in increments),
+        sum(times.total for each in increments for times in each.latency.values()),
     )
 
 
@@ -56,7 +57,7 @@ def test_what_is_folded_adds_up_to_what_was_counted(
             sighting = stretch[arm].see(b"%d" % flags)
             if flags % 4:
                 stretch[arm].happened(sighting, flags)
-            counts[who].took(0.01)
+            stretch[arm].took(0.01 * flags if flags else inf)
         elif step == "pair":
             pair = Pair(agrees=bool(flags % 2), score_change=float(flags))
             counts[who].pair(UNKEYED, lambda pair=pair: pair)  # type: ignore[misc]
@@ -78,8 +79,10 @@ def test_a_report_is_kept_as_it_was() -> None:
     count = RolloutCount("r", Share)
     arm = count.stretch(7)[JudgedArm.CANDIDATE]
     arm.happened(arm.see(None), 5)
-    count.took(0.2)
-    count.pair(UNKEYED, lambda: Pair(agrees=False, turned=1, groups={"sex": "f"}, yes=True))
+    arm.took(0.2)
+    arm.took(inf)
+    count.pair(UNKEYED, lambda: Pair(agrees=False, score_change=0.5, turned=1, groups={"sex": "f"}))
+    count.pair(UNKEYED, lambda: Pair(agrees=True, score_change=0.1, yes=True, chances=True))
     report = count.report()
 
     assert from_json(to_json({report.source: report})) == {report.source: report}
@@ -129,6 +132,11 @@ def test_a_process_that_counts_anew_or_says_goodbye_is_not_missed() -> None:
 
 def test_an_increment_of_nothing() -> None:
     """Before the first report there is nothing."""
-    assert since({}, {}) == Increment({}, Pairs(), (), full=False)
-    empty = Report("a", "r", {1: {arm: Tally() for arm in JudgedArm}}, latency=(0,) * len(EVENTS))
-    assert since({"a": empty}, {}).stretches == {}
+    assert since({}, {}) == Increment({}, Pairs(), {}, full=False)
+    empty = Report(
+        "a",
+        "r",
+        {1: {arm: Tally() for arm in JudgedArm}},
+        latency={arm: Times() for arm in JudgedArm},
+    )
+    assert since({"a": empty}, {}) == Increment({}, Pairs(), {}, full=False)

@@ -21,7 +21,7 @@ from serve.rollout.conductor import Conductor
 from serve.rollout.counts import RolloutCounts
 from serve.rollout.desk import RolloutDesk
 from serve.rollout.service import Done, Order, Start
-from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Pairs, Report, Tally
+from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Pairs, Report, Tally, Times
 from tests.serve.versions import MODEL
 
 Kept = TypeVar("Kept")
@@ -226,9 +226,9 @@ class Stand:
     ) -> None:
         """Have a gateway process count units, and report all that it has counted so far."""
         route, rollout = self.route, self.rollout
-        before = self.source.get(source, Report(source, rollout.id, latency=_fast(0)))
+        before = self.source.get(source, Report(source, rollout.id))
         if before.rollout != rollout.id:
-            before = Report(source, rollout.id, latency=_fast(0))
+            before = Report(source, rollout.id)
         if route.judged is None:
             return
         shares = {
@@ -251,7 +251,10 @@ class Stand:
             before,
             stretches={**before.stretches, route.generation: arms},
             pairs=Pairs(before.pairs.rows + shadowed),
-            latency=tuple(map(sum, zip(before.latency, _fast(units), strict=True))),
+            latency={
+                arm: before.latency.get(arm, Times()) + _fast(units * share // 10_000)
+                for arm, share in shares.items()
+            },
         )
         self.source[source] = report
         self.reports.take([report])
@@ -261,12 +264,12 @@ class Stand:
         self.reports.take(self.source.values())
 
 
-def _fast(answers: int) -> tuple[int, ...]:
-    """Answers of a stable version that all take about 10 ms."""
+def _fast(answers: int) -> Times:
+    """Answers that all take about 10 ms."""
     place = next(n for n, bound in enumerate(LATENCY_BOUNDS) if bound >= 0.01)
     counts = [0] * (len(LATENCY_BOUNDS) + 1)
     counts[place] = answers
-    return tuple(counts)
+    return Times(tuple(counts))
 
 
 def policy(**changes: Any) -> Policy:

@@ -12,7 +12,7 @@ from monitors.telemetry import names
 from registry.card import Card
 from registry.records import FULL, Judged, RouteTable, ShadowArm
 from serve.models.frames import Tensors
-from serve.rollout.tallies import JudgedArm, Report, Tally
+from serve.rollout.tallies import JudgedArm, Report, Tally, Times
 from tests.serve.edge.test_http import INFER, row
 from tests.serve.stage import Stage
 from tests.serve.versions import CARD, MODEL, table
@@ -78,6 +78,11 @@ def report(served: Stage) -> Report:
 def tally(served: Stage, arm: JudgedArm, generation: int = 1) -> Tally:
     """What it has counted of an arm in one generation."""
     return report(served).stretches[generation][arm]
+
+
+def times(served: Stage, arm: JudgedArm) -> Times:
+    """How long it has counted that answers of an arm took."""
+    return report(served).latency[arm]
 
 
 def events(**counts: int) -> dict[Metric, int]:

@@ -203,8 +203,7 @@ async def test_a_late_report_is_no_new_step(stand: Stand) -> None:
     late = {first: {JudgedArm.BASELINE: failed}}
     for stretches in ({}, late, late):
         stand.serve(1000, {JudgedArm.STABLE: 0.5})
-        latency = (0,) * len(stand.source["g1"].latency)
-        stand.reports.take([Report("g2", stand.rollout.id, stretches, latency=latency)])
+        stand.reports.take([Report("g2", stand.rollout.id, stretches)])
         await stand.look()
 
     course, _ = await stand.conductor.see(stand.rollout)

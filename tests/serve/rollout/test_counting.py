@@ -19,7 +19,7 @@ from registry.records import FULL
 from serve.models.frames import Tensors
 from serve.rollout.evidence import Evidence, fold
 from serve.rollout.guardrails import split_is_suspect
-from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Tally
+from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Tally, Times
 from serve.rollout.units import Share
 from tests.serve.edge.test_http import INFER, row
 from tests.serve.rollout.judged import (
@@ -31,9 +31,11 @@ from tests.serve.rollout.judged import (
     ask,
     events,
     judged,
+    not_a_number,
     report,
     reports,
     tally,
+    times,
     value,
     who,
 )
@@ -48,7 +50,7 @@ class Moody:
     """A model that does as it is told: answers, fails or takes its time."""
 
     def __init__(self) -> None:
-        self._run = run_of(CANDIDATE)
+        self.says = run_of(CANDIDATE)
         self.fails = False
         self.takes_s = 0.0
 
@@ -58,7 +60,7 @@ class Moody:
             raise ModelFailed("the model failed")
         if self.takes_s:
             time.sleep(self.takes_s)
-        return self._run(tensors)
+        return self.says(tensors)
 
 
 @pytest.fixture
@@ -245,20 +247,6 @@ def test_arms_have_the_same_time(tmp_path: Path) -> None:
         )
 
 
-def test_the_stable_arm_has_a_histogram(served: Stage) -> None:
-    """How long its answers took is counted by bucket; the candidate's are not among them."""
-    served.apply(judged(1, ALL_STABLE))
-    for _ in range(3):
-        ask(served)
-    wait_until(lambda: sum(report(served).latency) == 3, "the answers are counted")
-    served.apply(judged(2, ALL_CANDIDATE))
-    ask(served)
-
-    latency = report(served).latency
-    assert len(latency) == len(LATENCY_BOUNDS) + 1
-    assert sum(latency) == 3
-
-
 def test_one_replica_of_several_counts_a_unit(served: Stage) -> None:
     """Units with a key belong to a slot; whoever accepts on it counts them, and nobody else."""
     served.apply(judged(1, ALMOST_STABLE))
@@ -328,6 +316,43 @@ def three(tmp_path: Path, candidate: Moody) -> Iterator[Stage]:
         yield opened
 
 
+def test_every_arm_has_a_histogram(three: Stage, candidate: Moody) -> None:
+    """How long its answers took is counted by bucket, valid or not; an error is no answer."""
+    three.apply(judged(1, ALL_STABLE))
+    for _ in range(3):
+        ask(three)
+    wait_until(lambda: times(three, JudgedArm.STABLE).total == 3, "the answers are counted")
+    three.apply(judged(2, ALL_CANDIDATE))
+    candidate.takes_s = 0.2
+    ask(three)
+    candidate.says = not_a_number
+    ask(three)
+    candidate.fails = True
+    ask(three)
+
+    wait_until(lambda: tally(three, JudgedArm.CANDIDATE, 2).units == 3, "all three are counted")
+    took = times(three, JudgedArm.CANDIDATE)
+    slow = next(place for place, bound in enumerate(LATENCY_BOUNDS) if bound > 0.16)
+    assert (took.total, sum(took.answers[slow:]), took.none) == (2, 2, 0)
+    assert len(took.answers) == len(LATENCY_BOUNDS) + 1
+    assert times(three, JudgedArm.STABLE).total == 3
+    assert times(three, JudgedArm.BASELINE) == Times()
+
+
+def test_an_answer_that_never_came_is_longer_than_all_others(
+    served: Stage, candidate: Moody
+) -> None:
+    """Else a version that hangs would seem as fast as what it does answer."""
+    candidate.takes_s = DEADLINE_S
+    served.apply(judged(1, ALL_CANDIDATE))
+
+    ask(served)
+
+    wait_until(lambda: tally(served, JudgedArm.CANDIDATE).units == 1, "the time-out is counted")
+    assert times(served, JudgedArm.CANDIDATE) == Times(none=1)
+    assert times(served, JudgedArm.STABLE) == Times()
+
+
 def test_the_baseline_is_an_arm_of_its_own(three: Stage) -> None:
     """It is the stable version, and counted apart."""
     three.start_host(STABLE, baseline=True)
@@ -363,7 +388,7 @@ def test_nothing_counts_while_the_baseline_cannot_be_reached(
 
     assert {(reply.status_code, who(reply)) for reply in replies} == {(200, ("1", "stable"))}
     assert all(tally(three, arm) == Tally(0, events(), events()) for arm in JudgedArm)
-    assert sum(report(three).latency) == 0
+    assert all(times(three, arm) == Times() for arm in JudgedArm)
 
 
 def test_nothing_counts_while_the_candidate_cannot_be_reached(tmp_path: Path) -> None:
@@ -377,7 +402,7 @@ def test_nothing_counts_while_the_candidate_cannot_be_reached(tmp_path: Path) ->
 
         assert {reply.status_code for reply in replies} == {200}
         assert all(tally(opened, arm) == Tally(0, events(), events()) for arm in JudgedArm)
-        assert sum(report(opened).latency) == 0
+        assert all(times(opened, arm) == Times() for arm in JudgedArm)
 
         opened.start_host(CANDIDATE)
         opened.on_edge(opened.gateway.wait_connected(5.0))

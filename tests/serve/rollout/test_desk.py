@@ -15,6 +15,7 @@ from serve.rollout.account import policy_of
 from serve.rollout.commands import Command
 from serve.rollout.desk import RolloutDesk
 from serve.rollout.service import Order, Start
+from serve.rollout.tallies import JudgedArm
 from tests.serve.rollout.conducting import QUICK, Stand
 from tests.serve.versions import MODEL
 
@@ -191,6 +192,28 @@ async def test_how_one_stands_is_explained(stand: Stand) -> None:
     over = await stand.desk.explain(stand.rollout.id)
     assert over.waits_for == ()
     assert over.guards[0].finding.units == errors.finding.units
+
+
+async def test_what_was_counted_beside_is_shown_after_a_restart_too(stand: Stand) -> None:
+    """How long answers of each arm took, over all gateway processes, and how scores changed."""
+    await stand.start(min_units=100_000)
+    await stand.until(RolloutState.CANARY)
+    for source in ("g1", "g2"):
+        stand.serve(20_000, source=source)
+    await stand.look()
+    before = await stand.desk.explain(stand.rollout.id)
+    stand.open()
+
+    after = await stand.desk.explain(stand.rollout.id)
+
+    assert after.shown == before.shown
+    by_arm = {each.arm: each for each in after.shown.times}
+    assert by_arm.keys() == set(JudgedArm)
+    assert by_arm[JudgedArm.CANDIDATE].answers == by_arm[JudgedArm.BASELINE].answers == 2000
+    assert by_arm[JudgedArm.CANDIDATE].within[2].upper_s == pytest.approx(0.01, rel=0.25)
+    change = after.shown.score_change
+    assert change is not None
+    assert "none has a score in both versions" in change.says
 
 
 async def test_rollouts_are_given_the_latest_first(stand: Stand) -> None:

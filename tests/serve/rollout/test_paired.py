@@ -7,9 +7,10 @@ from math import exp
 import numpy as np
 import pytest
 
-from monitors.stats.anytime_means import log_mixture
+from monitors.stats.anytime_means import BoundedMean, log_mixture
 from serve.rollout.fairness import gaps
 from serve.rollout.paired import GroupSeen, PairsSeen
+from serve.rollout.shown import shown
 from serve.rollout.tallies import GroupPairs, Pairs
 from tests.monitors.stats.fair import assert_alarms_within
 from tests.monitors.stats.outcomes import mean_when_stopped
@@ -125,3 +126,54 @@ def test_a_change_by_the_margin_seldom_seems_more(apart: float) -> None:
 
     assert_alarms_within(0.05, 40, lambda seed: ever(seed, 0.02, 20))
     assert all(ever(seed, 0.1, 30) for seed in range(10))
+
+
+def change_of(changes: np.ndarray) -> Pairs:
+    """Rows of which the score changed by so much, between chances."""
+    sums = float(changes.sum()), float((changes**2).sum())
+    return Pairs(len(changes), 0, *sums, scored=len(changes))
+
+
+def test_the_change_of_scores_has_the_surprises_of_its_rows() -> None:
+    """Looked at row by row, it is what a fold over the rows themselves finds; kept as JSON, too."""
+    changes = np.random.default_rng(73).uniform(-0.8, 1.0, 200)
+    pairs, by_row = PairsSeen(), BoundedMean()
+    for change in changes:
+        pairs = PairsSeen.read(pairs.folded(change_of(np.array([change]))).told())
+        by_row.update(np.array([(change + 1) / 2]))
+
+    assert pairs.change is not None
+    assert pairs.change.numbers == pytest.approx(by_row.numbers)
+
+
+def test_rows_without_a_score_say_nothing_of_its_change() -> None:
+    """And a score that is no chance leaves nothing to rely on."""
+    some = PairsSeen().folded(change_of(np.full(50, 0.2)))
+    more = some.folded(Pairs(rows=100, disagreements=100))
+    assert more.change is not None
+    assert some.change is not None
+    assert more.change.numbers == some.change.numbers
+
+    assert more.folded(Pairs(1, 1, 2.0, 4.0, scored=1, beyond=1)).change is None
+
+
+def test_looked_at_often_the_interval_seldom_leaves_the_change_out() -> None:
+    """100 streams of 60 looks of 1 to 100 rows, of which many do not change."""
+
+    def ever(seed: int) -> bool:
+        rng = np.random.default_rng([79, seed])
+        pairs = PairsSeen()
+        for _ in range(60):
+            rows = int(rng.integers(1, 100))
+            # Of nine in ten the mean is 0, of the others 1/6.
+            changes = np.where(rng.random(rows) < 0.9, 0.0, rng.beta(2, 4, rows) - 1 / 6)
+            pairs = pairs.folded(change_of(changes))
+            change = shown({}, pairs).score_change
+            assert change is not None
+            assert change.lower is not None
+            assert change.upper is not None
+            if not change.lower <= 0.1 / 6 <= change.upper:
+                return True
+        return False
+
+    assert_alarms_within(0.05, 100, ever)

@@ -83,7 +83,7 @@ def test_decisions_are_compared(stable: Tensors, candidate: Tensors, pair: Pair 
 
 def test_each_version_decides_by_its_own_card() -> None:
     """A candidate with another threshold may turn a decision without another score."""
-    turned = Pair(agrees=False, turned=-1, yes=True)
+    turned = Pair(agrees=False, score_change=0.0, turned=-1, yes=True)
     stricter = DECIDING.model_copy(update={"decision": Decision(threshold=20.0)})
 
     assert comparison(DECIDING, stricter).pair(ROW, y(15), y(15)) == turned
@@ -158,6 +158,8 @@ def test_pairs_add_up_by_group() -> None:
         disagreements=3,
         score_change=2.0,
         score_change_squared=12.0,
+        scored=4,
+        beyond=4,
         groups={
             ("sex", "f"): GroupPairs(rows=2, to_yes=1),
             ("sex", "m"): GroupPairs(rows=1, to_no=1, yes=1),
@@ -198,10 +200,33 @@ def test_one_row_of_several_is_compared() -> None:
     ]
 
     assert found == [
-        Pair(agrees=True, groups={"sex": "f"}),
+        Pair(agrees=True, score_change=0.0, groups={"sex": "f"}),
         Pair(agrees=False, score_change=2.0, turned=1, groups={"sex": "m"}),
-        Pair(agrees=True, groups={"sex": "f"}),
+        Pair(agrees=True, score_change=0.0, groups={"sex": "f"}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "counted"),
+    [
+        pytest.param(0.0, 1.0, (1, 0), id="chances"),
+        pytest.param(0.5, 1.01, (1, 1), id="candidate-above"),
+        pytest.param(-0.01, 0.5, (1, 1), id="stable-below"),
+        pytest.param(0.5, np.nan, (0, 0), id="no-score"),
+        pytest.param(np.inf, np.inf, (0, 0), id="no-change"),
+    ],
+)
+def test_it_is_known_of_how_many_scores_were_compared(
+    stable: float, candidate: float, counted: tuple[int, int]
+) -> None:
+    """And how many were no chances: what has no bounds has no interval."""
+    count = PairCount()
+    pair = comparison(PLAIN).pair(ROW, y(stable), y(candidate))
+    assert pair is not None
+    count.add(pair)
+
+    found = count.pairs()
+    assert (found.rows, found.scored, found.beyond) == (1, *counted)
 
 
 @pytest.fixture
@@ -230,6 +255,8 @@ def test_shadow_answers_are_compared_with_those_that_left(served: Stage) -> None
         disagreements=1,
         score_change=3.0,
         score_change_squared=3.0,
+        scored=3,
+        beyond=3,
         groups={("sex", "f"): GroupPairs(rows=1, to_yes=1)},
     )
 
@@ -241,7 +268,7 @@ def test_a_request_of_many_rows_is_one_pair(served: Stage) -> None:
     httpx.post(served.url + INFER, json={"inputs": [x]}, trust_env=False)
 
     wait_until(lambda: shadowed(served, "sent") == 1, "the copy is answered")
-    assert report(served).pairs == Pairs(1, 0, 1.0, 1.0)
+    assert report(served).pairs == Pairs(1, 0, 1.0, 1.0, scored=1, beyond=1)
 
 
 def test_a_shadow_that_answers_nonsense_disagrees(tmp_path: Path) -> None:
@@ -275,4 +302,6 @@ def test_a_shadow_that_fails_disagrees(tmp_path: Path) -> None:
         for values in ((1.0, 2.0, 3.0), (-1.0, 2.0, 3.0)):
             assert ask(opened, values=values).status_code == 200
 
-        wait_until(lambda: report(opened).pairs == Pairs(2, 1), "the pairs are counted")
+        wait_until(
+            lambda: report(opened).pairs == Pairs(2, 1, scored=1, beyond=1), "the pairs are counted"
+        )
