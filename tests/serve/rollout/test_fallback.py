@@ -107,6 +107,9 @@ def test_the_stable_version_answers_in_time_for_a_candidate_that_hangs(served: S
     gate.open.set()
     once = events(timeout_ratio=1, latency_over_slo=1)
     assert tally(served, JudgedArm.CANDIDATE) == Tally(1, once, once)
+    # Longer than any answer: else a version that hangs would seem as fast as what it does answer.
+    assert times(served, JudgedArm.CANDIDATE) == Times(none=1)
+    assert times(served, JudgedArm.STABLE) == Times()
     assert durations(served, CANDIDATE, "canary", "deadline_exceeded") == 1
     wait_until(lambda: gate.waiting == 0, "the candidate has answered after all")
     assert ask(served).status_code == 200
