@@ -339,20 +339,6 @@ def test_every_arm_has_a_histogram(three: Stage, candidate: Moody) -> None:
     assert times(three, JudgedArm.BASELINE) == Times()
 
 
-def test_an_answer_that_never_came_is_longer_than_all_others(
-    served: Stage, candidate: Moody
-) -> None:
-    """Else a version that hangs would seem as fast as what it does answer."""
-    candidate.takes_s = DEADLINE_S
-    served.apply(judged(1, ALL_CANDIDATE))
-
-    ask(served)
-
-    wait_until(lambda: tally(served, JudgedArm.CANDIDATE).units == 1, "the time-out is counted")
-    assert times(served, JudgedArm.CANDIDATE) == Times(none=1)
-    assert times(served, JudgedArm.STABLE) == Times()
-
-
 def test_the_baseline_is_an_arm_of_its_own(three: Stage) -> None:
     """It is the stable version, and counted apart."""
     three.start_host(STABLE, baseline=True)

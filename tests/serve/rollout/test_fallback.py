@@ -15,7 +15,7 @@ from configs.errors import ModelFailed, Unavailable
 from configs.settings import Limits, Settings
 from registry.records import FULL
 from serve.models.frames import Tensors
-from serve.rollout.tallies import JudgedArm, Tally
+from serve.rollout.tallies import JudgedArm, Tally, Times
 from tests.serve.edge.test_grpc import Client, Gate, trailing
 from tests.serve.edge.test_grpc import row as sent
 from tests.serve.edge.test_http import INFER, row
@@ -33,6 +33,7 @@ from tests.serve.rollout.judged import (
     not_a_number,
     nothing,
     tally,
+    times,
     value,
     who,
     wrong_shape,
@@ -106,6 +107,9 @@ def test_the_stable_version_answers_in_time_for_a_candidate_that_hangs(served: S
     gate.open.set()
     once = events(timeout_ratio=1, latency_over_slo=1)
     assert tally(served, JudgedArm.CANDIDATE) == Tally(1, once, once)
+    # Longer than any answer: else a version that hangs would seem as fast as what it does answer.
+    assert times(served, JudgedArm.CANDIDATE) == Times(none=1)
+    assert times(served, JudgedArm.STABLE) == Times()
     assert durations(served, CANDIDATE, "canary", "deadline_exceeded") == 1
     wait_until(lambda: gate.waiting == 0, "the candidate has answered after all")
     assert ask(served).status_code == 200
@@ -240,6 +244,7 @@ def test_a_client_that_leaves_has_had_a_time_out(
 
         once = events(timeout_ratio=1, latency_over_slo=late)
         wait_until(lambda: tally(opened, arm) == Tally(1, once, once), "it is counted")
+        assert times(opened, arm) == Times(none=1)
 
 
 def test_grpc_falls_back_alike(served: Stage) -> None:

@@ -69,7 +69,8 @@ def test_the_change_of_scores_has_an_interval_where_scores_are_chances() -> None
     assert change is not None
     assert change.lower is not None
     assert change.upper is not None
-    assert -0.01 < change.lower < change.estimate == 0.01 < change.upper < 0.03
+    assert change.estimate == 0.01
+    assert -0.01 < change.lower < 0.01 < change.upper < 0.03
     assert change.says == (
         f"with the candidate scores changed by +0.01 on average over 2,000 compared answers "
         f"({change.lower:+.2g} to {change.upper:+.2g}, if all scores lie between 0 and 1)"
