@@ -202,4 +202,4 @@ def says(rollout: Rollout, action: str, reason: str) -> str:
         if not split.shadow_bp
         else f"version {rollout.candidate} sees {percent(split.shadow_bp)} and answers nobody"
     )
-    return f"{action}: {where}; {shares}; {reason}"
+    return "; ".join([f"{action}: {where}", shares, *([reason] if reason else [])])
