@@ -118,6 +118,8 @@ def _account(account: AccountView, in_words: bool) -> RenderableType:
         parts += [line(""), *(line(f"{g.metric.value}: {g.says}") for g in account.guardrails)]
     if account.waits_for:
         parts += [line(""), line("Waits for:"), *(line(f"  {each}") for each in account.waits_for)]
+    if account.notes:
+        parts += [line(""), line("Note:"), *(line(f"  {each}") for each in account.notes)]
     return Group(*parts)
 
 

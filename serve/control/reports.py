@@ -20,14 +20,12 @@ BySource = Mapping[str, Report]
 class Increment:
     """What was counted since counts were folded last, over all gateway processes.
 
-    `stretches` only has the generations in which something was. `full` says that some process
-    leaves out units that it has not seen before.
+    `stretches` only has the generations in which something was.
     """
 
     stretches: Stretches = field(default_factory=dict)
     pairs: Pairs = _NO_PAIRS
     latency: tuple[int, ...] = ()
-    full: bool = False
 
 
 class Reports:
@@ -94,7 +92,6 @@ def since(last: BySource, folded: BySource) -> Increment:
         dict(sorted(stretches.items())),
         pairs,
         tuple(latency),
-        any(report.full for report in last.values()),
     )
 
 
@@ -127,7 +124,7 @@ def _words(report: Report) -> dict[str, Any]:
         "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
         "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
         "latency": report.latency,
-        "full": report.full,
+        "leaves_out": report.leaves_out,
     }
 
 
@@ -146,7 +143,7 @@ def _report(words: Mapping[str, Any]) -> Report:
         stretches,
         replace(Pairs(*words["pairs"]), groups=groups),
         tuple(words["latency"]),
-        words["full"],
+        words["leaves_out"],
     )
 
 

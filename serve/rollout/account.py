@@ -15,6 +15,11 @@ from serve.rollout.finding import Finding, bounded
 from serve.rollout.moves import PAIRED, Seen, waited_s
 from serve.rollout.tallies import JudgedArm
 
+_LEFT_OUT = (
+    "some users with a Weir-Key are not counted: a gateway process began after the candidate had "
+    "traffic, or has no memory for more of them; what is counted stays valid, and takes longer"
+)
+
 
 class Verdict(StrEnum):
     """What a guardrail says."""
@@ -47,13 +52,14 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A rollout as it stands, and what it waits for."""
+    """A rollout as it stands, what it waits for, and what else is to be known of it."""
 
     rollout: Rollout
     policy: Policy
     division: Division
     guards: tuple[Guard, ...] = ()
     waits_for: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     rates: Rates = Rates()
     fresh: bool = False
 
@@ -72,6 +78,7 @@ def account(rollout: Rollout, seen: Seen, rates: Rates, now: datetime) -> Accoun
         division=division(rollout, policy),
         guards=tuple(_guard(bounded(each), rates) for each in seen.findings),
         waits_for=tuple(_waits_for(rollout, policy, seen, now)),
+        notes=(_LEFT_OUT,) if seen.leaves_out else (),
         rates=rates,
         fresh=seen.fresh,
     )

@@ -291,9 +291,11 @@ class Conductor:
         )
         if rollout.state.over:
             route = await asyncio.to_thread(self._book.route, rollout.model)
-            return Seen(findings, previous=route.previous if route is not None else None)
+            previous = route.previous if route is not None else None
+            return Seen(findings, previous=previous, leaves_out=course.leaves_out)
         if rollout.state is RolloutState.ROLLING_BACK:
-            return Seen(findings, settled=await self._stage.routes_back(rollout.model))
+            settled = await self._stage.routes_back(rollout.model)
+            return Seen(findings, settled=settled, leaves_out=course.leaves_out)
         as_wanted = await self._stage.routes_as_wanted(rollout.model)
         # Before the candidate is in the route, its hosts are waited for by whoever puts it there.
         return Seen(
@@ -303,6 +305,7 @@ class Conductor:
             fresh=self._fresh(watched, rollout),
             failed=watched.failed or course.broken,
             settled=as_wanted,
+            leaves_out=course.leaves_out,
         )
 
     def _fresh(self, watched: _Watched, rollout: Rollout) -> bool:

@@ -27,6 +27,7 @@ class Seen:
     of them are young enough to decide on. `failed` says why hosts could not be started. `settled`:
     every gateway process routes as the present state asks, and but for a way back reaches all that
     it needs. `previous` is the version that the route would return to, which is still warm.
+    `leaves_out`: some users with a `Weir-Key` are not counted.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -36,6 +37,7 @@ class Seen:
     failed: str | None = None
     settled: bool = False
     previous: int | None = None
+    leaves_out: bool = False
 
     def of(self, metric: Metric) -> Finding | None:
         """The finding of a metric, if there is one."""

@@ -157,8 +157,9 @@ class Report:
     """What one gateway process has counted for one rollout since it began to.
 
     `stretches` has a tally by arm for each generation of the route, within which shares are
-    constant. `latency` counts the stable version's answers by `LATENCY_BOUNDS`, and above. Once the
-    memory for units is `full`, units with a `Weir-Key` that were not seen before are left out.
+    constant. `latency` counts the stable version's answers by `LATENCY_BOUNDS`, and above. One that
+    `leaves_out` has met units with a `Weir-Key` that it does not count: there was no memory left
+    for them, or others may have counted them.
     """
 
     source: str
@@ -166,7 +167,7 @@ class Report:
     stretches: Mapping[int, Mapping[JudgedArm, Tally]] = field(default_factory=dict)
     pairs: Pairs = Pairs()
     latency: tuple[int, ...] = ()
-    full: bool = False
+    leaves_out: bool = False
 
     @property
     def process(self) -> str:

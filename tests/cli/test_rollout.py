@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,6 +95,14 @@ def test_how_one_stands_is_shown(weir: Weir, canary: Api, which: str) -> None:
     ):
         assert words in shown, shown
     assert json.loads(weir("rollout", "status", which, "--json").stdout)["rollout"]["id"] == "r1"
+
+
+def test_whom_the_figures_leave_out_is_shown(weir: Weir, canary: Api) -> None:
+    """Below all that they say."""
+    assert "Note:" not in weir("rollout", "status", "credit").stdout
+    canary.control.rollouts.seen = replace(SEEN, leaves_out=True)
+
+    assert "Note:\n  some users with a Weir-Key" in weir("rollout", "status", "credit").stdout
 
 
 def test_explain_has_sentences_and_every_change(weir: Weir, canary: Api) -> None:

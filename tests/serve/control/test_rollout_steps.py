@@ -256,6 +256,30 @@ async def test_a_version_that_only_stays_warm_is_not_waited_for(plane: Plane) ->
     assert not await plane.control.routes_back(MODEL)
 
 
+async def test_a_way_back_that_was_not_published_is_not_taken_for_one(
+    plane: Plane, begun: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the registry holds is what counts; it is published again until replicas follow."""
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+
+    async def fails() -> None:
+        raise Unavailable("the registry cannot be read")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plane.control._publisher, "routes_meanwhile", fails)
+        with pytest.raises(Unavailable):
+            await step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING)
+        assert not any(map(_alone, plane.gateways))
+        assert not await plane.control.routes_as_wanted(MODEL)
+        with pytest.raises(Unavailable):
+            await plane.control.routes_back(MODEL)
+
+    assert not await plane.control.routes_back(MODEL)
+    await until(lambda: all(map(_alone, plane.gateways)), "they follow")
+    await until(lambda: plane.replicas.are_settled(frozenset()), "they have said so")
+    assert await plane.control.routes_back(MODEL)
+
+
 async def test_hosts_that_cannot_be_put_in_order_are_counted(
     plane: Plane, begun: Rollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,3 +154,12 @@ def test_a_change_is_said_in_a_sentence() -> None:
     shadow = rollout(RolloutState.SHADOW)
     assert "version 4 sees 100 % and answers nobody" in says(shadow, "advance", "ready")
     assert "canary, step 2 of 2" in says(rollout(RolloutState.CANARY, step=1), "advance", "x")
+
+
+def test_that_some_are_not_counted_is_said() -> None:
+    """Whoever reads the figures must know whom they leave out."""
+    now = rollout(RolloutState.CANARY)
+
+    (note,) = account(now, replace(seen(), leaves_out=True), Rates(), START).notes
+    assert note.startswith("some users with a Weir-Key are not counted")
+    assert account(now, seen(), Rates(), START).notes == ()

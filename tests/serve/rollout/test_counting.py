@@ -159,9 +159,11 @@ def test_a_replica_that_comes_later_leaves_units_with_a_key_out(tmp_path: Path) 
         opened.start_host(CANDIDATE)
         for generation in (1, 2):
             opened.apply(judged(generation, ALL_CANDIDATE))
-            ask(opened, "ada")
             ask(opened)
+            assert report(opened).leaves_out is (generation > 1)
+            ask(opened, "ada")
 
+            assert report(opened).leaves_out
             assert tally(opened, JudgedArm.CANDIDATE, generation) == Tally(1, events(), events())
 
         opened.apply(judged(3, ALL_CANDIDATE, rollout="next"))
