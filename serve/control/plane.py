@@ -207,6 +207,11 @@ class ControlPlane:
         route = await self._published(model)
         return route is not None and self._replicas.are_settled(named_by(route))
 
+    async def reaching(self, model: str) -> tuple[int, int]:
+        """Give how many gateway replicas reach all that a route names, and how many there are."""
+        route = await self.route(model)
+        return self._replicas.reaching(named_by(route) if route is not None else frozenset())
+
     async def routes_back(self, model: str) -> bool:
         """Whether every gateway replica serves a model by its present route, reached or not."""
         if await self._published(model) is None:
@@ -447,9 +452,14 @@ class ControlPlane:
     async def _reach(self, versions: list[Version], baseline: Baseline | None) -> None:
         """Wait until every gateway replica is connected to versions that are hosted."""
         table = await self._publisher.with_versions(versions, baseline)
-        if not await self._replicas.settled(reachable(table, versions, baseline), _SETTLE_S):
+        wanted = reachable(table, versions, baseline)
+        if not await self._replicas.settled(wanted, _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
-            raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
+            some, of = self._replicas.reaching(wanted)
+            raise Unavailable(
+                f"not every gateway replica could reach {names}, but {some} of {of}; "
+                "nothing changed"
+            )
 
     async def _tell(self) -> None:
         """Let the gateway replicas that there are know what is registered, and the keys."""

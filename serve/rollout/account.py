@@ -77,7 +77,7 @@ def account(rollout: Rollout, seen: Seen, rates: Rates, now: datetime) -> Accoun
         policy=policy,
         division=division(rollout, policy),
         guards=tuple(_guard(bounded(each), rates) for each in seen.findings),
-        waits_for=tuple(_waits_for(rollout, policy, seen, now)),
+        waits_for=(*_waits_for(rollout, policy, seen, now), *_tried_again(seen)),
         notes=(_LEFT_OUT,) if seen.leaves_out else (),
         rates=rates,
         fresh=seen.fresh,
@@ -182,6 +182,12 @@ def _waits_for(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> I
         yield f"{hosts} must start, and every gateway process be connected to them"
     elif not seen.fresh:
         yield "counts of every gateway process, not older than ten seconds"
+
+
+def _tried_again(seen: Seen) -> Iterator[str]:
+    """Why the last change could not be made."""
+    if seen.hindered is not None:
+        yield f"it is tried again, as {seen.hindered}"
 
 
 _ENDS_HOLD: Mapping[Hold, str] = {

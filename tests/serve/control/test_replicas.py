@@ -161,3 +161,14 @@ async def test_a_control_plane_that_begins_anew_waits_for_all_replicas(clock: Cl
     clock.now += module.SILENT_S
     await report(replicas, "a", 1)
     assert replicas.are_settled(ONE)
+
+
+async def test_those_that_reach_something_are_counted(replicas: Replicas) -> None:
+    """Of those that are alive, by whichever table."""
+    await replicas.publish(alone(2))
+    assert replicas.reaching(ONE) == (0, 0)
+    await report(replicas, "a", 2)
+    await report(replicas, "b", 1, NONE)
+
+    assert replicas.reaching(ONE) == (1, 2)
+    assert replicas.reaching(NONE) == (2, 2)
