@@ -124,7 +124,7 @@ def _words(report: Report) -> dict[str, Any]:
         "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
         "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
         "latency": report.latency,
-        "leaves_out": report.leaves_out,
+        "full": report.leaves_out,
     }
 
 
@@ -143,7 +143,7 @@ def _report(words: Mapping[str, Any]) -> Report:
         stretches,
         replace(Pairs(*words["pairs"]), groups=groups),
         tuple(words["latency"]),
-        words["leaves_out"],
+        words["full"],
     )
 
 

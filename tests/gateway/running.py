@@ -23,7 +23,7 @@ from serve.node.descendants import descendants
 from tests.gateway.family import Family
 
 CHECKOUT = Path(__file__).parents[2]
-READY_S = 60.0
+READY_S = 120.0
 GONE_S = 15.0
 NOTHING: Mapping[str, object] = MappingProxyType({})
 _FREE_PORTS = {"http_port": 0, "grpc_port": 0, "control_port": 0}
