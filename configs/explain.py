@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -22,20 +26,30 @@ def dotted_names(model: type[BaseModel]) -> tuple[str, ...]:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """All problems of a validation error in one line, each beginning with the key's dotted name."""
+    problems = error.errors(include_url=False)
     return "; ".join(
-        _sentence(problem["loc"], problem["type"], problem["msg"], model)
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+        _sentence(problem, model)
+        for problem in problems
+        if problem["type"] != "too_short" or not _below(problem["loc"], problems)
     )
 
 
-def _sentence(loc: tuple[int | str, ...], kind: str, message: str, model: type[BaseModel]) -> str:
+def _sentence(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    loc, kind = problem["loc"], problem["type"]
     key = _dotted(loc)
     if kind == "extra_forbidden":
         return f"{key} does not exist.{_suggestion(loc, model)}"
     if kind == "missing":
         return f"{key} is missing"
-    text = message.removeprefix("Value error, ")
+    text = problem["msg"].removeprefix("Value error, ")
+    if kind in ("enum", "literal_error") and isinstance(given := problem["input"], str):
+        text = f"{text}, not {given!r}.{did_you_mean(given, _QUOTED.findall(text))}"
     return f"{key}: {text[:1].lower()}{text[1:]}" if key else text
+
+
+def _below(loc: tuple[int | str, ...], problems: Iterable[ErrorDetails]) -> bool:
+    """Whether what is found too short is so because an entry of it was refused."""
+    return any(loc == each["loc"][: len(loc)] != each["loc"] for each in problems)
 
 
 def _suggestion(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:

@@ -38,6 +38,11 @@ class RolloutState(StrEnum):
         """Whether nothing happens any more."""
         return self in _ENDS
 
+    @property
+    def where(self) -> str:
+        """What a rollout of this state is, as a sentence ends."""
+        return {"shadow": "in shadow", "canary": "a canary"}.get(self.value, self.value)
+
 
 _ENDS = frozenset({RolloutState.COMPLETED, RolloutState.ROLLED_BACK, RolloutState.FAILED})
 
@@ -208,7 +213,7 @@ def check_none(active: tuple[Rollout, ...]) -> None:
         if rollout.state is RolloutState.ROLLING_BACK:
             end = "it ends by itself when every gateway process routes so"
         raise Conflict(
-            f"rollout {rollout.id} of version {rollout.candidate} is {rollout.state.value}, and "
+            f"rollout {rollout.id} of version {rollout.candidate} is {rollout.state.where}, and "
             f"alone decides how {rollout.model!r} is served until it is over: {end}"
         )
 

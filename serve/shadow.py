@@ -140,6 +140,10 @@ class ShadowQueue:
         target.arm.answered(seconds)
         if copy.compare is not None:
             copy.compare(outputs)
+        # A sample holds the answer until it is shipped, and with it the frame that it came in.
+        if sum(map(size_of, outputs)) > self._settings.queue_max_bytes:
+            target.arm.lost(copy.rows)
+            return
         target.arm.sample(
             copy.draw,
             copy.prediction_id,

@@ -57,7 +57,9 @@ def register(
     if as_json:
         print_json(made)
     else:
-        _print_summary(made.version, prepared, (*prepared.inferred, *made.inferred))
+        _print_summary(
+            made.version, prepared, tuple(dict.fromkeys((*prepared.inferred, *made.inferred)))
+        )
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def status(
         if as_json:
             print_json(found)
         else:
-            show_list(found)
+            show_list(found, every)
         return
     chosen = _find(client, which)
     if follow:
@@ -199,8 +199,11 @@ def _find(client: ControlClient, which: str) -> RolloutView:
     try:
         return client.rollout(which)
     except NotFound:
-        what = "no rollout yet" if of_model is not None else "neither a model nor a rollout"
-        raise NotFound(f"{which!r} has been {what}: see `weir rollout status --all`") from None
+        if of_model is None:
+            message = f"{which!r} is neither a model nor a rollout: see `weir rollout status --all`"
+        else:
+            message = f"{which!r} has had no rollout yet: `weir rollout start {which} VERSION`"
+        raise NotFound(message) from None
 
 
 def _show_done(done: DoneView, as_json: bool) -> None:
@@ -218,8 +221,12 @@ def _follow(client: ControlClient, rollout_id: str, as_json: bool) -> None:
     """Show how a rollout stands until it is over."""
     from serve.cli.rollout_view import Follower  # noqa: PLC0415
 
-    with Follower(as_json) as shown:
-        last = _until_over(client, rollout_id, shown.show)
+    try:
+        with Follower(as_json) as shown:
+            last = _until_over(client, rollout_id, shown.show)
+    except KeyboardInterrupt:
+        click.echo(f"\nThe rollout goes on: weir rollout status {rollout_id}", err=True)
+        raise
     if last.rollout.state.value != _ENDED_WELL:
         click.get_current_context().exit(1)
 

@@ -33,10 +33,10 @@ _STATES = {
 _VERDICTS = {"worse": "bold red", "not worse": "green", "cannot tell yet": "yellow"}
 
 
-def show_list(found: Sequence[RolloutView]) -> None:
-    """Print rollouts, one a line."""
+def show_list(found: Sequence[RolloutView], every: bool) -> None:
+    """Print rollouts, one a line: those under way, or `every` one."""
     if not found:
-        click.echo("No rollout is under way.")
+        click.echo("There has been no rollout yet." if every else "No rollout is under way.")
         return
     headers = ("STATE", "ID", "MODEL", "VERSIONS", "CANDIDATE GETS", "SINCE", "LAST")
     console().print(table(headers, [_row(each) for each in found]))
@@ -120,6 +120,8 @@ def _account(account: AccountView, in_words: bool) -> RenderableType:
     parts += _for_show(account)
     if account.waits_for:
         parts += [line(""), line("Waits for:"), *(line(f"  {each}") for each in account.waits_for)]
+    if account.notes:
+        parts += [line(""), line("Note:"), *(line(f"  {each}") for each in account.notes)]
     return Group(*parts)
 
 
@@ -128,7 +130,7 @@ def headline(account: AccountView) -> str:
     now = account.rollout
     step = f", step {now.step} of {len(now.policy['steps'])}" if _on_steps(now) else ""
     why = f": {now.reason}" if now.reason else ""
-    return f"{now.model} {now.candidate} is {_state(now.state.value, now.hold)}{step}{why}"
+    return f"{now.model} {now.candidate} is {_state(now.state.where, now.hold)}{step}{why}"
 
 
 def _on_steps(now: RolloutView) -> bool:

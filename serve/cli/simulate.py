@@ -31,17 +31,27 @@ _HOURS = click.FloatRange(0.1, 240)
     "policy_file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A policy in YAML; the default policy if there is none.",
+    help="A policy in YAML. What it leaves out is as built in, not as a gateway is configured.",
 )
 @click.option("--recorded", metavar="NAME", help="Replay the recorded rollouts of this model.")
-@click.option("--rate", type=_RATE, default=20.0, help="Requests a second.")
-@click.option("--worse", type=_TIMES, default=10.0, help="Times as many events.")
-@click.option("--metric", type=_METRIC, default=EVENTS[0].value, help="Of which kind.")
+@click.option("--rate", type=_RATE, default=20.0, show_default=True, help="Requests a second.")
+@click.option("--worse", type=_TIMES, default=10.0, show_default=True, help="Times as many events.")
+@click.option(
+    "--metric", type=_METRIC, default=EVENTS[0].value, show_default=True, help="Of which kind."
+)
 @click.option("--base", type=_SHARE, help="Their share with the stable version.")
 @click.option("--after", type=click.FloatRange(0), default=0.0, help="Minutes until harm begins.")
 @click.option("--calm", is_flag=True, help="No waves, incidents, outages, sticky units or pauses.")
-@click.option("--rollouts", type=click.IntRange(1, 100_000), default=200, help="How many to play.")
-@click.option("--hours", type=_HOURS, default=6.0, help="How long each takes at most.")
+@click.option(
+    "--rollouts",
+    type=click.IntRange(1, 100_000),
+    default=200,
+    show_default=True,
+    help="How many to play.",
+)
+@click.option(
+    "--hours", type=_HOURS, default=6.0, show_default=True, help="How long each takes at most."
+)
 @click.option("--seed", type=click.IntRange(0), default=1, help="The same seed, the same traffic.")
 @gateway
 def simulate(
@@ -59,9 +69,14 @@ def simulate(
     weir simulate --rate 0.5 --worse 3 --metric latency_over_slo
     weir simulate --policy careful.yaml --recorded credit    what it would have done with the past
 
+    The policy that is configured for a model: weir rollout start NAME VERSION --dry-run --json
+
     Rules of other tools are implemented from their documents: see docs/simulating.md.
     """  # noqa: D301 - the marker that keeps these lines apart
     policy = _policy(policy_file)
+    left_out = sorted(Policy.model_fields.keys() - policy.model_fields_set)
+    if left_out:
+        click.echo(f"As built in, not as any gateway is configured: {', '.join(left_out)}.\n")
     if recorded is not None:
         _replay(policy, recorded, client)
         return

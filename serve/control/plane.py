@@ -204,13 +204,29 @@ class ControlPlane:
 
         The version before, which stays warm and answers nobody, need not be.
         """
-        routed = self._replicas.table.models.get(model)
-        return routed is not None and self._replicas.are_settled(named_by(routed.route))
+        route = await self._published(model)
+        return route is not None and self._replicas.are_settled(named_by(route))
+
+    async def reaching(self, model: str) -> tuple[int, int]:
+        """Give how many gateway replicas reach all that a route names, and how many there are."""
+        route = await self.route(model)
+        return self._replicas.reaching(named_by(route) if route is not None else frozenset())
 
     async def routes_back(self, model: str) -> bool:
         """Whether every gateway replica serves a model by its present route, reached or not."""
-        there = model in self._replicas.table.models
-        return there and self._replicas.are_settled(frozenset())
+        if await self._published(model) is None:
+            # It is being published, or could not be: nobody else would try that again.
+            await self._publisher.routes_meanwhile()
+        return self._replicas.are_settled(frozenset())
+
+    async def _published(self, model: str) -> Route | None:
+        """The present route of a model, if that is what gateway replicas are told to serve by."""
+        routed = self._replicas.table.models.get(model)
+        route = await self.route(model)
+        told = (
+            routed is not None and route is not None and routed.route.generation == route.generation
+        )
+        return route if told else None
 
     def take_counts(self, reports: Iterable[Report]) -> None:
         """Take what a gateway replica has counted for rollouts so far.
@@ -436,9 +452,14 @@ class ControlPlane:
     async def _reach(self, versions: list[Version], baseline: Baseline | None) -> None:
         """Wait until every gateway replica is connected to versions that are hosted."""
         table = await self._publisher.with_versions(versions, baseline)
-        if not await self._replicas.settled(reachable(table, versions, baseline), _SETTLE_S):
+        wanted = reachable(table, versions, baseline)
+        if not await self._replicas.settled(wanted, _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
-            raise Unavailable(f"not every gateway replica could reach {names}; nothing changed")
+            some, of = self._replicas.reaching(wanted)
+            raise Unavailable(
+                f"not every gateway replica could reach {names}, but {some} of {of}; "
+                "nothing changed"
+            )
 
     async def _tell(self) -> None:
         """Let the gateway replicas that there are know what is registered, and the keys."""

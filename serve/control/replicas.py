@@ -106,6 +106,11 @@ class Replicas:
         alive = self._alive()
         return bool(alive) and all(versions <= report.connected for report in alive.values())
 
+    def reaching(self, versions: frozenset[Reached]) -> tuple[int, int]:
+        """Give how many replicas reach all of these versions, and how many replicas there are."""
+        alive = self._alive().values()
+        return sum(versions <= report.connected for report in alive), len(alive)
+
     def _alive(self) -> dict[str, Report]:
         earliest = self._clock() - SILENT_S
         return {name: report for name, report in self._reports.items() if report.at >= earliest}

@@ -20,14 +20,12 @@ BySource = Mapping[str, Report]
 class Increment:
     """What was counted since counts were folded last, over all gateway processes.
 
-    `stretches` only has the generations in which something was, and `latency` the arms. `full` says
-    that some process leaves out units that it has not seen before.
+    `stretches` only has the generations in which something was, and `latency` the arms.
     """
 
     stretches: Stretches = field(default_factory=dict)
     pairs: Pairs = _NO_PAIRS
     latency: Mapping[JudgedArm, Times] = field(default_factory=dict)
-    full: bool = False
 
 
 class Reports:
@@ -95,7 +93,6 @@ def since(last: BySource, folded: BySource) -> Increment:
         dict(sorted(stretches.items())),
         pairs,
         latency,
-        any(report.full for report in last.values()),
     )
 
 
@@ -129,7 +126,7 @@ def _words(report: Report) -> dict[str, Any]:
         "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
         "scores": [pairs.scored, pairs.beyond],
         "latency": [[arm, times.answers, times.none] for arm, times in report.latency.items()],
-        "full": report.full,
+        "leaves_out": report.leaves_out,
     }
 
 
@@ -153,7 +150,7 @@ def _report(words: Mapping[str, Any]) -> Report:
         stretches,
         pairs,
         latency,
-        words["full"],
+        words["leaves_out"],
     )
 
 

@@ -246,7 +246,7 @@ class ScoreChangeView(View):
 
 
 class AccountView(View):
-    """How a rollout stands: what every guardrail says, and what it waits for, in sentences.
+    """How a rollout stands: what every guardrail says, what it waits for, and what else to know.
 
     `units_per_s` is how many units meet the candidate, `pairs_per_s` how many of its answers are
     compared in the shadow stage. Without `fresh` reports of all gateway processes nothing advances.
@@ -256,6 +256,7 @@ class AccountView(View):
     rollout: RolloutView
     guardrails: tuple[GuardrailView, ...]
     waits_for: tuple[str, ...]
+    notes: tuple[str, ...]
     units_per_s: float | None
     pairs_per_s: float | None
     fresh: bool
@@ -270,6 +271,7 @@ class AccountView(View):
             rollout=RolloutView.of(account.rollout),
             guardrails=tuple(GuardrailView.of(guard) for guard in account.guards),
             waits_for=account.waits_for,
+            notes=account.notes,
             units_per_s=account.rates.units_per_s,
             pairs_per_s=account.rates.pairs_per_s,
             fresh=account.fresh,

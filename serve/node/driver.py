@@ -11,7 +11,6 @@ import ctypes
 import importlib
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from ray.exceptions import RayTaskError
 from configs.errors import WeirError
 from configs.settings import Settings
 from serve.control.control_ray import ControlActor
+from serve.node.descendants import adopt_orphans
 from serve.node.lean_ray import leave_out_unused_processes
 from serve.node.names import CONTROL, EXPORTER, NAMESPACE, OBSERVER
 from serve.watchers_ray import ExporterActor, ObserverActor
@@ -44,6 +44,7 @@ def main(run_dir: Path, status_fd: int) -> None:
     """Start everything, wait to be told to end, end everything."""
     supervisor = os.getppid()
     _die_with_parent()
+    adopt_orphans()
     settings = _settings(run_dir / "settings.json")
     told_to_end = threading.Event()
     try:
@@ -60,7 +61,7 @@ def main(run_dir: Path, status_fd: int) -> None:
         _bounded(lambda: _watcher_down(EXPORTER), _EXPORT_DOWN_S)
         _bounded(ray.shutdown, _RAY_DOWN_S)
         if os.getppid() != supervisor:
-            shutil.rmtree(run_dir, ignore_errors=True)
+            _become_its_end(run_dir)
 
 
 def _settings(file: Path) -> Settings:
@@ -117,6 +118,12 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def _become_its_end(run_dir: Path) -> None:
+    """Become the program that does what the supervisor would have done with what is left."""
+    command = [sys.executable, "-m", "serve.node.remains", str(run_dir)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter and module
+
+
 def _control_down() -> None:
     control: Any = ray.get_actor(CONTROL, namespace=NAMESPACE)
     ray.get(control.close.remote())
@@ -128,7 +135,7 @@ def _watcher_down(name: str) -> None:
 
 
 def _bounded(work: Callable[[], None], seconds: float) -> None:
-    """Give a shutdown step its time and no more: the supervisor ends what is left."""
+    """Give a shutdown step its time and no more: what is left is ended without asking."""
     thread = threading.Thread(target=_quietly, args=(work,), daemon=True)
     thread.start()
     thread.join(seconds)

@@ -104,6 +104,10 @@ class ArmRecorder:
                 draw, Sample(origin, prediction_id, rows, inputs, outputs, groups, own)
             )
 
+    def lost(self, rows: int) -> None:
+        """Count rows of a prediction that takes more memory than there is for it."""
+        self._recorder.dropped(rows, Lost.BUFFER_FULL)
+
 
 def _total(histogram: Histogram) -> tuple[int, float]:
     return sum(histogram.buckets), histogram.total

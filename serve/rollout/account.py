@@ -16,6 +16,11 @@ from serve.rollout.moves import PAIRED, Seen, waited_s
 from serve.rollout.shown import NOTHING, Shown
 from serve.rollout.tallies import JudgedArm
 
+_LEFT_OUT = (
+    "some users with a Weir-Key are not counted: a gateway process began after the candidate had "
+    "traffic, or has no memory for more of them; what is counted stays valid, and takes longer"
+)
+
 
 class Verdict(StrEnum):
     """What a guardrail says."""
@@ -48,13 +53,14 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A rollout as it stands, what it waits for, and what is shown beside."""
+    """A rollout as it stands, what it waits for, what else is to be known, and what is for show."""
 
     rollout: Rollout
     policy: Policy
     division: Division
     guards: tuple[Guard, ...] = ()
     waits_for: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     rates: Rates = Rates()
     fresh: bool = False
     shown: Shown = NOTHING
@@ -75,7 +81,8 @@ def account(
         policy=policy,
         division=division(rollout, policy),
         guards=tuple(_guard(bounded(each), rates) for each in seen.findings),
-        waits_for=tuple(_waits_for(rollout, policy, seen, now)),
+        waits_for=(*_waits_for(rollout, policy, seen, now), *_tried_again(seen)),
+        notes=(_LEFT_OUT,) if seen.leaves_out else (),
         rates=rates,
         fresh=seen.fresh,
         shown=beside,
@@ -182,6 +189,12 @@ def _waits_for(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> I
         yield "counts of every gateway process, not older than ten seconds"
 
 
+def _tried_again(seen: Seen) -> Iterator[str]:
+    """Why the last change could not be made."""
+    if seen.hindered is not None:
+        yield f"it is tried again, as {seen.hindered}"
+
+
 _ENDS_HOLD: Mapping[Hold, str] = {
     Hold.PAUSED: "somebody has paused it: `weir rollout resume`",
     Hold.FROZEN: "somebody has frozen it: `weir rollout resume`",
@@ -207,4 +220,4 @@ def says(rollout: Rollout, action: str, reason: str) -> str:
         if not split.shadow_bp
         else f"version {rollout.candidate} sees {percent(split.shadow_bp)} and answers nobody"
     )
-    return f"{action}: {where}; {shares}; {reason}"
+    return "; ".join([f"{action}: {where}", shares, *([reason] if reason else [])])

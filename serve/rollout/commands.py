@@ -177,8 +177,9 @@ def _approve(asked: _Asked) -> Move:
     rollout, policy = asked.rollout, asked.policy
     gate = asked.gate or _next_gate(asked)
     if gate not in policy.approvals.before:
-        needed = ", ".join(policy.approvals.before) or "no approval"
-        message = f"the policy asks for {needed}, not for approval of {gate or 'anything more'}"
+        needed = " and of ".join(policy.approvals.before)
+        asked_for = f"approval of {needed}, not of {gate or 'anything more'}"
+        message = f"the policy asks for {asked_for if needed else 'no approval'}"
         raise Conflict(message)
     if gate in rollout.approved:
         message = f"{gate} is approved already"
@@ -288,7 +289,7 @@ def _by_hand(asked: _Asked, what: Command, move: Move) -> Move:
 def _where(rollout: Rollout) -> str:
     if rollout.hold is not None:
         return f"rollout {rollout.id} is held ({rollout.hold.value})"
-    return f"rollout {rollout.id} is {rollout.state.value}"
+    return f"rollout {rollout.id} is {rollout.state.where}"
 
 
 def _conflict(asked: _Asked, what: Command) -> Conflict:

@@ -87,7 +87,8 @@ class _Watched:
     """A rollout that is being conducted.
 
     `turn` is held while a decision is made, never while hosts are waited for. `step` is the change
-    that waits for hosts, and `aim` where it leads. `failed` says why hosts did not start.
+    that waits for hosts, and `aim` where it leads. `failed` says why hosts did not start,
+    `hindered` why the last change could not be made, which is tried again.
     `judged_at` is when this process put the candidate into the route, if it did: gateway processes
     cannot have reported before.
     """
@@ -100,6 +101,7 @@ class _Watched:
     aim: tuple[RolloutState, int] | None = None
     rests_until: float = float("-inf")
     failed: str | None = None
+    hindered: str | None = None
     unkept: bool = False
     signals: SignalsSeen = field(default_factory=lambda: SignalsSeen(known=False))
     asked_at: float = float("-inf")
@@ -291,9 +293,11 @@ class Conductor:
         )
         if rollout.state.over:
             route = await asyncio.to_thread(self._book.route, rollout.model)
-            return Seen(findings, previous=route.previous if route is not None else None)
+            previous = route.previous if route is not None else None
+            return Seen(findings, previous=previous, leaves_out=course.leaves_out)
         if rollout.state is RolloutState.ROLLING_BACK:
-            return Seen(findings, settled=await self._stage.routes_back(rollout.model))
+            settled = await self._stage.routes_back(rollout.model)
+            return Seen(findings, settled=settled, leaves_out=course.leaves_out)
         as_wanted = await self._stage.routes_as_wanted(rollout.model)
         # Before the candidate is in the route, its hosts are waited for by whoever puts it there.
         return Seen(
@@ -303,6 +307,9 @@ class Conductor:
             fresh=self._fresh(watched, rollout),
             failed=watched.failed or course.broken,
             settled=as_wanted,
+            reaching=await self._stage.reaching(rollout.model),
+            leaves_out=course.leaves_out,
+            hindered=watched.hindered,
         )
 
     def _fresh(self, watched: _Watched, rollout: Rollout) -> bool:
@@ -397,6 +404,7 @@ class Conductor:
         """Wait for a change and what comes after it; what kept it from being made is noted."""
         try:
             await work
+            watched.hindered = None
         except PreconditionFailed as error:
             # Somebody else was first: the next look sees what is so now.
             _log.info("a change of a rollout was overtaken: %s", error.message)
@@ -406,6 +414,7 @@ class Conductor:
             _fail(committed, error)
         except WeirError as error:
             _log.warning("a change of a rollout waits: %s", error.message)
+            watched.hindered = error.message
             watched.rests_until = self._monotonic() + _AGAIN_S
             _fail(committed, error)
         except Exception as error:  # noqa: BLE001 - the top of a task; counted

@@ -123,6 +123,7 @@ class RolloutCount:
         self.units = units or Units(rollout)
         self._share = share
         self._from_start = from_start
+        self._left_out = False
         self._pairs = PairCount()
         self._times = {arm: TimeCount() for arm in JudgedArm}
         # Counts that begin anew, as when a model is unloaded and loaded again, are other counts.
@@ -140,6 +141,7 @@ class RolloutCount:
     def place(self, key: bytes) -> int:
         """Find a unit with a key, or give it a place."""
         if not self._from_start:
+            self._left_out = True
             return LEFT_OUT
         digest = self.units.digest(key)
         return self.units.place(digest) if self._share().has(digest) else LEFT_OUT
@@ -162,7 +164,7 @@ class RolloutCount:
             },
             pairs=self._pairs.pairs(),
             latency={arm: count.times() for arm, count in self._times.items()},
-            full=self.units.full,
+            leaves_out=self.units.full or self._left_out,
         )
 
 

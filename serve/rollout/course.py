@@ -46,6 +46,11 @@ class Course:
         """How long answers took, by arm, so far."""
         return whole(self._folded).latency
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether some gateway process has left units with a key out, which are not counted."""
+        return any(report.leaves_out for report in self._folded.values())
+
     def due(self, last: BySource) -> Increment | None:
         """What the last reports have that is not folded yet, if anything."""
         increment = since(last, self._folded)

@@ -104,11 +104,13 @@ def _forward(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Mov
     if rollout.state is RolloutState.BAKING:
         return _baked(rollout, policy, now)
     lacking = lacks(rollout, policy, seen)
-    if not lacking and waited_s(rollout, now) >= _least_s(rollout, policy):
+    too_long = waited_s(rollout, now) >= policy.step_max_s
+    in_vain = seen.hindered if too_long else None
+    if not lacking and not in_vain and waited_s(rollout, now) >= _least_s(rollout, policy):
         return onward(rollout, policy, now)
-    if waited_s(rollout, now) < policy.step_max_s:
+    if not too_long:
         return None
-    what = ", ".join(lacking)
+    what = ", ".join(lacking) or in_vain
     reason = f"nothing told in {policy.step_max_s:g} s; still missing: {what}"
     if policy.on_inconclusive == "rollback":
         return roll_back(rollout, now, reason)
@@ -128,7 +130,8 @@ def lacks(rollout: Rollout, policy: Policy, seen: Seen) -> tuple[str, ...]:
     if state is RolloutState.PROMOTING:
         return () if seen.settled else ("gateway processes with the new version at full capacity",)
     if not seen.candidate_ready:
-        return ("gateway processes that are connected to the candidate",)
+        some, of = seen.reaching
+        return (f"gateway processes that are connected to the candidate ({some} of {of} are)",)
     if state is RolloutState.SHADOW:
         return missing_of_pairs(policy, seen)
     if state is RolloutState.CANARY:

@@ -27,6 +27,9 @@ class Seen:
     of them are young enough to decide on. `failed` says why hosts could not be started. `settled`:
     every gateway process routes as the present state asks, and but for a way back reaches all that
     it needs. `previous` is the version that the route would return to, which is still warm.
+    `reaching`: how many gateway processes reach all that the route names, and how many there are.
+    `leaves_out`: some users with a `Weir-Key` are not counted. `hindered` says why the change that
+    was tried last could not be made yet.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -36,6 +39,9 @@ class Seen:
     failed: str | None = None
     settled: bool = False
     previous: int | None = None
+    reaching: tuple[int, int] = (0, 0)
+    leaves_out: bool = False
+    hindered: str | None = None
 
     def of(self, metric: Metric) -> Finding | None:
         """The finding of a metric, if there is one."""

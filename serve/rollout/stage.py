@@ -34,6 +34,9 @@ class Stage(Protocol):
         All are arms, the shadow and the baseline; not a version that only stays warm.
         """
 
+    async def reaching(self, model: str) -> tuple[int, int]:
+        """How many gateway processes reach all of a model's route, and how many there are."""
+
     async def routes_back(self, model: str) -> bool:
         """Whether every gateway process serves a model by its present route, reached or not."""
 

@@ -191,8 +191,8 @@ class Report:
     """What one gateway process has counted for one rollout since it began to.
 
     `stretches` has a tally by arm for each generation of the route, within which shares are
-    constant; `latency` is over all of them. Once the memory for units is `full`, units with a
-    `Weir-Key` that were not seen before are left out.
+    constant; `latency` is over all of them. One that `leaves_out` has met units with a `Weir-Key`
+    that it does not count: there was no memory left for them, or others may have counted them.
     """
 
     source: str
@@ -200,7 +200,7 @@ class Report:
     stretches: Mapping[int, Mapping[JudgedArm, Tally]] = field(default_factory=dict)
     pairs: Pairs = Pairs()
     latency: Mapping[JudgedArm, Times] = field(default_factory=dict)
-    full: bool = False
+    leaves_out: bool = False
 
     @property
     def process(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,7 +62,9 @@ def test_a_dry_run_says_what_would_happen(weir: Weir, two_versions: Api) -> None
     """And nothing does."""
     done = weir("rollout", "start", "credit", "2", "--dry-run")
 
+    assert done.stdout.endswith(": start: starting; version 2 gets 0 %\n")
     assert done.stdout.startswith("Would: ")
+    assert weir("rollout", "status", "--all").stdout == "There has been no rollout yet.\n"
     assert two_versions.control.rollouts.kept == {}
     both = weir("rollout", "start", "credit", "2", "--dry-run", "--follow")
     assert both.exit_code == 2
@@ -85,7 +88,7 @@ def test_how_one_stands_is_shown(weir: Weir, canary: Api, which: str) -> None:
     shown = weir("rollout", "status", which).stdout
 
     for words in (
-        "credit 2 is canary, step 1 of 4: retrained",
+        "credit 2 is a canary, step 1 of 4: retrained",
         "candidate 1 %, baseline 1 %, stable 98 %, 2 units/s meet the candidate",
         "error_ratio  cannot tell yet  3 of 1,200  baseline 2 of 1,190  3.16 of 631",
         "0.001 (-0.01 to 0.012)  about 25 min",
@@ -110,6 +113,14 @@ def test_what_decides_nothing_is_shown_apart(weir: Weir, canary: Api) -> None:
 
     canary.control.rollouts.beside = NOTHING
     assert "For show" not in weir("rollout", "status", "credit").stdout
+
+
+def test_whom_the_figures_leave_out_is_shown(weir: Weir, canary: Api) -> None:
+    """Below all that they say."""
+    assert "Note:" not in weir("rollout", "status", "credit").stdout
+    canary.control.rollouts.seen = replace(SEEN, leaves_out=True)
+
+    assert "Note:\n  some users with a Weir-Key" in weir("rollout", "status", "credit").stdout
 
 
 def test_explain_has_sentences_and_every_change(weir: Weir, canary: Api) -> None:
@@ -166,7 +177,7 @@ def test_some_commands_take_a_reason(weir: Weir, canary: Api, verb: str) -> None
 
 def test_what_there_is_not_is_said(weir: Weir, two_versions: Api) -> None:
     """A model without a rollout, and a name that is neither."""
-    assert "'credit' has been no rollout yet" in weir("rollout", "status", "credit").stderr
+    assert "'credit' has had no rollout yet" in weir("rollout", "status", "credit").stderr
     assert "neither a model nor a rollout" in weir("rollout", "abort", "fraud").stderr
     assert "name one to follow" in weir("rollout", "status", "--follow").stderr
 
@@ -183,7 +194,9 @@ def test_who_stops_following_is_not_told_that_it_went_well(
     monkeypatch.setattr(module, "time", SimpleNamespace(sleep=pressed))
     stopped = weir("rollout", "status", "credit", "--follow")
 
-    assert (stopped.exit_code, stopped.stderr.strip()) == (130, "weir: stopped")
+    told, last = filter(None, stopped.stderr.splitlines())
+    assert (stopped.exit_code, last) == (130, "weir: stopped")
+    assert told == "The rollout goes on: weir rollout status r1"
     assert "canary" in stopped.stdout
     assert canary.control.rollouts.kept["r1"][-1].rollout.state is RolloutState.CANARY
 
@@ -208,7 +221,7 @@ async def test_it_is_followed_to_its_end(
     assert getattr(result, "exit_code", None) == code
     lines = getattr(result, "stdout", "").strip().splitlines()
     assert len(lines) == 2
-    assert "credit 2 is canary" in lines[0]
+    assert "credit 2 is a canary" in lines[0]
     assert f"credit 2 is {state}" in lines[1]
 
 

@@ -29,6 +29,9 @@ def test_good_and_bad_versions_are_played_beside_other_rules(weir: Weir, tmp_pat
     assert done.exit_code == 0, done.stderr
     good, bad = done.stdout.split("A version with 50 times as much error_ratio")
     assert "5 rollouts, 50 requests a second" in good
+    built_in = "As built in, not as any gateway is configured: alpha, approvals, baseline_max, "
+    assert good.startswith(built_in)
+    assert "steps" not in good.splitlines()[0]
     for rule in ("Weir", "Flagger", "Argo Rollouts", "SageMaker"):
         assert rule in good
         assert rule in bad
@@ -37,6 +40,19 @@ def test_good_and_bad_versions_are_played_beside_other_rules(weir: Weir, tmp_pat
     (same,) = (each for each in good.splitlines() if each.startswith("Weir"))
     assert same.split("  ")[0] == "Weir"
     assert "0.0% (at most 45.1%)" in same
+
+
+def test_the_policy_of_a_dry_run_can_be_played(
+    weir: Weir, two_versions: Api, tmp_path: Path
+) -> None:
+    """It is whole: nothing of it is as built in."""
+    done = weir("rollout", "start", "credit", "2", "--dry-run", "--json")
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(json.loads(done.stdout)["rollout"]["policy"]))
+    played = weir("simulate", "--policy", str(file), *SHORT)
+
+    assert played.exit_code == 0, played.stderr
+    assert "As built in" not in played.stdout
 
 
 def test_a_policy_that_is_wrong_is_named(weir: Weir, tmp_path: Path) -> None:
@@ -72,6 +88,6 @@ def test_recorded_rollouts_are_judged_anew(
     file.write_text("guardrails: [{metric: error_ratio, margin_abs: 0.02}]\n")
     done = weir("simulate", "--policy", str(file), "--recorded", "credit")
     assert done.exit_code == 0, done.stderr
-    _, row = done.stdout.strip().splitlines()
+    *_, row = done.stdout.strip().splitlines()
     assert row.split()[:3] == ["r1", "2", "completed"]
     assert says in row

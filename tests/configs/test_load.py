@@ -152,6 +152,16 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     assert str(path) in caught.value.message
 
 
+def test_one_mistake_is_named_once(tmp_path: Path) -> None:
+    """A list is not called too short because its only entry was refused."""
+    path = _file(tmp_path, "rollouts: {default: {guardrails: [{metric: error_rate}]}}")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert caught.value.message.endswith("not 'error_rate'. Did you mean 'error_ratio'?")
+    with pytest.raises(ConfigError, match="guardrails: tuple should have at least 1 item"):
+        load_settings(_file(tmp_path, "rollouts: {default: {guardrails: []}}"))
+
+
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     """Two wrong keys give one error with both names."""
     path = _file(tmp_path, "limits: {deadline_s: 0}\nhosts: {threads: 0}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Family:
     def leftovers(self) -> list[str]:
         """What is there now of the family; nothing, before it starts and after it has ended."""
         processes = [f"process {pid} {name}" for pid, name in self.processes().items()]
-        files = [f"file {path}" for path in sorted(self.temp.rglob("*"))]
+        files = [f"file {path}" for path in sorted(_paths(self.temp))]
         sockets = [f"Unix socket {path}" for path in _unix_sockets() if str(self.temp) in path]
         shared = [f"shared memory {name}" for name in self._unowned_shared_memory()]
         return [*processes, *files, *sockets, *shared]
@@ -78,6 +79,12 @@ def beyond_loopback(listening: dict[str, str]) -> dict[str, str]:
         for local, owner in listening.items()
         if local.partition(":")[0] not in _LOOPBACK
     }
+
+
+def _paths(folder: Path) -> Iterator[str]:
+    """What is in a folder, which somebody may be taking away: `rglob` raises when it is gone."""
+    for here, folders, files in os.walk(folder):
+        yield from (f"{here}/{name}" for name in (*folders, *files))
 
 
 def _pids() -> list[int]:

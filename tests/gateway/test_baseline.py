@@ -70,12 +70,12 @@ def test_the_baselines_rows_are_the_stable_versions(compared: Running) -> None:
         for _ in range(100):
             _arm(client)
         arms = {Role.STABLE, Role.CANARY, Role.BASELINE}
-        wait_for(lambda: _counted(compared) == arms, "counts of all arms", 10.0)
+        wait_for(lambda: _counted(compared) == arms, "counts of all arms", 30.0)
 
         def watched() -> set[tuple[int, str]]:
             return {(arm.version, arm.role) for arm in control.signals(MODEL).arms}
 
-        wait_for(lambda: len(watched()) == 2, "two arms among the signals", 10.0)
+        wait_for(lambda: len(watched()) == 2, "two arms among the signals", 30.0)
         assert watched() == {(1, Role.STABLE), (2, Role.CANARY)}
 
 

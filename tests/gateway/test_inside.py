@@ -67,14 +67,14 @@ def test_a_candidate_has_a_process_of_its_own(home: Running) -> None:
         def hosts(version: int) -> set[int]:
             return home.pids("version", model, version)
 
-        wait_for(lambda: not hosts(1) & home.pids("gateway"), "a host of its own", 10.0)
+        wait_for(lambda: not hosts(1) & home.pids("gateway"), "a host of its own", 30.0)
         assert len(hosts(1) | hosts(2)) == 2
         answers = [answer_of(ask(home, model, [[0.0] * 3], version)) for version in (1, 2)]
         assert answers == [[1.0], [2.0]]
 
         control.promote(model, 2, "better")
 
-        wait_for(lambda: hosts(2) == home.pids("gateway"), "it is inside", 10.0)
+        wait_for(lambda: hosts(2) == home.pids("gateway"), "it is inside", 30.0)
         assert answer_of(ask(home, model, [[0.0] * 3])) == [2.0]
 
 

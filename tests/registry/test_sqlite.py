@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -85,13 +84,13 @@ def test_a_foreign_or_broken_file_is_refused(tmp_path: Path) -> None:
         SqliteStore(tmp_path)
 
 
-def test_a_second_owner_is_told_who_the_first_is_within_a_second(tmp_path: Path) -> None:
-    """The lock is refused at once and names the process that holds it."""
-    with closing(SqliteStore(tmp_path)):
-        begun = time.monotonic()
-        with pytest.raises(StartError, match=rf"running gateway \(process {os.getpid()}\)"):
-            SqliteStore(tmp_path)
-        assert time.monotonic() - begun < 1.0
+def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
+    """It is refused, and told which process holds the lock."""
+    with (
+        closing(SqliteStore(tmp_path)),
+        pytest.raises(StartError, match=rf"running gateway \(process {os.getpid()}\)"),
+    ):
+        SqliteStore(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from serve.served import ServedModel
 from serve.traces import Trace, Tracer
 from tests.serve.models.carriers import soon
 from tests.serve.versions import MODEL, alone, host, run_of, table
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 def untraced(_draw: int) -> Trace | None:
@@ -78,7 +78,7 @@ async def test_waiting_for_a_version_ends(gateway: Gateway, first: Host) -> None
     """A version without a host holds nobody up for longer than was said."""
     gateway.apply(table(1, {1: FULL}, previous=2))
 
-    await asyncio.wait_for(gateway.wait_connected(0.1), 2.0)
+    await asyncio.wait_for(gateway.wait_connected(0.1), PATIENCE_S)
 
     assert gateway.connected() == {(MODEL, 1)}
     assert gateway.gauges()[names.VERSION_READY.name, (MODEL, "2")] == 0.0

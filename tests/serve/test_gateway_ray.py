@@ -11,7 +11,7 @@ import pytest
 
 from configs.settings import Limits, Settings
 from serve.node.loop_thread import LoopThread
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Ray Serve's own, while it is imported.
@@ -70,7 +70,7 @@ async def test_leaving_does_not_wait_for_a_control_plane_that_hangs(
     monkeypatch.setattr(gateway_ray, "ray", ray)
     replica = Leaving()
 
-    async with asyncio.timeout(3.0):
+    async with asyncio.timeout(PATIENCE_S):
         await replica.leave()
 
     assert control.reports == [("counts",)]

@@ -14,7 +14,7 @@ import pytest
 from configs.errors import ModelFailed, NotReady
 from configs.settings import Settings
 from configs.settings import Shadow as ShadowSettings
-from monitors.telemetry.names import INFERENCE_DURATION, SHADOW_REQUESTS
+from monitors.telemetry.names import INFERENCE_DURATION, SAMPLES_DROPPED, SHADOW_REQUESTS
 from registry.records import FULL, Role, ShadowArm
 from serve.edge.cycle import Cycle
 from serve.edge.infer import Inference
@@ -22,7 +22,7 @@ from serve.gateway import Gateway
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
-from serve.recorder.recorder import Recorder
+from serve.recorder.recorder import Lost, Recorder
 from serve.recorder.samples import Origin
 from serve.shadow import Copy, ShadowQueue, Target
 from serve.traces import Tracer
@@ -124,6 +124,24 @@ async def test_copies_are_bounded_in_bytes() -> None:
     await until(lambda: bool(link.out), "the next block is sent")
     link.answer()
     assert await shadows.settled() == {"sent": 3, "dropped": 3}
+
+
+async def test_a_huge_answer_is_compared_and_not_kept() -> None:
+    """What an unproven version answers must not fill the memory of those who wait for others."""
+    shadows = Shadows(queue_max_bytes=1000)
+    link = Holding(shadows.batcher)
+    for size in (250, 251):
+        shadows.offer()
+        await until(lambda: bool(link.out), "the copy is sent")
+        answer = (np.ones((1, size), np.float32),)
+        link.answer(lambda _, answer=answer: answer)  # type: ignore[misc]
+
+    assert await shadows.settled() == {"sent": 2}
+    assert [outputs[0].size for outputs in shadows.compared] == [250, 251]
+    samples, rows = shadows.recorder.take()
+    assert (rows, [sample.outputs[0].size for sample in samples]) == (1, [250])
+    counters = shadows.recorder.counts.snapshot("me", 0).counters
+    assert counters[SAMPLES_DROPPED.name, (Lost.BUFFER_FULL.value,)] == 1
 
 
 async def test_strings_count_by_their_length() -> None:

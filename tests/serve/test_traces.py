@@ -231,7 +231,7 @@ async def test_every_shadow_span_ends(spans: Spans, fails: bool) -> None:
     copied = begin(tracer)
 
     queue.offer(target, Copy(ID, 0, 1, (np.ones((1, 3), np.float32),), {}, copied))
-    await until(lambda: names.SPAN_SHADOW in spans.finished(), "the shadow's span has ended", 2.0)
+    await until(lambda: names.SPAN_SHADOW in spans.finished(), "the shadow's span has ended")
 
     attributes = spans.finished()[names.SPAN_SHADOW].attributes or {}
     assert attributes.get(names.ERROR_TYPE) == ("not_ready" if fails else None)

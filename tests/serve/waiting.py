@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 
-_PATIENCE_S = 20.0
+PATIENCE_S = 20.0
+"""Far longer than anything takes: a machine may stand still for seconds under other work."""
 
 
-async def until(true: Callable[[], bool], what: str, patience_s: float = _PATIENCE_S) -> None:
+async def until(true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
     """Let the loop turn until a condition holds; fails when it never does."""
     deadline = time.monotonic() + patience_s
     while not true():
@@ -17,7 +18,7 @@ async def until(true: Callable[[], bool], what: str, patience_s: float = _PATIEN
         await asyncio.sleep(0.002)
 
 
-def wait_until(true: Callable[[], bool], what: str, patience_s: float = _PATIENCE_S) -> None:
+def wait_until(true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
     """Poll from a thread of its own until a condition holds; fails when it never does."""
     deadline = time.monotonic() + patience_s
     while not true():

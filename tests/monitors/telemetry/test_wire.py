@@ -180,7 +180,7 @@ def test_a_receiver_that_fails_costs_bounded_time_and_is_counted(
         export = OtlpExport(f"http://127.0.0.1:{1 if closed else port}", protocol, timeout_s=0.5)
         began = time.monotonic()
         assert not export.export(data)
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 10.0
         assert export.failures == 1
         export.close()
 

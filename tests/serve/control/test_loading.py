@@ -10,7 +10,7 @@ from configs.errors import Conflict, Refused
 from registry.records import FULL
 from tests.serve.control.planes import Plane
 from tests.serve.versions import MODEL
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 async def test_unload_and_load(plane: Plane) -> None:
@@ -26,19 +26,19 @@ async def test_unload_and_load(plane: Plane) -> None:
     assert all(gateway.versions() == set() for gateway in plane.gateways)
     assert await plane.control.ready()
 
-    back = await asyncio.wait_for(plane.control.load(MODEL, "ada", "needed"), 5.0)
+    back = await asyncio.wait_for(plane.control.load(MODEL, "ada", "needed"), PATIENCE_S)
 
     assert (back.served, back.stable, back.previous) == (True, 2, 1)
     assert {(MODEL, 2), (MODEL, 3)} <= plane.gateways[0].connected()
     assert plane.fleet.hosted == {(MODEL, 1), (MODEL, 2), (MODEL, 3)}
     warm = frozenset(plane.fleet.hosted)
-    await until(lambda: plane.replicas.are_settled(warm), "version 1 is warm again", 2.0)
+    await until(lambda: plane.replicas.are_settled(warm), "version 1 is warm again")
     assert await plane.control.ready()
 
 
 async def test_loading_a_model_that_was_never_served(plane: Plane) -> None:
     """Its latest version is hosted and reached when the call returns."""
-    await asyncio.wait_for(plane.control.load(MODEL, "ada", ""), 5.0)
+    await asyncio.wait_for(plane.control.load(MODEL, "ada", ""), PATIENCE_S)
 
     assert plane.weights() == {3: FULL}
     assert all(gateway.connected() == {(MODEL, 3)} for gateway in plane.gateways)

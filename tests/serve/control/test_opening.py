@@ -8,7 +8,7 @@ import pytest
 
 from serve.control.opening import Opening
 from tests.serve.control.planes import Plane
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 async def test_it_is_done_once_for_all_who_ask() -> None:
@@ -60,7 +60,7 @@ async def test_hosts_that_are_slow_to_start_keep_nobody_from_judging(
     assert again.replicas.table.models
     assert not opening.done()
     ready.set()
-    await asyncio.wait_for(opening, 5.0)
+    await asyncio.wait_for(opening, PATIENCE_S)
     for gateway in again.gateways:
         gateway.task.cancel()
 

@@ -14,12 +14,12 @@ from registry.rollouts import RolloutState, Shares
 from tests.registry.rollouts import POLICY
 from tests.serve.control.planes import Plane
 from tests.serve.versions import MODEL
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 async def test_the_first_route(plane: Plane) -> None:
     """When the first route is set its version is hosted, reached by all, and ready."""
-    await asyncio.wait_for(plane.set(v1=100), 5.0)
+    await asyncio.wait_for(plane.set(v1=100), PATIENCE_S)
 
     assert plane.weights() == {1: FULL}
     assert all(gateway.connected() == {(MODEL, 1)} for gateway in plane.gateways)
@@ -38,7 +38,7 @@ async def test_the_pointer_moves_last(plane: Plane) -> None:
     assert (MODEL, 2) in plane.gateways[0].connected()
 
     late.unreachable.clear()
-    await asyncio.wait_for(changing, 5.0)
+    await asyncio.wait_for(changing, PATIENCE_S)
 
     assert plane.weights() == {1: 9000, 2: 1000}
     assert all(gateway.versions() == {1, 2} for gateway in plane.gateways)

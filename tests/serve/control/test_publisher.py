@@ -18,7 +18,7 @@ from serve.control.replicas import Replicas
 from tests.registry.models import regressor
 from tests.serve.control.planes import Plane
 from tests.serve.versions import MODEL
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 async def test_keys_are_known_and_forgotten_when_the_call_returns(plane: Plane) -> None:
@@ -78,7 +78,7 @@ async def test_a_key_does_not_disturb_a_change_on_its_way(plane: Plane) -> None:
     late = plane.gateways[1]
     late.unreachable.add(2)
     changing = asyncio.ensure_future(plane.set(v1=90, v2=10))
-    await until(lambda: late.versions() == {1, 2}, "version 2 is announced", 2.0)
+    await until(lambda: late.versions() == {1, 2}, "version 2 is announced")
 
     key, _ = await plane.control.create_key("new", AccessRole.CLIENT, None, None, "ada")
     assert late.versions() == {1, 2}
@@ -89,7 +89,7 @@ async def test_a_key_does_not_disturb_a_change_on_its_way(plane: Plane) -> None:
     assert not changing.done()
 
     late.unreachable.clear()
-    await asyncio.wait_for(changing, 5.0)
+    await asyncio.wait_for(changing, PATIENCE_S)
     assert plane.weights() == {1: 9000, 2: 1000}
 
 
@@ -110,12 +110,12 @@ async def test_a_table_from_before_a_revocation_is_not_published_after_it(
 
     monkeypatch.setattr(plane.registry, "table", slow)
     changing = asyncio.ensure_future(plane.set(v1=100))
-    await until(read.is_set, "the change has read the registry", 2.0)
+    await until(read.is_set, "the change has read the registry")
     revoking = asyncio.ensure_future(plane.control.revoke_key(key.id, "ada", "lost"))
-    await until(lambda: plane.registry.keys()[0].revoked_at is not None, "it is revoked", 2.0)
+    await until(lambda: plane.registry.keys()[0].revoked_at is not None, "it is revoked")
     await asyncio.wait([revoking], timeout=0.05)
     go.set()
-    await asyncio.wait_for(asyncio.gather(changing, revoking), 5.0)
+    await asyncio.wait_for(asyncio.gather(changing, revoking), PATIENCE_S)
 
     assert all(gateway.key_names() == set() for gateway in plane.gateways)
     assert all(gateway.versions() == {1} for gateway in plane.gateways)

@@ -9,7 +9,7 @@ import pytest
 from serve.control import replicas as module
 from serve.control.replicas import Replicas, VersionKey
 from tests.serve.versions import MODEL, alone
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 ONE: frozenset[VersionKey] = frozenset({(MODEL, 1)})
 NONE: frozenset[VersionKey] = frozenset()
@@ -62,7 +62,7 @@ async def test_a_question_waits_for_news(replicas: Replicas) -> None:
 
     await replicas.publish(alone(2))
 
-    assert await asyncio.wait_for(asked, 1.0) == alone(2)
+    assert await asyncio.wait_for(asked, PATIENCE_S) == alone(2)
 
 
 async def test_patience_ends(replicas: Replicas) -> None:
@@ -111,7 +111,7 @@ async def test_waiting_until_the_last_one_is_there(replicas: Replicas) -> None:
 
     await report(replicas, "b", 2)
 
-    assert await asyncio.wait_for(waiting, 1.0)
+    assert await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_a_replica_that_said_goodbye_is_not_waited_for(replicas: Replicas) -> None:
@@ -125,7 +125,7 @@ async def test_a_replica_that_said_goodbye_is_not_waited_for(replicas: Replicas)
     await replicas.gone("b")
     await replicas.gone("never-there")
 
-    assert await asyncio.wait_for(waiting, 1.0)
+    assert await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_a_silent_replica_is_taken_to_have_gone(
@@ -143,7 +143,7 @@ async def test_a_silent_replica_is_taken_to_have_gone(
 
     clock.now += 0.05
 
-    await until(waiting.done, "the dead replica is forgotten", 1.0)
+    await until(waiting.done, "the dead replica is forgotten")
     assert waiting.result()
 
 
@@ -161,3 +161,14 @@ async def test_a_control_plane_that_begins_anew_waits_for_all_replicas(clock: Cl
     clock.now += module.SILENT_S
     await report(replicas, "a", 1)
     assert replicas.are_settled(ONE)
+
+
+async def test_those_that_reach_something_are_counted(replicas: Replicas) -> None:
+    """Of those that are alive, by whichever table."""
+    await replicas.publish(alone(2))
+    assert replicas.reaching(ONE) == (0, 0)
+    await report(replicas, "a", 2)
+    await report(replicas, "b", 1, NONE)
+
+    assert replicas.reaching(ONE) == (1, 2)
+    assert replicas.reaching(NONE) == (2, 2)

@@ -88,14 +88,6 @@ def test_a_report_is_kept_as_it_was() -> None:
     assert from_json(to_json({report.source: report})) == {report.source: report}
 
 
-def test_what_is_full_is_told() -> None:
-    """If one process leaves units out, that is so for all."""
-    last = {name: Report(name, "r", full=name == "b") for name in "ab"}
-
-    assert since(last, {}).full
-    assert not since({"a": last["a"]}, {}).full
-
-
 def test_who_has_reported_not_long_ago_is_known() -> None:
     """By process, as one that is silent must not be taken for heard; who is over is forgotten."""
     now = 0.0
@@ -132,11 +124,11 @@ def test_a_process_that_counts_anew_or_says_goodbye_is_not_missed() -> None:
 
 def test_an_increment_of_nothing() -> None:
     """Before the first report there is nothing."""
-    assert since({}, {}) == Increment({}, Pairs(), {}, full=False)
+    assert since({}, {}) == Increment({}, Pairs(), {})
     empty = Report(
         "a",
         "r",
         {1: {arm: Tally() for arm in JudgedArm}},
         latency={arm: Times() for arm in JudgedArm},
     )
-    assert since({"a": empty}, {}) == Increment({}, Pairs(), {}, full=False)
+    assert since({"a": empty}, {}) == Increment({}, Pairs(), {})

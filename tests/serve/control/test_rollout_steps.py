@@ -16,7 +16,7 @@ from serve.rollout.tallies import Report
 from tests.registry.rollouts import POLICY
 from tests.serve.control.planes import Plane, Replica
 from tests.serve.versions import MODEL
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 CANARY = Shares(candidate_bp=500, baseline_bp=500)
 BOTH = {(MODEL, 1), (MODEL, 2)}
@@ -85,7 +85,7 @@ async def test_the_route_waits_for_the_baseline(plane: Plane, begun: Rollout) ->
     assert Baseline(MODEL, 1) in plane.gateways[0].connected()
 
     late.unreachable_baselines.clear()
-    await asyncio.wait_for(changing, 5.0)
+    await asyncio.wait_for(changing, PATIENCE_S)
 
     assert plane.weights() == {1: 9500, 2: 500}
 
@@ -132,7 +132,7 @@ async def test_a_way_back_waits_for_nobody(plane: Plane, begun: Rollout) -> None
         gateway.unreachable |= {1, 2}
     async with plane.control._change_turn:
         going = step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING)
-        await asyncio.wait_for(going, 5.0)
+        await asyncio.wait_for(going, PATIENCE_S)
         assert all(map(_alone, plane.gateways)), "everybody goes by the way back"
         assert plane.weights() == {1: FULL}
         assert plane.fleet.baselines == {(MODEL, 1)}, "hosts end when it is their turn"
@@ -155,7 +155,7 @@ async def test_a_way_back_needs_no_gateway_replica(plane: Plane, begun: Rollout)
         going = asyncio.ensure_future(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING))
         await until(lambda: plane.weights() == {1: FULL}, "it is committed")
 
-    await asyncio.wait_for(going, 5.0)
+    await asyncio.wait_for(going, PATIENCE_S)
 
     assert plane.registry.rollout(begun.id).state is RolloutState.ROLLING_BACK
 
@@ -164,7 +164,7 @@ async def test_somebody_by_hand_goes_back_as_fast(plane: Plane, begun: Rollout) 
     """A rollback ends the rollout, its candidate and its baseline."""
     await step(plane, begun, RolloutState.CANARY, CANARY)
     async with plane.control._change_turn:
-        await asyncio.wait_for(plane.control.rollback(MODEL, "ada", "bad"), 5.0)
+        await asyncio.wait_for(plane.control.rollback(MODEL, "ada", "bad"), PATIENCE_S)
         assert all(map(_alone, plane.gateways)), "everybody goes by the way back"
 
     assert plane.registry.rollout(begun.id).state is RolloutState.ROLLING_BACK
@@ -183,7 +183,7 @@ async def test_a_completed_rollout_is_taken_back_at_once(plane: Plane, begun: Ro
         assert plane.weights() == {2: FULL}
     plane.gateways[0].unreachable.clear()
 
-    await asyncio.wait_for(going, 5.0)
+    await asyncio.wait_for(going, PATIENCE_S)
 
     assert plane.weights() == {1: FULL}
 
@@ -202,7 +202,7 @@ async def test_who_was_overtaken_by_a_rollback_changes_nothing(
 
     with pytest.raises(PreconditionFailed):
         await stepping
-    await asyncio.wait_for(back, 5.0)
+    await asyncio.wait_for(back, PATIENCE_S)
 
     assert plane.weights() == {1: FULL}
     await until(lambda: _shared(plane), "hosts are in order")
@@ -249,11 +249,35 @@ async def test_a_version_that_only_stays_warm_is_not_waited_for(plane: Plane) ->
     late.unreachable.add(2)
     await until(lambda: not plane.replicas.reach(frozenset({(MODEL, 2)})), "it has said so")
     assert not await plane.control.routes_as_wanted(MODEL)
-    await asyncio.wait_for(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING), 5.0)
+    await asyncio.wait_for(step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING), PATIENCE_S)
     assert await plane.control.routes_back(MODEL)
     late.task.cancel()
     await plane.replicas.publish(replace(plane.replicas.table, generation=10**9))
     assert not await plane.control.routes_back(MODEL)
+
+
+async def test_a_way_back_that_was_not_published_is_not_taken_for_one(
+    plane: Plane, begun: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the registry holds is what counts; it is published again until replicas follow."""
+    rollout = await step(plane, begun, RolloutState.CANARY, CANARY)
+
+    async def fails() -> None:
+        raise Unavailable("the registry cannot be read")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plane.control._publisher, "routes_meanwhile", fails)
+        with pytest.raises(Unavailable):
+            await step(plane, rollout, RolloutState.ROLLING_BACK, NOTHING)
+        assert not any(map(_alone, plane.gateways))
+        assert not await plane.control.routes_as_wanted(MODEL)
+        with pytest.raises(Unavailable):
+            await plane.control.routes_back(MODEL)
+
+    assert not await plane.control.routes_back(MODEL)
+    await until(lambda: all(map(_alone, plane.gateways)), "they follow")
+    await until(lambda: plane.replicas.are_settled(frozenset()), "they have said so")
+    assert await plane.control.routes_back(MODEL)
 
 
 async def test_hosts_that_cannot_be_put_in_order_are_counted(

@@ -14,6 +14,7 @@ from serve.control import shelves as module
 from serve.control.shelves import Shelves
 from serve.models.shelf_files import Refusal, Report, read_wanted, shelf_folder, write_report
 from tests.serve.versions import MODEL, version
+from tests.serve.waiting import PATIENCE_S
 
 ONE = Hosts(shared=1)
 KEY = (MODEL, 1)
@@ -55,7 +56,7 @@ async def test_it_waits_until_a_host_holds_them(tmp_path: Path) -> None:
 
     write_report(shelf_folder(tmp_path, 0), os.getpid(), Report(held=(KEY,)))
 
-    await asyncio.wait_for(waiting, 5.0)
+    await asyncio.wait_for(waiting, PATIENCE_S)
     assert shelves.held() == {KEY: True}
 
 
@@ -71,7 +72,7 @@ async def test_it_waits_for_every_replica(tmp_path: Path) -> None:
 
     write_report(files, os.getppid(), Report(held=(KEY,)))
 
-    await asyncio.wait_for(waiting, 5.0)
+    await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_a_refusal_is_raised_and_forgotten(tmp_path: Path) -> None:

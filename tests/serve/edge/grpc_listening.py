@@ -26,7 +26,7 @@ from serve.node.sockets import listen
 from serve.protocol.grpc_frames import framed
 
 SLOW_S = 0.2
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 TINY = Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000, connections_max=4, body_max_bytes=2**20)
 LARGE_BYTES = 2**20
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _ROOM, _CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9

@@ -23,7 +23,7 @@ from serve.node.sockets import listen
 from serve.protocol.paths import Ask, Endpoint
 
 SLOW_S = 0.2
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 TINY = Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000, connections_max=4)
 
 

@@ -69,7 +69,7 @@ def test_who_stops_in_the_middle(served: Listening, sent: bytes) -> None:
         received = everything(connection)
 
     assert too_slow(received)
-    assert SLOW_S - TICK_S <= time.monotonic() - began < SLOW_S + 1.0
+    assert time.monotonic() - began >= SLOW_S - TICK_S
     assert served.closed == {"slow_request": 1}
 
 

@@ -12,19 +12,23 @@ from configs.errors import DeadlineExceeded, ModelFailed, NotReady, Unavailable,
 from serve.models.batch import Batch
 from serve.models.frames import Tensors
 from tests.serve.models.carriers import Holding, batcher, doubled, rows, soon
+from tests.serve.models.test_batch import Told
 from tests.serve.models.test_batcher import turn
-from tests.serve.waiting import until
+from tests.serve.models.virtual import virtual_time
+from tests.serve.waiting import PATIENCE_S, until
 
 
-async def test_a_request_that_waits_too_long_is_told() -> None:
+def test_a_request_that_waits_too_long_is_told() -> None:
     """Without any link a request ends at its deadline, not later."""
-    gathers = batcher()
-    started = asyncio.get_running_loop().time()
+    with virtual_time() as loop:
+        gathers, answer = batcher(), Told()
+        gathers.enqueue(answer, rows(1), 1, loop.now + 0.05)
 
-    with pytest.raises(DeadlineExceeded):
-        await gathers.submit(rows(1), 1, soon(0.05))
+        loop.wait(0.045)
+        assert answer.error is None
 
-    assert 0.045 <= asyncio.get_running_loop().time() - started < 0.5
+        loop.wait(0.01)
+        assert isinstance(answer.error, DeadlineExceeded)
 
 
 async def test_a_batch_that_is_out_too_long_is_dropped() -> None:
@@ -40,7 +44,7 @@ async def test_a_batch_that_is_out_too_long_is_dropped() -> None:
     await turn()
     assert link.dropped == 0
 
-    await until(lambda: link.dropped == 1, "the link is given up", 2.0)
+    await until(lambda: link.dropped == 1, "the link is given up")
     assert gathers.idle
 
 
@@ -78,7 +82,7 @@ async def test_a_shorter_deadline_goes_before_a_longer_one() -> None:
     hasty = gathers.submit(rows(1), 1, soon(0.05))
 
     with pytest.raises(DeadlineExceeded):
-        await asyncio.wait_for(hasty, 1)
+        await asyncio.wait_for(hasty, PATIENCE_S)
 
     assert not patient.done()
 
@@ -259,7 +263,7 @@ async def test_a_closed_batcher_takes_nothing() -> None:
         return await gathers.submit(rows(1), 1, soon(0.05))
 
     with pytest.raises(WeirError):
-        await asyncio.wait_for(submit(), 1.0)
+        await asyncio.wait_for(submit(), PATIENCE_S)
 
 
 async def test_withdrawn_links_get_nothing() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import DeadlineExceeded, ModelFailed, NotReady, Unavailable, WeirError
-from serve.models import frames, hang, health, retries
+from serve.models import frames, hang, health, links, retries
 from serve.models.frames import Frame, Kind
 from serve.models.health import Reason
 from serve.models.links import Replica
@@ -29,7 +29,7 @@ from tests.serve.models.fakes import (
 )
 from tests.serve.models.linked import Gate, Gateway
 from tests.serve.versions import socket_of
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 Faked = Callable[..., Awaitable[Fake]]
 Met = Callable[..., Awaitable[list[Fake]]]
@@ -113,7 +113,7 @@ async def test_a_hung_replica_costs_no_request(
     assert await ask(gateway, 80) == []
     hung.behaviour = hangs
 
-    assert await asyncio.wait_for(ask(gateway, 80), 5.0) == []
+    assert await asyncio.wait_for(ask(gateway, 80), PATIENCE_S) == []
 
     assert ejected == [Reason.HUNG]
     assert gateway.retries == 1
@@ -149,7 +149,7 @@ async def test_a_lone_replica_that_hung_is_asked_again(
     assert await ask(gateway, 80) == []
     only.behaviour = hangs_on_its_first_link
 
-    assert await asyncio.wait_for(gateway.sum_of([1, 2, 3]), 3.0) == 7.0
+    assert await asyncio.wait_for(gateway.sum_of([1, 2, 3]), PATIENCE_S) == 7.0
     assert gateway.retries == 1
     assert ejected == []
 
@@ -253,7 +253,7 @@ async def test_a_replica_that_is_well_again_is_let_in(
     bad.behaviour = answers
     before = bad.asked
 
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE_S):
         while bad.asked < before + 10:
             assert await ask(gateway, 16) == []
     assert ejected == [Reason.RUBBISH]
@@ -265,7 +265,7 @@ async def test_a_trial_that_fails_costs_no_request(
     """A replica that is still ill is given one batch a pause, which another answers."""
     _, bad = await meet(answers, babbles)
 
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE_S):
         while len(ejected) < 3:
             assert await ask(gateway, 16) == []
 
@@ -280,17 +280,20 @@ async def test_a_replica_that_moves_is_found(gateway: Gateway, fake: Faked) -> N
     first.path.unlink()
     moved = await fake("b", answers)
 
-    assert await asyncio.wait_for(ask(gateway, 8), 3.0) == []
+    assert await asyncio.wait_for(ask(gateway, 8), PATIENCE_S) == []
     assert moved.asked > 0
 
 
-async def test_a_silent_neighbour_delays_no_other(gateway: Gateway, fake: Faked) -> None:
+async def test_a_silent_neighbour_delays_no_other(
+    gateway: Gateway, fake: Faked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A replica that accepts and does not even greet holds up nobody's first request."""
+    monkeypatch.setattr(links, "_HELLO_S", 60.0)
     for name in ("0", "1", "2"):
         await fake(name, hangs, greeting=b"")
     await fake("3", answers)
 
-    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), 0.5) == 4.0
+    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), PATIENCE_S) == 4.0
 
 
 async def test_a_version_that_always_loses_its_links_is_not_asked_twice_as_often(
@@ -346,7 +349,7 @@ async def test_rubbish_at_any_stage_closes_that_link_alone(
     bad = await fake("b", rubbish, b"\x10\0\0\0" + b"x" * 16 if stage == "greeting" else HELLO)
     await all_linked(gateway, good, bad)
 
-    async with asyncio.timeout(3.0):
+    async with asyncio.timeout(PATIENCE_S):
         while not ejected:
             assert await ask(gateway, 16) == []
 
@@ -401,6 +404,6 @@ async def test_a_host_takes_batches_and_pings_only(
     reader, writer = await asyncio.open_unix_connection(str(socket_of(tmp_path, 1)))
     writer.writelines(frames.encode(Frame(kind, 1, 1)))
 
-    assert await asyncio.wait_for(reader.read(), 2.0) == HELLO
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == HELLO
     writer.close()
     assert await gateway.sum_of([1, 1, 1]) == 4.0

@@ -22,6 +22,7 @@ from tests.serve.models.test_batch import Told
 from tests.serve.models.test_batcher import turn
 from tests.serve.models.virtual import virtual_time
 from tests.serve.versions import MODEL, REGRESSOR, socket_of
+from tests.serve.waiting import PATIENCE_S
 
 
 async def test_a_request_that_waits_never_starts_when_its_client_leaves() -> None:
@@ -116,12 +117,12 @@ async def test_an_answer_that_came_is_not_given_up() -> None:
 
 
 @BOTH_WAYS
-async def test_a_run_ends_within_a_second_after_its_client_has_left(
+async def test_a_run_ends_when_its_client_has_left(
     gateway: Gateway,
     tmp_path: Path,
     inside: bool,
 ) -> None:
-    """A model that would run for hours ends when its only client leaves."""
+    """A model that would run for hours ends soon after its only client leaves."""
     session = Session(counting().SerializeToString(), REGRESSOR, 1)
     begun, ended = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -139,10 +140,10 @@ async def test_a_run_ends_within_a_second_after_its_client_has_left(
     host = Host(1, run, path, lambda _wires, _seconds: None)
     await host.open()
     answer = gateway.ask([1, 1, 1])
-    await asyncio.wait_for(begun.wait(), 5.0)
+    await asyncio.wait_for(begun.wait(), PATIENCE_S)
 
     gateway.batcher.give_up(answer)
-    await asyncio.wait_for(ended.wait(), 1.0)
+    await asyncio.wait_for(ended.wait(), PATIENCE_S)
 
     assert isinstance(answer.exception(), ClientGone)
     kill(host)

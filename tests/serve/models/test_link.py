@@ -11,7 +11,7 @@ from serve.models.curve import Curve
 from tests.serve.models.conftest import BOTH_WAYS, Started
 from tests.serve.models.linked import Gate, Gateway, kill, load
 from tests.serve.versions import MODEL, socket_of
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 @BOTH_WAYS
@@ -96,7 +96,7 @@ async def test_an_unusable_neighbour_does_not_blind_the_links(
 
     await start()
 
-    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), 3.0) == 4.0
+    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), PATIENCE_S) == 4.0
 
 
 @BOTH_WAYS
@@ -147,7 +147,7 @@ async def test_drain_does_not_wait_for_ever(gateway: Gateway, start: Started) ->
     await until(gate.entered.is_set, "the batch is in")
     await start(replica="b")
 
-    await asyncio.wait_for(stuck.drain(0.1), 2.0)
+    await asyncio.wait_for(stuck.drain(0.1), PATIENCE_S)
 
     assert float((await asked)[0][0, 0]) == 7.0
     gate.open.set()

@@ -20,7 +20,7 @@ from tests.serve.models.carriers import soon
 from tests.serve.models.conftest import BOTH_WAYS, Started
 from tests.serve.models.linked import Gate, Gateway
 from tests.serve.versions import socket_of
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 
 @BOTH_WAYS
@@ -34,7 +34,7 @@ async def test_a_hung_replica_costs_a_deadline_and_no_more(
         await gateway.ask([1, 1, 1], seconds=0.1)
     gate.open.set()
 
-    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), 3.0) == 4.0
+    assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), PATIENCE_S) == 4.0
     assert gateway.retries == 0
 
 
@@ -84,7 +84,7 @@ async def test_any_exception_of_a_model_is_told_at_once(
     broken_host._times = RunTimes(Curve((1,), (float(slow) or 1e-6,)))
 
     with pytest.raises(ModelFailed):
-        await asyncio.wait_for(gateway.ask([1, 1, 1]), 2.0)
+        await asyncio.wait_for(gateway.ask([1, 1, 1]), PATIENCE_S)
 
 
 async def test_a_connection_that_nobody_greets_carries_nothing(
@@ -134,7 +134,7 @@ async def test_garbage_from_a_gateway_closes_its_link_only(
     writer.write(b"\x08\0\0\0garbage!")
 
     hello = b"".join(frames.encode(Frame(Kind.HELLO, 0, 0)))
-    assert await asyncio.wait_for(reader.read(), 2.0) == hello
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == hello
     writer.close()
     assert await gateway.sum_of([1, 1, 1]) == 4.0
 

@@ -32,7 +32,7 @@ from tests.serve.models.conftest import Started
 from tests.serve.models.fakes import HELLO
 from tests.serve.models.linked import Gateway, kill
 from tests.serve.versions import MODEL, host, run_of
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 LOOPBACK = "127.0.0.1"
 CHECKOUT = Path(__file__).parents[3]
@@ -152,7 +152,7 @@ async def test_a_host_answers_members_only(tmp_path: Path, shown: Certificate, s
     try:
         reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=context)
         writer.write(b"\x10\0\0\0" + b"x" * 16)
-        read = await asyncio.wait_for(reader.read(100), 5.0)
+        read = await asyncio.wait_for(reader.read(100), PATIENCE_S)
         writer.transport.abort()
     except (OSError, ssl.SSLError):
         pass
@@ -204,7 +204,7 @@ async def test_a_node_that_falls_silent_is_noticed(
     asked = gateway.ask([1, 1, 1])
     await start()
 
-    assert float((await asyncio.wait_for(asked, 3.0))[0][0, 0]) == 4.0
+    assert float((await asyncio.wait_for(asked, PATIENCE_S))[0][0, 0]) == 4.0
     assert gateway.retries == 1
     server.close()
     for writer in silent:

@@ -15,7 +15,7 @@ from serve.models.frames import Frame, Kind, Tensors
 from serve.models.run_times import ALONE, BESIDE_OTHERS, RunTimes
 from tests.serve.models.linked import Gate, Gateway, kill
 from tests.serve.versions import host
-from tests.serve.waiting import until
+from tests.serve.waiting import PATIENCE_S, until
 
 BRIEF = Curve((1, 256), (0.000_006, 0.000_240))
 
@@ -157,9 +157,9 @@ async def test_while_a_slow_model_runs_others_are_answered(
     asked, beside = Gateway(tmp_path / "slow"), Gateway(tmp_path / "other")
     try:
         answer = asyncio.ensure_future(asked.sum_of([1, 2, 3]))
-        await until(gate.entered.is_set, "the run", 5.0)
+        await until(gate.entered.is_set, "the run")
 
-        assert await asyncio.wait_for(beside.sum_of([1, 1, 1]), 5.0) == 4.0
+        assert await asyncio.wait_for(beside.sum_of([1, 1, 1]), PATIENCE_S) == 4.0
         assert not answer.done()
         gate.open.set()
         assert await answer == 7.0

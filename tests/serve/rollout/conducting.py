@@ -102,6 +102,11 @@ class MemoryStage:
         del model
         return self.wanted
 
+    async def reaching(self, model: str) -> tuple[int, int]:
+        """All of them, or none."""
+        del model
+        return (self.replicas if self.wanted else 0), self.replicas
+
     async def routes_back(self, model: str) -> bool:
         """Whether a test says so."""
         del model

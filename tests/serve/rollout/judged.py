@@ -16,6 +16,7 @@ from serve.rollout.tallies import JudgedArm, Report, Tally, Times
 from tests.serve.edge.test_http import INFER, row
 from tests.serve.stage import Stage
 from tests.serve.versions import CARD, MODEL, table
+from tests.serve.waiting import PATIENCE_S
 
 ROLLOUT = "rollout-1"
 STABLE, CANDIDATE = 1, 2
@@ -47,7 +48,13 @@ def ask(
     """One request, with a `Weir-Key` or without."""
     if key is not None:
         headers["weir-key"] = key
-    return httpx.post(served.url + INFER, json=row(*values), headers=headers, trust_env=False)
+    return httpx.post(
+        served.url + INFER,
+        json=row(*values),
+        headers=headers,
+        timeout=2 * PATIENCE_S,
+        trust_env=False,
+    )
 
 
 def value(reply: httpx.Response) -> object:

@@ -140,6 +140,16 @@ def test_one_that_begins_waits_for_hosts_and_for_no_counts(paused: bool) -> None
     assert len(waits) == 1 + paused
 
 
+def test_who_is_not_connected_is_counted() -> None:
+    """So that nobody takes a candidate that nobody reaches for one without traffic."""
+    away = replace(seen(), candidate_ready=False, reaching=(1, 2))
+
+    waits = account(rollout(RolloutState.CANARY), away, Rates(), START).waits_for
+
+    connected = "gateway processes that are connected to the candidate (1 of 2 are)"
+    assert waits[0] == f"it has yet to show: {connected}"
+
+
 def test_what_is_over_waits_for_nothing() -> None:
     """However it ended."""
     assert account(rollout(RolloutState.COMPLETED), Seen(), Rates(), START).waits_for == ()
@@ -154,3 +164,12 @@ def test_a_change_is_said_in_a_sentence() -> None:
     shadow = rollout(RolloutState.SHADOW)
     assert "version 4 sees 100 % and answers nobody" in says(shadow, "advance", "ready")
     assert "canary, step 2 of 2" in says(rollout(RolloutState.CANARY, step=1), "advance", "x")
+
+
+def test_that_some_are_not_counted_is_said() -> None:
+    """Whoever reads the figures must know whom they leave out."""
+    now = rollout(RolloutState.CANARY)
+
+    (note,) = account(now, replace(seen(), leaves_out=True), Rates(), START).notes
+    assert note.startswith("some users with a Weir-Key are not counted")
+    assert account(now, seen(), Rates(), START).notes == ()

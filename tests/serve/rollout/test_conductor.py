@@ -266,8 +266,28 @@ async def test_hosts_that_cannot_be_reached_are_tried_again(stand: Stand) -> Non
     await stand.look()
     await stand.look()
     assert (stand.rollout.state, len(stand.stage.log)) == (RolloutState.STARTING, 1)
+    told = await stand.desk.explain(stand.rollout.id)
+    assert "it is tried again, as not now" in told.waits_for
     stand.stage.fails = None
 
+    await stand.look(5.0)
+
+    assert stand.rollout.state is RolloutState.SHADOW
+    told = await stand.desk.explain(stand.rollout.id)
+    assert not any("tried again" in each for each in told.waits_for)
+
+
+async def test_hosts_that_can_never_be_reached_hold_a_rollout(stand: Stand) -> None:
+    """When it has taken too long, with the reason; whoever resumes it has it tried again."""
+    stand.stage.fails = Unavailable("0 of 1 gateway replicas could reach it")
+    await stand.start(step_max_s=60.0)
+    await stand.look()
+    await stand.look(60.0)
+    assert (stand.rollout.hold, stand.weights) == (Hold.INCONCLUSIVE, {1: FULL})
+    assert stand.rollout.reason.endswith("still missing: 0 of 1 gateway replicas could reach it")
+    stand.stage.fails = None
+
+    await stand.order(Command.RESUME)
     await stand.look(5.0)
 
     assert stand.rollout.state is RolloutState.SHADOW

@@ -41,9 +41,12 @@ from tests.serve.rollout.judged import (
 )
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import MODEL, run_of, table
-from tests.serve.waiting import wait_until
+from tests.serve.waiting import PATIENCE_S, wait_until
 
-DEADLINE_S = 2.0
+DEADLINE_S = 20.0
+"""Long: what answers here has half of it, also on a machine that stands still for seconds."""
+SOON_S = 4.0
+"""The deadline where something takes that long."""
 
 
 class Moody:
@@ -53,13 +56,15 @@ class Moody:
         self.says = run_of(CANDIDATE)
         self.fails = False
         self.takes_s = 0.0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     def run(self, tensors: Tensors) -> Tensors:
         """Answer as the regressor does, or fail."""
         if self.fails:
             raise ModelFailed("the model failed")
-        if self.takes_s:
-            time.sleep(self.takes_s)
+        time.sleep(self.takes_s)
+        self.may_answer.wait(PATIENCE_S)
         return self.says(tensors)
 
 
@@ -156,9 +161,11 @@ def test_a_replica_that_comes_later_leaves_units_with_a_key_out(tmp_path: Path) 
         opened.start_host(CANDIDATE)
         for generation in (1, 2):
             opened.apply(judged(generation, ALL_CANDIDATE))
-            ask(opened, "ada")
             ask(opened)
+            assert report(opened).leaves_out is (generation > 1)
+            ask(opened, "ada")
 
+            assert report(opened).leaves_out
             assert tally(opened, JudgedArm.CANDIDATE, generation) == Tally(1, events(), events())
 
         opened.apply(judged(3, ALL_CANDIDATE, rollout="next"))
@@ -231,8 +238,8 @@ def test_a_late_answer_is_an_event(
 def test_arms_have_the_same_time(tmp_path: Path) -> None:
     """An answer of the stable version that a candidate would not have had time for is late too."""
     slow = Moody()
-    slow.takes_s = DEADLINE_S / 2 + 0.1
-    settings = Settings(limits=Limits(drain_s=1.0, deadline_s=DEADLINE_S))
+    slow.takes_s = SOON_S / 2 + 0.1
+    settings = Settings(limits=Limits(drain_s=1.0, deadline_s=SOON_S))
     with stage(tmp_path, settings=settings) as opened:
         opened.start_host(STABLE, slow.run)
         opened.apply(judged(1, {STABLE: FULL}, objective_s=0.5))
@@ -264,13 +271,14 @@ def test_one_replica_of_several_counts_a_unit(served: Stage) -> None:
 
 def test_a_unit_waits_until_its_outcome_is_known(served: Stage, candidate: Moody) -> None:
     """It is among the units when it is known whether it had an event, and not before."""
-    candidate.takes_s = 0.5
+    candidate.may_answer.clear()
     served.apply(judged(1, ALL_CANDIDATE))
     asking = threading.Thread(target=ask, args=(served,))
     asking.start()
     wait_until(lambda: tally(served, JudgedArm.CANDIDATE).waiting == 1, "it has been sent")
 
     assert tally(served, JudgedArm.CANDIDATE).units == 0
+    candidate.may_answer.set()
     asking.join()
     assert tally(served, JudgedArm.CANDIDATE) == Tally(1, events(), events(), waiting=0)
 
@@ -279,12 +287,13 @@ def test_a_late_outcome_belongs_to_the_generation_of_its_request(
     served: Stage, candidate: Moody
 ) -> None:
     """The shares that it was drawn by are those of that generation."""
-    candidate.takes_s = 0.3
+    candidate.may_answer.clear()
     served.apply(judged(1, ALL_CANDIDATE))
     asking = threading.Thread(target=ask, args=(served,))
     asking.start()
     wait_until(lambda: tally(served, JudgedArm.CANDIDATE).waiting == 1, "it has been sent")
     served.apply(judged(2, ALL_STABLE))
+    candidate.may_answer.set()
     asking.join()
 
     assert tally(served, JudgedArm.CANDIDATE, 1) == Tally(1, events(), events())

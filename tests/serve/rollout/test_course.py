@@ -45,3 +45,15 @@ def test_units_that_came_before_an_objective_were_not_in_time(restarted: bool) -
 
     assert units_and_good(1, None) == (0, False)
     assert units_and_good(2, 0.1) == (5000, True)
+
+
+def test_that_some_are_not_counted_outlives_a_restart() -> None:
+    """If one process leaves units out, that is so for the whole rollout."""
+    judged_here = rollout(id=ROLLOUT, policy=json.dumps(POLICY))
+    course = Course(judged_here, None)
+    for name, leaves_out in (("a", False), ("b", True)):
+        report = Report(name, ROLLOUT, leaves_out=leaves_out)
+        course.fold({name: report}, Increment(), {}, START)
+        assert course.leaves_out is leaves_out
+
+    assert Course(judged_here, course.snapshot()).leaves_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,6 +177,7 @@ async def test_how_one_stands_is_explained(stand: Stand) -> None:
     await stand.start(min_units=100_000)
     await stand.until(RolloutState.CANARY)
     await stand.look()
+    stand.source["g1"] = replace(stand.source["g1"], leaves_out=True)
     for _ in range(3):
         stand.clock.later(5.0)
         stand.serve(1000)
@@ -184,13 +186,14 @@ async def test_how_one_stands_is_explained(stand: Stand) -> None:
 
     assert account.rates.units_per_s == pytest.approx(150 / 15)
     assert any("100000 units" in each for each in account.waits_for)
+    assert len(account.notes) == 1
     errors = account.guards[0]
     assert errors.says.startswith("cannot tell yet") or errors.says.startswith("not worse")
     await stand.order(Command.ABORT)
     for _ in range(2):
         await stand.look()
     over = await stand.desk.explain(stand.rollout.id)
-    assert over.waits_for == ()
+    assert (over.waits_for, over.notes) == ((), account.notes)
     assert over.guards[0].finding.units == errors.finding.units
 
 

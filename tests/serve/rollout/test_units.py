@@ -35,6 +35,16 @@ def test_a_unit_is_new_once(keys: list[bytes]) -> None:
     assert not units.full
 
 
+def test_a_full_memory_is_reported() -> None:
+    """Whoever reads the counts learns that not everybody is among them."""
+    count = RolloutCount("r", Share, Units("r", most=1))
+    count.place(b"ada")
+    assert not count.report().leaves_out
+
+    count.place(b"bob")
+    assert count.report().leaves_out
+
+
 @given(KEYS, st.integers(0, 5))
 def test_when_it_is_full_only_the_known_count(keys: list[bytes], most: int) -> None:
     """Those that come later are left out of everything; those that are known go on."""
