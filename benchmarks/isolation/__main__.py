@@ -1,7 +1,7 @@
 """What bad candidates cost users, on a real gateway: `python -m benchmarks.isolation [part ...]`.
 
-Parts are `registration`, `canary`, `shadow`, `sleeper`, `cycles` and `rollouts`, all by default;
-docs/isolation.md says what they show.
+Parts are `registration`, `canary`, `staged`, `shadow`, `sleeper`, `cycles` and `rollouts`, all by
+default; docs/isolation.md says what they show.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ from benchmarks.isolation.trials import (
     ratio,
 )
 
-DEADLINE_S = 4.0
-PARTS = ("registration", "canary", "shadow", "sleeper", "cycles", "rollouts")
+DEADLINE_S = 10.0
+PARTS = ("registration", "canary", "staged", "shadow", "sleeper", "cycles", "rollouts")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what was asked for, and print tables."""
     args = _parser().parse_args(arguments)
     print(f"{machine.describe()}\n", flush=True)
-    with tempfile.TemporaryDirectory(prefix="weir-isolation-") as folder:
-        with stage(Path(folder), args.replicas, args.deadline) as up:
-            for part in args.part or PARTS:
-                _take(part, up, args)
+    with (
+        tempfile.TemporaryDirectory(prefix="weir-isolation-") as folder,
+        stage(Path(folder), args.replicas, args.deadline) as up,
+    ):
+        for part in args.part or PARTS:
+            _take(part, up, args)
 
 
 def _take(part: str, up: Stage, args: argparse.Namespace) -> None:
@@ -47,9 +49,13 @@ def _take(part: str, up: Stage, args: argparse.Namespace) -> None:
     if part == "registration":
         for name, model in models.at_once().items():
             print(f"| {name} | {at_registration(up, name.split()[0], model)} |", flush=True)
-    elif part == "canary":
+    elif part in ("canary", "staged"):
+        staged = part == "staged"
         print(_CANARY)
-        _each(wanted, lambda number, one: _canary(as_canary(up, one, number, args.rounds)))
+        _each(
+            wanted,
+            lambda number, one: _canary(as_canary(up, one, number, args.rounds, shadow=staged)),
+        )
     elif part == "shadow":
         print(_SHADOW)
         _each(wanted, lambda number, one: _shadow(as_shadow(up, one, number, args.rounds)))
@@ -135,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", help="a part of a candidate's name")
     add("--rounds", type=int, default=3, help="rounds of each candidate (3)")
     add("--replicas", type=int, default=1, help="gateway replicas (1)")
-    add("--deadline", type=float, default=DEADLINE_S, help="limits.deadline_s (4)")
+    add("--deadline", type=float, default=DEADLINE_S, help="limits.deadline_s (10)")
     add("--turns", type=int, default=40, help="turns with and without the sleeping shadow (40)")
     add("--cycles", type=int, default=100, help="promotions and rollbacks (100)")
     add("--rollouts", type=int, default=20, help="rollouts that are promoted and aborted (20)")

@@ -29,6 +29,8 @@ from serve.node.priority import at_once
 QUESTIONS = 500
 _TIMEOUT_S = 40.0
 _TICK_S = 0.001
+_WARM_S = 1.0
+_READY = b"ready\n"
 _SEED = 20240229
 
 
@@ -77,24 +79,29 @@ class Load:
     """A process that asks until it is stopped."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        self._out = folder / "asked.json"
         command = [sys.executable, "-m", "benchmarks.isolation.asking"]
-        with self._out.open("wb") as out, (folder / "asking.log").open("ab") as log:
+        with (folder / "asking.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, orjson.dumps(asdict(plan)).decode()],
                 stdin=subprocess.PIPE,
-                stdout=out,
+                stdout=subprocess.PIPE,
                 stderr=log,
             )
 
+    def wait_until_it_asks(self) -> None:
+        """Return when it has begun; on a busy machine that takes a while."""
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != _READY:
+            message = "the clients did not begin"
+            raise BenchmarkError(message)
+
     def stop(self) -> list[Asked]:
         """Wait for what is out, and give all requests; `BenchmarkError` if the process failed."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        if self._process.wait(_TIMEOUT_S + 20) != 0:
+        told, _ = self._process.communicate(timeout=_TIMEOUT_S + 20)
+        if self._process.returncode != 0:
             message = "the clients failed"
             raise BenchmarkError(message)
-        return [Asked(*each) for each in orjson.loads(self._out.read_bytes())]
+        return [Asked(*each) for each in orjson.loads(told)]
 
     def kill(self) -> None:
         """End it, if it has not ended."""
@@ -108,7 +115,8 @@ def load(plan: Plan, folder: Path) -> Iterator[Load]:
     """Clients that ask while the block runs, and have asked for a moment when it begins."""
     made = Load(plan, folder)
     try:
-        sleep(3.0)
+        made.wait_until_it_asks()
+        sleep(_WARM_S)
         yield made
     finally:
         made.kill()
@@ -188,6 +196,8 @@ async def _drive(plan: Plan) -> list[Asked]:
         target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stopped.set)), daemon=True
     ).start()
     out: set[asyncio.Task[None]] = set()
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
     due = perf_counter()
     while not stopped.is_set():
         while due <= perf_counter():

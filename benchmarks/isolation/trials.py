@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter, sleep
+from typing import Any
 
 from benchmarks.isolation import models
 from benchmarks.isolation.asking import Asked, Met, Window, within
@@ -15,18 +16,18 @@ from configs.errors import Refused, WeirError
 from registry.rollouts import RolloutState
 from serve.control.rollout_schemas import RolloutView
 
-RATE = 60.0
+RATE = 50.0
 """Requests a second: two busy cores have room for them beside hosts that start."""
 QUIET_S = 6.0
 SHADOW_S = 6.0
-LONGEST_S = 90.0
+LONGEST_S = 120.0
 GOOD_S = 8.0
 """How long the good candidate stays a canary, for comparison."""
 _LOOK_S = 0.2
 _COUNTED_S = 1.5
 """Counts are told every half second."""
 
-POLICY: Mapping[str, object] = {
+POLICY: Mapping[str, Any] = {
     "steps": [10, 50],
     "dwell_s": 5,
     "min_units": 50,
@@ -39,6 +40,10 @@ POLICY: Mapping[str, object] = {
         {"metric": "signals", "optional": True},
     ],
 }
+
+
+UNSEEN = {**POLICY, "shadow": {"fraction": 0.0}}
+"""Without a shadow stage: users meet the candidate at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +95,16 @@ class _Course:
 
     seen: dict[RolloutState, float]
     last: RolloutView
-    most_mib: float
-    over_at: float
+    most_mib: float = 0.0
+    over_at: float = 0.0
+    said: str = ""
 
 
-def as_canary(stage: Stage, candidate: Candidate, number: int, rounds: int) -> Trial:
+def as_canary(
+    stage: Stage, candidate: Candidate, number: int, rounds: int, *, shadow: bool
+) -> Trial:
     """Roll a candidate out so often, each time after a window without one."""
-    model = f"canary-{number}"
+    model, policy = (f"staged-{number}", POLICY) if shadow else (f"canary-{number}", UNSEEN)
     trial = Trial(candidate.name)
     stage.prepare(model, candidate.model)
     courses: list[_Course] = []
@@ -105,7 +113,7 @@ def as_canary(stage: Stage, candidate: Candidate, number: int, rounds: int) -> T
     with stage.load(model, RATE, *candidate.sizes) as asking:
         for _ in range(rounds):
             quiet.append(_pass(QUIET_S))
-            courses.append(_roll_out(stage, candidate, model))
+            courses.append(_roll_out(stage, candidate, model, policy))
             sleep(_COUNTED_S)
         asked = asking.stop()
     sleep(_COUNTED_S)
@@ -160,12 +168,17 @@ def ratio(of: list[Met], to: list[Met], quantile: Callable[[Met], float]) -> flo
     return median([one / other for one, other in pairs if one and other] or [0.0])
 
 
-def _roll_out(stage: Stage, candidate: Candidate, model: str) -> _Course:
-    begun = stage.control.start_rollout(model, 2, POLICY, "benchmark").rollout
-    course = _Course({}, begun, 0.0, 0.0)
+def _roll_out(stage: Stage, candidate: Candidate, model: str, policy: Mapping[str, Any]) -> _Course:
+    begun = stage.control.start_rollout(model, 2, policy, "benchmark").rollout
+    course = _Course({}, begun)
     with suppress(WeirError):
         _follow(stage, candidate, course, begun.id)
     course.over_at = perf_counter()
+    with suppress(WeirError):
+        changes = stage.control.rollout_changes(begun.id)
+        course.said = next(
+            (one.reason for one in changes if one.action == "roll back"), changes[-1].reason
+        )
     if not course.last.state.over:
         stage.control.command_rollout(begun.id, "abort", "benchmark")
     return course
@@ -180,7 +193,7 @@ def _follow(stage: Stage, candidate: Candidate, course: _Course, rollout: str) -
             course.seen.setdefault(now.state, perf_counter())
             if now.state.over or (now.state is RolloutState.HELD):
                 return
-            if now.state is RolloutState.SHADOW:
+            if now.state in (RolloutState.SHADOW, RolloutState.CANARY):
                 stop_it()
             hosts = stage.hosts(now.model, 2)
             course.most_mib = max(course.most_mib, resident_mib(hosts))
@@ -220,7 +233,7 @@ def _add(trial: Trial, asked: list[Asked], course: _Course) -> None:
         if course.last.state in (RolloutState.ROLLED_BACK, RolloutState.HELD):
             trial.back_s.append(end - canary)
     hold = f" ({course.last.hold.value})" if course.last.hold else ""
-    trial.ends.append(f"{course.last.state.value}{hold}: {course.last.reason}")
+    trial.ends.append(f"{course.last.state.value}{hold}: {course.said}")
     trial.most_mib = max(trial.most_mib, course.most_mib)
 
 
