@@ -18,9 +18,9 @@ from serve.control.rollout_schemas import RolloutView
 
 RATE = 50.0
 """Requests a second: two busy cores have room for them beside hosts that start."""
-QUIET_S = 6.0
-SHADOW_S = 6.0
-LONGEST_S = 120.0
+QUIET_S = 5.0
+SHADOW_S = 5.0
+LONGEST_S = 75.0
 GOOD_S = 8.0
 """How long the good candidate stays a canary, for comparison."""
 _LOOK_S = 0.2
