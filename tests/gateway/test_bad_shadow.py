@@ -22,7 +22,7 @@ def test_a_shadow_that_crashes_costs_no_answer(gateway: Running, control: Contro
     control.set_route(model, {1: 100}, shadow=(2, 100))
     (first,) = gateway.pids("version", model, 2)
     with load(gateway, model, 1.0) as tally:
-        wait_for(lambda: first not in gateway.pids("version", model, 2), "its death", 30.0)
+        wait_for(lambda: first not in gateway.pids("version", model, 2), "its death", 60.0)
         keeps_up(tally)
         control.set_route(model, {1: 100})
 
