@@ -59,10 +59,10 @@ class Weir:
     workers: int = 1
     wait_target_s: float | None = None
     hosts: Mapping[str, object] = field(default_factory=dict)
+    command: Callable[[], tuple[str, ...]] = here
     limits: Mapping[str, object] = field(default_factory=dict)
     verify: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] | None = None
-    command: Callable[[], tuple[str, ...]] = here
 
     @property
     def answers(self) -> frozenset[str]:
