@@ -28,7 +28,7 @@ def sleeper(stage: Stage, turns: int) -> str:
     with stage.load(model, RATE) as asking:
         for _ in range(turns):
             for on in (True, False):
-                wanted = shadow if on else (2, 0.0001)
+                wanted = shadow if on else (2, 0.01)
                 stage.control.set_route(model, {1: 100}, shadow=wanted, reason="turn")
                 sleep(_SETTLE_S)
                 began = perf_counter()
