@@ -65,7 +65,7 @@ def candidates() -> list[Candidate]:
         Candidate("counts for ever, on one core", models.endless()),
         Candidate("sleeps 30 s", models.sleeping()),
         Candidate("its process stands still", models.good("still"), stands_still=True),
-        Candidate("leaks 24 MiB a request", models.eating(), sizes=(40, 24, 3000)),
+        Candidate("leaks 24 MiB with every 40th request", models.eating(), sizes=(40, 24, 3000)),
         Candidate("NaN", models.not_a_number()),
         Candidate("the wrong shape", models.wide()),
         Candidate("1 GiB", models.wide(megabytes=1024)),
