@@ -46,8 +46,9 @@ class Weir:
     """Weir itself, with a data directory that outlives its runs, like a real one.
 
     `otlp` is where spans (of one request in a hundred) and metrics go; without it nothing is
-    traced. With more than one core it gets a gateway replica for every two; `hosts` are more
-    settings of that section. `command` runs an installation of Weir, by default this one.
+    traced. With more than one core it gets a gateway replica for every two; `hosts`, `limits` and
+    `verify` are more settings of these sections. `command` runs an installation of Weir, by default
+    this one; `environment` is in place of this process's.
     """
 
     name: str
@@ -59,6 +60,9 @@ class Weir:
     wait_target_s: float | None = None
     hosts: Mapping[str, object] = field(default_factory=dict)
     command: Callable[[], tuple[str, ...]] = here
+    limits: Mapping[str, object] = field(default_factory=dict)
+    verify: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
 
     @property
     def answers(self) -> frozenset[str]:
@@ -75,7 +79,8 @@ class Weir:
         settings = {
             "listen": ports,
             "recorder": {"enabled": self.recorder},
-            "limits": limits,
+            "limits": {**limits, **self.limits},
+            "verify": dict(self.verify),
             "hosts": {"gateway_replicas": max(1, self.workers // 2), **self.hosts},
             "telemetry": telemetry if self.otlp is not None else {},
         }
@@ -86,7 +91,7 @@ class Weir:
             begin = time.monotonic()
             up_with = [*command, "up", "--config", str(config), "--data", str(data)]
             # From a folder without modules, so that an installation runs its own.
-            server = start(up_with, log, folder=self.folder)
+            server = start(up_with, log, self.environment, self.folder)
         ready = f"http://127.0.0.1:{control_port}/health/ready"
         with httpx.Client(trust_env=False) as client:
             until_ready(f"answer of {ready}", lambda: client.get(ready), server, log)

@@ -70,7 +70,7 @@ class Trial(JudgedExchange):
         attempt = Attempt(self)
         try:
             version.batcher.enqueue(
-                attempt, request.inputs, request.rows, deadline - self._part_s, wire
+                attempt, request.inputs, request.rows, deadline - self._part_s, wire, True
             )
         except WeirError as error:
             self._unsent(asked, error)

@@ -36,7 +36,8 @@ class Job:
     """One request's tensors on their way to a version, and where its answer goes.
 
     `deadline` is a reading of the loop's clock, `trace` the trace context of a request that is
-    traced, in the words of `serve.traces`, `queued_at` a reading of the performance counter.
+    traced, in the words of `serve.traces`, `queued_at` a reading of the performance counter. With
+    `elsewhere` another version answers what this one does not.
     """
 
     tensors: Tensors
@@ -45,6 +46,7 @@ class Job:
     answer: Answer
     trace: str | None
     queued_at: float
+    elsewhere: bool = False
 
 
 @dataclass(slots=True, eq=False)

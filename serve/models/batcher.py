@@ -80,9 +80,18 @@ class Batcher:
         return answer
 
     def enqueue(
-        self, answer: Answer, tensors: Tensors, rows: int, deadline: float, trace: str | None = None
+        self,
+        answer: Answer,
+        tensors: Tensors,
+        rows: int,
+        deadline: float,
+        trace: str | None = None,
+        elsewhere: bool = False,
     ) -> None:
-        """Queue a request; `Unavailable` at once when too much waits or is out already."""
+        """Queue a request; `Unavailable` at once when too much waits or is out already.
+
+        One that can be answered `elsewhere` is told so when no replica is left, and waits for none.
+        """
         if self._closed is not None:
             raise type(self._closed)(self._closed.message)
         waiting = self._waiting
@@ -90,7 +99,7 @@ class Batcher:
             raise Unavailable(f"{waiting.rows} rows are waiting already; try again")
         if waiting.jobs + self._away.jobs >= self._jobs_max:
             raise Overloaded(f"{self.in_flight} requests are in flight already; try again")
-        waiting.add(Job(tensors, rows, deadline, answer, trace, perf_counter()))
+        waiting.add(Job(tensors, rows, deadline, answer, trace, perf_counter(), elsewhere))
         if self._free and not self._pumping:
             self._pump_soon()
         if deadline < self._expiry.earliest:
@@ -156,6 +165,14 @@ class Batcher:
         self.on_retry()
         self._away.go_again(batch)
         self._pump()
+
+    def stranded(self) -> None:
+        """Let go of what can be answered elsewhere: no replica is left, and one takes time."""
+        again = [job for batch in self._away.again for job in batch.jobs]
+        for job in [*self._waiting, *again]:
+            if job.elsewhere:
+                tell(job, Unavailable("the version's replicas are lost; another version answers"))
+        self._expiry.forget_soon()
 
     def close(self, error: WeirError) -> None:
         """Reject everything that still waits, and whatever comes later."""

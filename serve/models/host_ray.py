@@ -16,6 +16,7 @@ from serve.models.addresses import folder, socket_path
 from serve.models.busy import Busy
 from serve.models.host import Host, Run
 from serve.models.loading import Loader
+from serve.models.memory import limit_growth
 from serve.models.scaling_ray import number_of_replicas, report
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
@@ -57,6 +58,8 @@ class VersionHost:
         self._host = Host(version.number, run, socket, tracer.ran, longest)
         self._host.curve = loaded.curve
         collect_seldom()
+        if settings.hosts.providers == ("cpu",):  # Others map far more memory than they use.
+            limit_growth(settings.hosts.run_memory_max_bytes)
         self._thread = LoopThread("weir-host")
         if away:
             away_ray.open_away(self._thread, self._host, version, baseline=baseline)

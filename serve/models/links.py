@@ -127,6 +127,8 @@ class Links:
         self._look_soon.set()
         if batch is not None:
             self._batcher.lost(batch, self._why_not_again(batch))
+        if not self.connected:
+            self._batcher.stranded()
 
     def retry_refused(self, batch: Batch, error: WeirError) -> None:
         """Have a batch sent again that a replica could not run; once."""

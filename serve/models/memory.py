@@ -1,4 +1,4 @@
-"""How much memory this process's heap holds, and how what is free goes back to the system.
+"""How much memory this process holds and may take, and how what is free goes back to the system.
 
 ONNX Runtime takes all of a session's memory from the C library's heap, which keeps what was freed:
 after 75 of 150 sessions of 2 MiB had ended, none of their memory was the system's again before
@@ -8,8 +8,13 @@ after 75 of 150 sessions of 2 MiB had ended, none of their memory was the system
 from __future__ import annotations
 
 import ctypes
+import os
+import resource
 from collections.abc import Callable
+from pathlib import Path
 
+_DATA = 5
+"""The place of memory of one's own in /proc/self/statm (proc(5))."""
 _FIELDS = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks")
 _FIELDS_UNUSED = ("fordblks", "keepcost")
 
@@ -26,6 +31,20 @@ def heap_bytes() -> int:
         return 0
     info = _mallinfo2()
     return int(info.uordblks + info.hblkhd)
+
+
+def limit_growth(more: int) -> None:
+    """Have this process get no more memory of its own than so many bytes beyond what it has now.
+
+    What it asks for beyond fails, as on a machine that is full: `MemoryError`, or what libraries
+    make of it (RLIMIT_DATA, setrlimit(2); memory that is shared or mapped from files is not in it).
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[_DATA])
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = pages * os.sysconf("SC_PAGE_SIZE") + more
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def give_back() -> None:

@@ -25,6 +25,7 @@ _ORT_ERRORS = (
     errors.NoModel,
     errors.NotImplemented,
     errors.RuntimeException,
+    MemoryError,
     ValueError,
 )
 

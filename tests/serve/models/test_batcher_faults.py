@@ -31,6 +31,26 @@ def test_a_request_that_waits_too_long_is_told() -> None:
         assert isinstance(answer.error, DeadlineExceeded)
 
 
+async def test_what_can_be_answered_elsewhere_waits_for_no_replica() -> None:
+    """Neither what was out nor what waited; the others wait for a new one."""
+    gathers = batcher()
+    link = Holding(gathers)
+    elsewhere = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    gathers.enqueue(elsewhere[0], rows(1), 1, soon(), None, True)
+    await turn()
+    gathers.enqueue(elsewhere[1], rows(1), 1, soon(), None, True)
+    patient = gathers.submit(rows(1), 1, soon())
+
+    link.lose()
+    gathers.stranded()
+
+    for told in elsewhere:
+        with pytest.raises(Unavailable):
+            await told
+    Holding(gathers).answer()
+    assert (await patient)[0].tolist() == doubled(rows(1))[0].tolist()
+
+
 async def test_a_batch_that_is_out_too_long_is_dropped() -> None:
     """At the deadline callers are told; the link is given up soon after, for it may hang.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,6 +185,31 @@ def test_a_candidate_that_dies_at_work_costs_no_answer(served: Stage) -> None:
     gate.open.set()
     assert [(reply.status_code, who(reply)) for reply in replies] == [(200, ("1", "stable"))]
     assert sum(tally(served, JudgedArm.CANDIDATE).trials.values()) == 1
+
+
+def test_nobody_waits_for_a_candidate_to_come_back(tmp_path: Path) -> None:
+    """With its last host gone, what was out and what waited for it is answered at once."""
+    gate = Gate()
+    gate.open.clear()
+    limits = Limits(drain_s=1.0, deadline_s=80.0)
+    with stage(tmp_path, limits) as opened, ThreadPoolExecutor(2) as pool:
+        opened.start_host(STABLE)
+        host = opened.start_host(CANDIDATE, gate.run)
+        opened.apply(judged(1, ALL_CANDIDATE))
+        first = pool.submit(ask, opened)
+        wait_until(lambda: gate.waiting == 1, "the candidate is at work")
+        second = pool.submit(ask, opened)
+        found = opened.gateway.model_version(MODEL, CANDIDATE).batcher
+        wait_until(lambda: found.in_flight == 2, "another request waits for it")
+
+        opened.drain_host(host)
+
+        replies = [each.result(20.0) for each in (first, second)]
+        gate.open.set()
+        assert [(reply.status_code, who(reply)) for reply in replies] == [
+            (200, ("1", "stable"))
+        ] * 2
+        assert tally(opened, JudgedArm.CANDIDATE).trials == events(error_ratio=2)
 
 
 def test_there_is_no_second_fallback(tmp_path: Path) -> None:
