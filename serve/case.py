@@ -79,9 +79,9 @@ class Case:
         """Count an answer that has left, and how long it took, unless it is counted already."""
         if not self._settled:
             self.judging.count.took(self._took_s)
-            self.holds(answer, rows)
+            self.judge(answer, rows)
 
-    def holds(self, answer: Tensors, rows: int) -> bool:
+    def judge(self, answer: Tensors, rows: int) -> bool:
         """Count an answer that has come; whether it is valid."""
         valid = self.version.validity.holds(answer, rows)
         if self._took_s >= self._part_s:
@@ -96,9 +96,9 @@ class Case:
         A client that leaves was not answered in its time: were it not counted, a version that
         hangs would look the better, the sooner its clients lose patience.
         """
-        waited_s = perf_counter() - self._started
         if self._sighting is None:
             return
+        waited_s = perf_counter() - self._started
         if waited_s >= self._part_s or isinstance(error, DeadlineExceeded):
             self._settle(self._timed_out())
         elif isinstance(error, ClientGone):

@@ -60,8 +60,8 @@ class Exchange:
         self._draw = draw
         self._case = case
         self._trial: Trial | None = None
-        self._arm: ArmRecorder = version.arm(role)
-        arm = self._arm
+        arm: ArmRecorder = version.arm(role)
+        self._arm = arm
         self._trace = trace and trace.routed(arm.origin, arm.role, prediction_id)
         self._request: InferRequest | None = None
         self._answer: Tensors = ()

@@ -30,7 +30,7 @@ from serve.rollout.counting import RolloutCount
 from serve.rollout.lease import Lease
 from serve.rollout.tallies import Report
 from serve.rollout.units import Share
-from serve.router import Choice, Router, pinned
+from serve.router import Router, pinned
 from serve.served import ServedModel, ServedVersion
 from serve.shadow import ShadowQueue, Target
 from serve.traces import Trace, Tracer
@@ -83,7 +83,7 @@ class Gateway:
             case = Case(model.judging, unit or None, version, role)
         if not (version.links.was_connected or (case is not None and case.on_trial)):
             raise _not_ready(version)
-        shadow = self._shadow_of(model, choice)
+        shadow = _shadow(model, choice.shadow) if choice.shadow is not None else None
         return Exchange(version, role, shadow, prediction_id, draw, draw_trace(draw), case)
 
     def deadline(self) -> float:
@@ -255,13 +255,6 @@ class Gateway:
             raise ModelNotFound(f"no model {name[:64]!r} is served")
         return model
 
-    def _shadow_of(self, model: ServedModel, choice: Choice) -> Target | None:
-        """Give where the copy goes."""
-        if choice.shadow is None:
-            return None
-        shadow = model.versions[choice.shadow]
-        return Target(shadow.batcher, shadow.arm(Role.SHADOW), model.gate.busy)
-
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
         baseline = before.baseline if before is not None else None
@@ -328,6 +321,12 @@ class Gateway:
         return ServedVersion(
             version, contract, batcher, links, self.recorder, self._settings.limits
         )
+
+
+def _shadow(model: ServedModel, number: int) -> Target:
+    """Give where copies for a shadow version go."""
+    shadow = model.versions[number]
+    return Target(shadow.batcher, shadow.arm(Role.SHADOW), model.gate.busy)
 
 
 def _not_ready(version: ServedVersion) -> NotReady:

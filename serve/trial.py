@@ -75,7 +75,7 @@ class Trial:
         if exchange is None:
             return
         self._case.came()
-        if self._case.holds(answer, self._rows):
+        if self._case.judge(answer, self._rows):
             exchange.set_result(answer)
         else:
             invalid = "the version gave an output that is not valid"
