@@ -104,9 +104,11 @@ class Exchange:
             trial = self._trial = Trial(case, asked, deadline)
             trial.start(self)
             return
-        request = self._version.contract.fit(asked)
+        version = self._version
+        request = self._request = version.contract.fit(asked)
         self._tell = tell
-        self.send(request, self, deadline)
+        wire = self._trace.wire if self._trace is not None else None
+        version.batcher.enqueue(self, request.inputs, request.rows, deadline, wire)
         if case is not None:
             case.begin(deadline)
             case.sent()
@@ -173,26 +175,23 @@ class Exchange:
             self._case.came()
         self._done = True
         self._answer = answer
-        self._told()
+        tell, self._tell = self._tell, _nobody  # A request must be no cycle of references.
+        tell(self)
 
     def set_exception(self, error: WeirError, /) -> None:
         """Take the reason why there is no answer."""
         self._done = True
         self._error = error
-        self._told()
-
-    def _told(self) -> None:
-        """Tell who waits, and forget it: a request must be no cycle of references."""
         tell, self._tell = self._tell, _nobody
         tell(self)
 
     def answered(self, shadows: ShadowQueue) -> None:
         """Record an answer that has left, and offer the request to the shadow version."""
-        request, case = self._request, self._case
+        request, arm, case = self._request, self._arm, self._case
         if request is None:
             raise InternalError("an exchange was answered before it ran")
-        self._arm.answered(perf_counter() - self._started)
-        self._arm.sample(
+        arm.answered(perf_counter() - self._started)
+        arm.sample(
             self._draw,
             self.prediction_id,
             request.rows,
