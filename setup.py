@@ -9,7 +9,6 @@ import os
 from setuptools import setup
 
 # Every request passes through these. A module that only starts, stops or watches gains nothing.
-# Not serve/exchange: exchanges of judged routes inherit from it, and are interpreted.
 REQUEST_PATH = """
     serve/admission/gate serve/admission/limit
     serve/edge/bodies serve/edge/caller serve/edge/connection serve/edge/cycle
@@ -18,7 +17,7 @@ REQUEST_PATH = """
     serve/edge/in_place
     serve/edge/infer serve/edge/one_write serve/edge/reading serve/edge/reception serve/edge/turns
     serve/edge/visit
-    serve/gateway serve/prediction serve/router
+    serve/case serve/exchange serve/gateway serve/prediction serve/router serve/trial
     serve/models/away serve/models/batch serve/models/batcher serve/models/caps serve/models/curve
     serve/models/expiry serve/models/frames serve/models/health serve/models/host_link
     serve/models/incoming serve/models/link serve/models/links serve/models/waiting

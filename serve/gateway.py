@@ -13,9 +13,9 @@ from monitors.telemetry import names
 from registry.card import Card
 from registry.records import Role, RoutedModel, RouteTable, Version
 from registry.routing import alias
+from serve.case import Case
 from serve.exchange import Exchange
-from serve.judged_exchange import JudgedExchange
-from serve.judging import Case, Judging, candidate_bp, incumbent, without_candidate
+from serve.judging import Judging, candidate_bp, incumbent, without_candidate
 from serve.models import frames
 from serve.models.addresses import folder
 from serve.models.batcher import Batcher
@@ -30,11 +30,10 @@ from serve.rollout.counting import RolloutCount
 from serve.rollout.lease import Lease
 from serve.rollout.tallies import Report
 from serve.rollout.units import Share
-from serve.router import Choice, Router, pinned
+from serve.router import Router, pinned
 from serve.served import ServedModel, ServedVersion
 from serve.shadow import ShadowQueue, Target
 from serve.traces import Trace, Tracer
-from serve.trial import Trial
 
 _QUEUE_BATCHES = 32
 VersionKey = tuple[str, int]
@@ -78,33 +77,14 @@ class Gateway:
             choice = model.router.choose(unit or prediction_id.encode(), draw)
         else:
             choice = pinned(name, tuple(model.versions), _number(model, pin))
+        version, role = model.answering(choice)
+        case = None
         if model.judging is not None and pin is None and not model.alone:
-            case = Case(model.judging, unit or None, model.judging.comparable)
-            return self._judged(model, choice, case, prediction_id, draw, draw_trace)
-        version, role = model.answering(choice)
-        if not version.links.was_connected:
+            case = Case(model.judging, unit or None, version, role)
+        if not (version.links.was_connected or (case is not None and case.on_trial)):
             raise _not_ready(version)
-        shadow = self._shadow_of(model, choice)
-        return Exchange(version, role, shadow, prediction_id, draw, draw_trace(draw))
-
-    def _judged(
-        self,
-        model: ServedModel,
-        choice: Choice,
-        case: Case,
-        prediction_id: str,
-        draw: int,
-        draw_trace: TraceDraw,
-    ) -> Exchange:
-        """Give the exchange of a request that is judged."""
-        version, role = model.answering(choice)
-        shadow = self._shadow_of(model, choice)
-        if case.judging.on_trial(version, role):
-            return Trial(version, role, shadow, prediction_id, draw, draw_trace(draw), case)
-        if not version.links.was_connected:
-            raise _not_ready(version)
-        trace = draw_trace(draw)
-        return JudgedExchange(version, role, shadow, prediction_id, draw, trace, case)
+        shadow = _shadow(model, choice.shadow) if choice.shadow is not None else None
+        return Exchange(version, role, shadow, prediction_id, draw, draw_trace(draw), case)
 
     def deadline(self) -> float:
         """Give the moment by which a request that begins now must be answered."""
@@ -275,13 +255,6 @@ class Gateway:
             raise ModelNotFound(f"no model {name[:64]!r} is served")
         return model
 
-    def _shadow_of(self, model: ServedModel, choice: Choice) -> Target | None:
-        """Give where the copy goes."""
-        if choice.shadow is None:
-            return None
-        shadow = model.versions[choice.shadow]
-        return Target(shadow.batcher, shadow.arm(Role.SHADOW), model.gate.busy)
-
     def _serve(self, routed: RoutedModel, before: ServedModel | None) -> ServedModel:
         known = before.versions if before is not None else {}
         baseline = before.baseline if before is not None else None
@@ -348,6 +321,12 @@ class Gateway:
         return ServedVersion(
             version, contract, batcher, links, self.recorder, self._settings.limits
         )
+
+
+def _shadow(model: ServedModel, number: int) -> Target:
+    """Give where copies for a shadow version go."""
+    shadow = model.versions[number]
+    return Target(shadow.batcher, shadow.arm(Role.SHADOW), model.gate.busy)
 
 
 def _not_ready(version: ServedVersion) -> NotReady:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from registry.records import FULL, Arm, Judged, Role, Route
 from serve.rollout.counting import ArmCount, RolloutCount
@@ -67,17 +66,6 @@ class Judging:
         if version.version.number == self._candidate:
             return self._candidates
         return self._baselines if role is Role.BASELINE else self._others
-
-
-class Case(NamedTuple):
-    """One request that is judged: by whom, its `Weir-Key`, and whether it counts.
-
-    It does not while an arm on trial cannot be reached: see `Judging.comparable`.
-    """
-
-    judging: Judging
-    key: bytes | None
-    counts: bool
 
 
 def candidate_bp(route: Route) -> int:

@@ -2,175 +2,119 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from time import perf_counter
+from typing import TYPE_CHECKING
 
 from configs.errors import BadInput, ClientGone, ModelFailed, NotReady, WeirError
-from registry.records import Role
-from serve.exchange import Exchange
-from serve.judged_exchange import PART, JudgedExchange
-from serve.judging import Case
+from serve.case import Case
 from serve.models.frames import Tensors
 from serve.protocol.asked import Asked
-from serve.served import ServedVersion
-from serve.shadow import Target
-from serve.traces import Trace
+
+if TYPE_CHECKING:
+    from serve.exchange import Exchange
 
 
-class Trial(JudgedExchange):
+class Trial:
     """Asks the candidate or the baseline, and the stable version where that does not answer.
 
     The first has half of the request's time. One that fails, takes longer, cannot be reached or
     gives what is no valid output is not heard; there is no second fallback. A request that was not
     sent, as the version was away or had no room, is not counted: that says nothing of the version.
+
+    It is what the first one's batcher tells; what comes after its time is nobody's.
     """
 
-    __slots__ = ("_asked", "_attempt", "_deadline")
+    __slots__ = ("_asked", "_case", "_deadline", "_exchange", "_rows")
 
-    def __init__(
-        self,
-        version: ServedVersion,
-        role: Role,
-        shadow: Target | None,
-        prediction_id: str,
-        draw: int,
-        trace: Trace | None,
-        case: Case,
-    ) -> None:
-        super().__init__(version, role, shadow, prediction_id, draw, trace, case)
-        self._asked: Asked | None = None
-        self._attempt: Attempt | None = None
-        self._deadline = 0.0
-
-    def start(self, asked: Asked, deadline: float, tell: Callable[[Exchange], None]) -> None:
-        """Send the request to the version on trial, or at once to the stable one."""
+    def __init__(self, case: Case, asked: Asked, deadline: float) -> None:
+        self._exchange: Exchange | None = None
+        self._case = case
+        self._asked = asked
         self._deadline = deadline
-        self._part_s = PART * (deadline - asyncio.get_running_loop().time())
-        self._tell = tell
-        version = self._version
-        refusal = self._stable_refuses(asked)
-        # What the stable version refuses is counted for no arm: it would not be for its own.
-        self._settled = self._settled or refusal is not None
+        self._rows = 0
+
+    def start(self, exchange: Exchange) -> None:
+        """Send the request to the version on trial, or at once to the stable one."""
+        case, version = self._case, self._case.version
+        by = case.begin(self._deadline)
+        refusal = self._stable_refuses()
+        if refusal is not None:
+            # It is counted for no arm: it would not be for the stable version's own.
+            case.void()
         try:
-            request = version.contract.fit(asked)
+            request = version.contract.fit(self._asked)
         except BadInput as error:
             # What both refuse is the client's mistake; the rest is a failure.
             if refusal is not None:
                 raise refusal from None
-            self._see()
-            self._failed_with(error)
-            self._hand_over(asked, error)
+            case.sent()
+            case.failed(error)
+            self._hand_over(exchange, error)
             return
-        if not version.links.connected:
-            unreachable = f"version {version.version.number} cannot be reached"
-            self._unsent(asked, NotReady(unreachable))
-            return
-        wire = self._trace.wire if self._trace is not None else None
-        attempt = Attempt(self)
+        self._rows = request.rows
         try:
-            version.batcher.enqueue(
-                attempt, request.inputs, request.rows, deadline - self._part_s, wire, True
-            )
+            if not version.links.connected:
+                unreachable = f"version {version.version.number} cannot be reached"
+                raise NotReady(unreachable)
+            exchange.send(request, self, by, True)
         except WeirError as error:
-            self._unsent(asked, error)
+            case.void()
+            self._hand_over(exchange, error)
             return
-        self._request, self._asked, self._attempt = request, asked, attempt
-        self._see()
+        self._exchange = exchange
+        case.sent()
 
-    def give_up(self) -> None:
-        """Stop to work on the request: nobody waits for its answer any more."""
-        if self._attempt is not None:
-            self._version.batcher.give_up(self._attempt)
-        else:
-            super().give_up()
+    # What the batcher calls
 
-    def tried(self, answer: Tensors) -> None:
+    def done(self) -> bool:
+        """Whether there is an outcome."""
+        return self._exchange is None
+
+    def set_result(self, answer: Tensors, /) -> None:
         """Take the answer of the version on trial."""
-        self._took_s = perf_counter() - self._started
-        if self._judge(answer):
-            self._asked = self._attempt = None
-            Exchange.set_result(self, answer)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        self._case.came()
+        if self._case.judge(answer, self._rows):
+            exchange.set_result(answer)
         else:
-            self._fall_back(ModelFailed("the version gave an output that is not valid"))
+            invalid = "the version gave an output that is not valid"
+            self._fall_back(exchange, ModelFailed(invalid))
 
-    def failed_to(self, error: WeirError) -> None:
+    def set_exception(self, error: WeirError, /) -> None:
         """Take the reason why the version on trial gives no answer."""
-        self._failed_with(error)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        self._case.failed(error)
         if isinstance(error, ClientGone):
-            self._asked = self._attempt = None
-            self.set_exception(error)
+            exchange.set_exception(error)
         else:
-            self._fall_back(error)
+            self._fall_back(exchange, error)
 
-    def _stable_refuses(self, asked: Asked) -> BadInput | None:
+    def _stable_refuses(self) -> BadInput | None:
         """Give why the stable version does not take a request; the baseline takes what it takes."""
         stable = self._case.judging.stable
-        if stable.version.number == self._version.version.number:
+        if stable.version.number == self._case.version.version.number:
             return None
         try:
-            stable.contract.fit(asked)
+            stable.contract.fit(self._asked)
         except BadInput as error:
             return error
         return None
 
-    def _unsent(self, asked: Asked, error: WeirError) -> None:
-        """Have the stable version answer what was not sent, and count it for nobody."""
-        self._settled = True
-        self._hand_over(asked, error)
-
-    def _fall_back(self, error: WeirError) -> None:
+    def _fall_back(self, exchange: Exchange, error: WeirError) -> None:
         """Have the stable version answer, or say why it cannot."""
-        asked, self._asked, self._attempt = self._asked, None, None
         try:
-            if asked is None:
-                raise error
-            self._hand_over(asked, error)
+            self._hand_over(exchange, error)
         except WeirError as other:
-            self.set_exception(other)
+            exchange.set_exception(other)
 
-    def _hand_over(self, asked: Asked, error: WeirError) -> None:
-        """Send the request to the stable version, which answers for itself from now on.
-
-        One that only the failed version understands has its error.
-        """
+    def _hand_over(self, exchange: Exchange, error: WeirError) -> None:
+        """Have the stable version answer, unless only the failed one understands the request."""
         stable = self._case.judging.stable
         try:
-            request = stable.contract.fit(asked)
+            request = stable.contract.fit(self._asked)
         except BadInput:
             raise error from None
-        failed, answers = self._arm, stable.arm(Role.STABLE)
-        failed.failed(perf_counter() - self._started, error.code)
-        self._version, self._arm, self._request = stable, answers, request
-        self._started = perf_counter()
-        trace = self._trace
-        if trace is not None:
-            trace.fell_back(failed.origin, failed.role, error)
-            self._trace = trace.routed(answers.origin, answers.role, self.prediction_id)
-        wire = self._trace.wire if self._trace is not None else None
-        stable.batcher.enqueue(self, request.inputs, request.rows, self._deadline, wire)
-
-
-class Attempt:
-    """Where the answer of a version on trial goes: what comes after its time is nobody's."""
-
-    __slots__ = ("_trial",)
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial: Trial | None = trial
-
-    def done(self) -> bool:
-        """Whether there is an outcome."""
-        return self._trial is None
-
-    def set_result(self, answer: Tensors, /) -> None:
-        """Pass on the answer."""
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            trial.tried(answer)
-
-    def set_exception(self, error: WeirError, /) -> None:
-        """Pass on why there is none."""
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            trial.failed_to(error)
+        exchange.fall_back(stable, request, error, self._deadline)

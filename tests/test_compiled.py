@@ -22,6 +22,8 @@ TESTED = (
     "models",
     "protocol",
     "recorder",
+    "rollout/test_counting.py",
+    "rollout/test_fallback.py",
     "test_gateway.py",
     "test_prediction.py",
     "test_router.py",

@@ -15,9 +15,11 @@ from configs.errors import ModelFailed, NotReady
 from configs.settings import Settings
 from configs.settings import Shadow as ShadowSettings
 from monitors.telemetry.names import INFERENCE_DURATION, SAMPLES_DROPPED, SHADOW_REQUESTS
-from registry.records import FULL, Role, ShadowArm
+from registry.records import FULL, Role, RouteTable, ShadowArm
+from serve.case import Case
 from serve.edge.cycle import Cycle
 from serve.edge.infer import Inference
+from serve.exchange import Exchange
 from serve.gateway import Gateway
 from serve.models.batch import Batch
 from serve.models.batcher import Batcher
@@ -26,9 +28,11 @@ from serve.recorder.recorder import Lost, Recorder
 from serve.recorder.samples import Origin
 from serve.shadow import Copy, ShadowQueue, Target
 from serve.traces import Tracer
+from serve.trial import Trial
 from tests.serve.models.carriers import Answering, Holding, batcher
 from tests.serve.protocol.requests import body, x
 from tests.serve.recorder.sampling import recorder
+from tests.serve.rollout.judged import ALL_CANDIDATE, ALL_STABLE, judged
 from tests.serve.stage import edge, reception
 from tests.serve.versions import MODEL, REGRESSOR, host, table
 from tests.serve.waiting import until
@@ -294,18 +298,33 @@ async def test_the_primary_never_notices(tmp_path: Path, shadow: str) -> None:
     await primary.drain(1.0)
 
 
-async def test_an_answered_request_is_forgotten_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("routes", "connects"),
+    [
+        pytest.param(table(1, {1: FULL}), False, id="plain"),
+        pytest.param(judged(1, ALL_STABLE), False, id="judged"),
+        pytest.param(judged(1, ALL_CANDIDATE), True, id="on-trial"),
+        pytest.param(judged(1, ALL_CANDIDATE), False, id="fell-back"),
+    ],
+)
+async def test_an_answered_request_is_forgotten_at_once(
+    tmp_path: Path, routes: RouteTable, connects: bool
+) -> None:
     """Nothing of it waits for the search for reference cycles: its tensors may be large."""
     gateway = Gateway(Settings(), tmp_path, Tracer(None, 0.0))
     desk = edge(reception(gateway, Settings()), Settings()).desk
-    gateway.apply(table(1, {1: FULL}))
+    candidate = await host(tmp_path, 2) if connects else None
+    gateway.apply(routes)
     version = gateway.model_version(MODEL, 1)
     version.links.was_connected = True
     Answering(version.batcher)
+    if candidate is not None:
+        await gateway.model_version(MODEL, 2).links.wait_connected()
     head = desk.read(b"POST", f"/v2/models/{MODEL}/infer", [])
     assert head is not None
     wire = _Wire([])
     cycle = Cycle(wire, desk, head)
+    gc.collect()
     gc.disable()
     try:
         cycle.serve(body(x([1, 2, 3])))
@@ -316,6 +335,13 @@ async def test_an_answered_request_is_forgotten_at_once(tmp_path: Path) -> None:
         del cycle, exchange, wire
         await asyncio.sleep(0)
         assert forgotten() is None
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [each for each in gc.garbage if isinstance(each, Exchange | Trial | Case)]
     finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
         gc.enable()
     await gateway.close()
+    if candidate is not None:
+        await candidate.drain(1.0)
