@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from configs.errors import InternalError, WeirError
+from monitors.labels.assigned import Assigned
 from registry.records import Role
 from serve.models.frames import Tensors
 from serve.protocol.asked import Asked
@@ -154,6 +155,7 @@ class Exchange:
             (request.inputs, self._answer),
             request.groups,
             request.id,
+            self._assigned(),
         )
         if self._shadow is not None:
             copy = Copy(
@@ -169,6 +171,10 @@ class Exchange:
             shadows.offer(self._shadow, copy)
         if self._trace is not None:
             self._trace.end()
+
+    def _assigned(self) -> Assigned | None:
+        """Give the arm of a rollout that the request was assigned to: none."""
+        return None
 
     def _compare(self) -> Callable[[Tensors], None] | None:
         """Give what the shadow's answer goes to beside the recorder: nothing."""

@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 
 from configs.errors import ClientGone, DeadlineExceeded, WeirError
+from monitors.labels.assigned import Assigned
 from registry.records import Role
 from serve.exchange import Exchange
 from serve.judging import Case
@@ -115,6 +116,11 @@ class JudgedExchange(Exchange):
             self._settled = True
             if self._sighting is not None:
                 self._arm_count.happened(self._sighting, events)
+
+    def _assigned(self) -> Assigned | None:
+        """Give the arm that the unit was assigned to, whoever answers in the end."""
+        sighting = self._sighting
+        return self._arm_count.assigned(sighting) if sighting is not None else None
 
     def _compare(self) -> Callable[[Tensors], None] | None:
         """Give what compares the shadow's answer with this one, if that is to be counted."""

@@ -184,7 +184,8 @@ class AccountView(View):
     """How a rollout stands: what every guardrail says, and what it waits for, in sentences.
 
     `units_per_s` is how many units meet the candidate, `pairs_per_s` how many of its answers are
-    compared in the shadow stage. Without `fresh` reports of all gateway processes nothing advances.
+    compared in the shadow stage, `labelled_per_s` how many of its units get their label. Without
+    `fresh` reports of all gateway processes nothing advances.
     """
 
     rollout: RolloutView
@@ -192,6 +193,7 @@ class AccountView(View):
     waits_for: tuple[str, ...]
     units_per_s: float | None
     pairs_per_s: float | None
+    labelled_per_s: float | None
     fresh: bool
 
     @classmethod
@@ -203,6 +205,7 @@ class AccountView(View):
             waits_for=account.waits_for,
             units_per_s=account.rates.units_per_s,
             pairs_per_s=account.rates.pairs_per_s,
+            labelled_per_s=account.rates.labelled_per_s,
             fresh=account.fresh,
         )
 

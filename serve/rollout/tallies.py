@@ -154,7 +154,7 @@ LATENCY_BOUNDS = tuple(0.0001 * 1.25**k for k in range(60))
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one gateway process has counted for one rollout since it began to.
+    """What one gateway process, or whoever keeps labels, has counted for one rollout so far.
 
     `stretches` has a tally by arm for each generation of the route, within which shares are
     constant. `latency` counts the stable version's answers by `LATENCY_BOUNDS`, and above. Once the
