@@ -58,7 +58,6 @@ def test_a_version_that_is_wrong_is_rolled_back_by_labels_alone(
     assert "labelled units were answered wrongly with the candidate, 0 of " in back.reason
     (found,) = back.evidence["findings"]
     assert found["events"]["candidate"] == found["units"]["candidate"] > 0
-    assert found["units"]["candidate"] + found["units"]["stable"] == len(ROWS)
     assert [arm.version for arm in control.route(MODEL).arms] == [1]
     shown = weir("rollout", "explain", ended.id, "--url", gateway.control)
     assert "wrong of labelled units: candidate" in shown.stdout, shown.stderr
