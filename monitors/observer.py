@@ -183,8 +183,10 @@ class Observer:
         return self._labels.told(model, self._cards_of(model), self._clock())
 
     def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
-        """Give which units of a model's latest rollouts have their label, and were wrong."""
-        self.look()
+        """Give which units of a model's latest rollouts have their label, and were wrong.
+
+        As of the last look: whoever asks causes no other.
+        """
         return self._labels.labelled_units(model)
 
     def alarms(self) -> tuple[Standing, ...]:
