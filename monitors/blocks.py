@@ -21,7 +21,9 @@ class SampleBlock:
     `inputs` and `outputs` are the model's tensors by name, `groups` the group attributes that
     came as extra inputs (objects: str; missing ones None). `request_ids` are the callers' own names
     of their requests (objects: str; None for requests without one), and None for a version whose
-    card awaits no labels. `rate` is the share of predictions
+    card awaits no labels. `assigned` holds, of the one row that stands for a unit of a rollout, the
+    arm that the unit was assigned to (objects: Assigned; None for all others), and is None where no
+    row does. `rate` is the share of predictions
     that were kept, so that 1/rate is the weight of a row. `made_at` is when
     the block was made, in seconds since 1970. `answered` and `refused` count all requests since
     the block before, sampled or not: those that were answered, and those that broke the contract.
@@ -41,6 +43,7 @@ class SampleBlock:
     answered: int = 0
     refused: int = 0
     request_ids: NDArray[np.object_] | None = None
+    assigned: NDArray[np.object_] | None = None
     # Not for whoever makes a block of another: its rows may differ.
     _keys: list[NDArray[np.uint64]] = field(
         default_factory=list, init=False, repr=False, compare=False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
 
@@ -47,6 +48,19 @@ def joined(blocks: Sequence[SampleBlock]) -> SampleBlock:
             if last.request_ids is None
             else np.concatenate([block.request_ids for block in blocks])
         ),
+        assigned=_assigned(blocks),
+    )
+
+
+def _assigned(blocks: Sequence[SampleBlock]) -> NDArray[np.object_] | None:
+    if all(block.assigned is None for block in blocks):
+        return None
+    nobody = (np.full(block.rows, None, dtype=np.object_) for block in blocks)
+    return np.concatenate(
+        [
+            none if block.assigned is None else block.assigned
+            for block, none in zip(blocks, nobody, strict=True)
+        ]
     )
 
 

@@ -13,6 +13,7 @@ from monitors.alarm import Standing
 from monitors.blocks import Folded, SampleBlock, Series, Snapshot
 from monitors.explain import Bins
 from monitors.kept import Kept, KeptNowhere, Place
+from monitors.labels.assigned import LabelledUnits
 from monitors.labels.book import LabelBook
 from monitors.labels.message import Awaited
 from monitors.labels.receipt import Receipt
@@ -180,6 +181,13 @@ class Observer:
         """
         self.look()
         return self._labels.told(model, self._cards_of(model), self._clock())
+
+    def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """Give which units of a model's latest rollouts have their label, and were wrong.
+
+        As of the last look: whoever asks causes no other.
+        """
+        return self._labels.labelled_units(model)
 
     def alarms(self) -> tuple[Standing, ...]:
         """Every alarm that stands and can be armed anew."""

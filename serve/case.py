@@ -9,6 +9,7 @@ from math import inf
 from time import perf_counter
 
 from configs.errors import ClientGone, DeadlineExceeded, WeirError
+from monitors.labels.assigned import Assigned
 from registry.records import Role
 from serve.judging import Judging
 from serve.models.frames import Tensors
@@ -105,6 +106,11 @@ class Case:
             self._settle(TIMEOUT | self._late(waited_s), inf)
         else:
             self._settle(ERROR)
+
+    def assigned(self) -> Assigned | None:
+        """Give the arm that the unit was assigned to, whoever answers in the end."""
+        sighting = self._sighting
+        return self._arm.assigned(sighting) if sighting is not None else None
 
     def pairs(
         self, draw: int, request: InferRequest, answer: Tensors

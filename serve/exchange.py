@@ -204,6 +204,7 @@ class Exchange:
             (request.inputs, self._answer),
             request.groups,
             request.id,
+            case.assigned() if case is not None else None,
         )
         if self._shadow is not None:
             copy = Copy(

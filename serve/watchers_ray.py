@@ -26,6 +26,7 @@ from serve.protocol.feedback import Sent, messages, taken
 if TYPE_CHECKING:
     from monitors.alarm import Standing
     from monitors.kept import Place
+    from monitors.labels.assigned import LabelledUnits
     from monitors.labels.receipt import Receipt
     from monitors.labels.told import LabelsTold
     from monitors.push import Push
@@ -138,6 +139,11 @@ class ObserverActor:
         """Give how many labels of a model have come, how late, and of which predictions."""
         with self._lock:
             return self._observer.labels(model)
+
+    def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """Give which units of a model's latest rollouts have their label, and were wrong."""
+        with self._lock:
+            return self._observer.labelled_units(model)
 
     def bins(self, model: str, subject: str, minutes: int | None) -> tuple[ArmBins, ...]:
         """Give where a feature, a score or the decision has moved."""

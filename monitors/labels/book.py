@@ -17,6 +17,7 @@ from configs.errors import InTheFuture, NotFound, Refused, Unavailable, WeirErro
 from configs.settings import Labels
 from monitors.blocks import SampleBlock, Series
 from monitors.kept import Place
+from monitors.labels.assigned import LabelledUnits
 from monitors.labels.database import model_of
 from monitors.labels.judged import JudgedBlock
 from monitors.labels.message import Awaited, Truth, truth_of
@@ -69,11 +70,10 @@ class LabelBook:
         """Keep the rows of a block until their labels come, if the card says that any will."""
         if card.label is None or not block.rows:
             return
-        delay_s = card.label.expected_delay_days * _DAY_S
         with _disk():
             store = self._store(block.model)
             try:
-                store.expect((block.version, block.role), delay_s, awaiting(block, card), now)
+                store.expect((block.version, block.role), card, awaiting(block, card), now)
             except Refused:
                 store.count_lost(LOST + Loss.UNREADABLE, block.rows)
                 raise
@@ -177,6 +177,13 @@ class LabelBook:
                     for arm in store.arms
                 ),
             )
+
+    def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """Units of a model's latest rollouts whose labels count, by what they were assigned to."""
+        with _disk():
+            self._find_all()
+            store = self._stores.get(model)
+            return store.labelled_units() if store is not None else ()
 
     def counters(self) -> dict[Series, int]:
         """What has happened since the start, as series of a snapshot."""

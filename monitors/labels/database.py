@@ -14,7 +14,7 @@ from pathlib import Path
 from configs.errors import StartError, Unavailable
 from registry import sqlite_file
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 CACHE_KIB = 64 * 1024
 """Of pages, for each model: memory does not grow with the rows above it."""
@@ -78,11 +78,18 @@ def _migrate(db: sqlite3.Connection, path: Path, model: str) -> None:
             f"{path} was written by a newer Weir (schema {found}, this one knows "
             f"{SCHEMA_VERSION}): start the newer one"
         )
-    if found == 0:
-        if db.execute("SELECT 1 FROM sqlite_schema").fetchone():
-            raise StartError(f"{path} is a database, but not one of labels")
-        steps = Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8")
-        db.executescript(f"BEGIN IMMEDIATE;\n{steps}\nPRAGMA user_version = 1;\nCOMMIT;")
+    if found == 0 and db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise StartError(f"{path} is a database, but not one of labels")
+    missing = range(found + 1, SCHEMA_VERSION + 1)
+    if missing:
+        steps = "\n".join(map(_step, missing))
+        version = f"PRAGMA user_version = {SCHEMA_VERSION}"
+        db.executescript(f"BEGIN IMMEDIATE;\n{steps}\n{version};\nCOMMIT;")
     db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (model,))
     if db.execute("SELECT value FROM meta WHERE name = 'model'").fetchone() != (model,):
         raise StartError(f"{path} holds the labels of another model than {model!r}")
+
+
+def _step(version: int) -> str:
+    """The statements that lead to a version of the schema from the one before."""
+    return Path(__file__).with_name(f"schema_{version}.sql").read_text(encoding="utf-8")

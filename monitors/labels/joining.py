@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from monitors.labels.addresses import TREES, same_row
+from monitors.labels.assigned_units import AssignedUnits
 from monitors.labels.codes import Value
 from monitors.labels.tally import (
     AUDITS_NOW,
@@ -116,10 +117,13 @@ class Joining:
     `find` first.
     """
 
-    def __init__(self, db: sqlite3.Connection, tally: Tally, held: dict[str, int]) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, tally: Tally, held: dict[str, int], units: AssignedUnits
+    ) -> None:
         self._db = db
         self._tally = tally
         self._held = held
+        self._units = units
         self._known: dict[int, _Known] = {}
         self._found: dict[Address, list[_Known]] = defaultdict(list)
         self._audits: dict[Address, str] = {}
@@ -245,6 +249,8 @@ class Joining:
             [(sequence, n, corrected) for sequence, (n, _, corrected) in enumerate(rows, first)],
         )
         self._db.execute(_TELL, (self._tally.now, sign))
+        if sign > 0:
+            self._units.count()
         self._tally.told([arm for _, arm, _ in rows], first)
 
     def _note(self, row: Sequence[Any]) -> _Known:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
 from monitors.labels.addresses import Name, names_of_bytes
+from monitors.labels.assigned import Assigned
 from monitors.labels.codes import Value, codes, decision_codes
 from monitors.labels.judged import JudgedBlock
 from monitors.profile.categories import texts
@@ -37,7 +38,8 @@ class AwaitingRows:
 
     `ids` has two whole numbers a row, `requests` the callers' own names of their requests. `at` is
     when they were predicted, in seconds since 1970. `columns` are those of a score of several, or
-    the ends of an interval. `groups` are those that came with the request.
+    the ends of an interval. `groups` are those that came with the request. `assigned` says of rows
+    that stand for a unit of a rollout which arm it met.
     """
 
     ids: Sequence[Name]
@@ -48,6 +50,7 @@ class AwaitingRows:
     decisions: Sequence[float | None]
     columns: Sequence[bytes | None]
     groups: Mapping[str, Sequence[str | None]]
+    assigned: Sequence[Assigned | None]
 
 
 def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
@@ -59,7 +62,7 @@ def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
     columns = whole if card.interval is None else interval_ends(card, block.outputs)
     decided = decision_codes(card, block.outputs)
     groups = group_values(card, block.inputs, block.groups, rows)
-    nobody: list[str | None] = [None] * rows
+    nobody = [None] * rows
     return AwaitingRows(
         ids=names_of_bytes(_bytes_of(block.prediction_ids)),
         row_numbers=block.row_numbers.tolist(),
@@ -69,6 +72,7 @@ def awaiting(block: SampleBlock, card: Card) -> AwaitingRows:
         decisions=[None] * rows if decided is None else decided.tolist(),
         columns=_packed(columns) if columns is not None else [None] * rows,
         groups={name: texts(values) for name, values in groups.items()},
+        assigned=nobody if block.assigned is None else block.assigned.tolist(),
     )
 
 

@@ -23,6 +23,8 @@ from monitors.labels.addresses import (
     names_of_ids,
     open_addresses,
 )
+from monitors.labels.assigned import LabelledUnits
+from monitors.labels.assigned_units import AssignedUnits
 from monitors.labels.bounds import drop_judged, drop_old, drop_surplus, widen_cohorts
 from monitors.labels.coverage import Cell
 from monitors.labels.database import opened, transaction
@@ -61,6 +63,7 @@ class LabelStore:
         self._db.execute(TOLD_NOW)
         open_addresses(self._db)
         self._names = GroupNames(self._db)
+        self._units = AssignedUnits(self._db)
         self._arms: dict[Arm, int] = {}
         self._delays: dict[Arm, float] = {}
         for code, version, role, delay_s in self._db.execute("SELECT * FROM arms"):
@@ -85,9 +88,11 @@ class LabelStore:
         """The number of the last judged row of each arm that has one."""
         return {arm: self._heads[code] for arm, code in self._arms.items() if code in self._heads}
 
-    def expect(self, arm: Arm, delay_s: float, rows: AwaitingRows, now: float) -> None:
-        """Keep rows until their labels come; a label counts `delay_s` seconds after them."""
+    def expect(self, arm: Arm, card: Card, rows: AwaitingRows, now: float) -> None:
+        """Keep rows until their labels come; a label counts when they are as old as `card` says."""
+        delay_s = card.label.expected_delay_days * _DAY_S if card.label is not None else 0.0
         code = self._code(arm, delay_s)
+        assigned = self._units.codes(rows.assigned, card)
         groups = self._packed(rows)
         at = min(rows.at, now)
         requests = [None if r is None else name_of_request(r, self._secret) for r in rows.requests]
@@ -110,6 +115,7 @@ class LabelStore:
                     "score_columns": rows.columns,
                     "group_codes": groups,
                     "labelled_at": [at] * count,
+                    "assigned": assigned,
                 }
             )
             gather(self._db, after)
@@ -119,7 +125,7 @@ class LabelStore:
                 at,
                 [each for n, each in enumerate(rows.decisions, after + 1) if n not in repeated],
             )
-            joining = Joining(self._db, tally, self.counts)
+            joining = Joining(self._db, tally, self.counts, self._units)
             joining.meet(after, siblings=len(self._arms) > 1)
             joining.settle()
             self._bound(tally, _DROPPED_ROWS + 2 * count)
@@ -129,7 +135,7 @@ class LabelStore:
     ) -> list[Outcome]:
         """Take in labels and groups; what became of each. Those that were refused are counted."""
         with self._change(now) as tally:
-            joining = Joining(self._db, tally, self.counts)
+            joining = Joining(self._db, tally, self.counts, self._units)
             addresses = self._addresses(truths)
             joining.find(addresses)
             outcomes = [
@@ -150,7 +156,7 @@ class LabelStore:
             (now,),
         ).fetchone():
             with self._change(now) as tally:
-                Joining(self._db, tally, self.counts).tell_ripe(_RIPE_ROWS)
+                Joining(self._db, tally, self.counts, self._units).tell_ripe(_RIPE_ROWS)
 
     def keep_bounds(self, now: float) -> None:
         """Drop what is too old, and merge old counts; for the times when nothing comes."""
@@ -176,6 +182,10 @@ class LabelStore:
         rows = JudgedRows(*columns)
         groups = self._names.unpacked(rows.group_codes, request_groups(card))
         return judged_block((self.model, *arm), card, rows, groups), numbers[-1]
+
+    def labelled_units(self) -> tuple[LabelledUnits, ...]:
+        """Units of the latest rollouts whose labels count, by what they were assigned to."""
+        return self._units.told()
 
     def cells(self, arm: Arm) -> Counter[Cell]:
         """Predictions and labels of an arm by cohort, decision and delay."""

@@ -149,6 +149,8 @@ def _traffic(account: AccountView) -> str:
         parts.append(f"{account.units_per_s:.3g} units/s meet the candidate")
     if account.pairs_per_s is not None:
         parts.append(f"{account.pairs_per_s:.3g} answers/s compared")
+    if account.labelled_per_s is not None:
+        parts.append(f"{account.labelled_per_s:.3g} labels/s of its units")
     return ", ".join(parts)
 
 
@@ -198,6 +200,8 @@ def _counted(guard: GuardrailView, arm: str) -> str:
     if arm not in guard.units and arm not in guard.events:
         return "-"
     of = f"{guard.events.get(arm, 0):,} of {guard.units.get(arm, 0):,}"
+    if guard.metric.value == "quality_loss":
+        of = f"{of} labelled"
     return of if arm == "candidate" else f"{arm} {of}"
 
 

@@ -46,6 +46,10 @@ class Reports:
             self._last.setdefault(report.rollout, {})[report.source] = report
             self._at.setdefault(report.rollout, {})[report.process] = self._clock()
 
+    def take_labels(self, report: Report) -> None:
+        """Take in what labels say of units so far; that is no word of a gateway process."""
+        self._last.setdefault(report.rollout, {})[report.source] = report
+
     def of(self, rollout: str) -> BySource:
         """Give the last reports for a rollout."""
         return dict(self._last.get(rollout, {}))
@@ -67,7 +71,7 @@ class Reports:
         """
         for rollout in self._last.keys() - set(rollouts):
             del self._last[rollout]
-            del self._at[rollout]
+            self._at.pop(rollout, None)
 
 
 def since(last: BySource, folded: BySource) -> Increment:
@@ -81,7 +85,7 @@ def since(last: BySource, folded: BySource) -> Increment:
             old = before.stretches.get(generation, {})
             for arm, tally in arms.items():
                 more = tally - old.get(arm, Tally())
-                if more.units or more.waiting or any(more.events.values()):
+                if more.units or more.waiting or more.labelled or any(more.events.values()):
                     of = stretches.setdefault(generation, {})
                     of[arm] = of.get(arm, Tally()) + more
         pairs += report.pairs - before.pairs
@@ -118,7 +122,7 @@ def _words(report: Report) -> dict[str, Any]:
         "source": report.source,
         "rollout": report.rollout,
         "stretches": [
-            [generation, arm.value, tally.units, tally.trials, tally.events, tally.waiting]
+            [generation, arm.value, *_counts(tally)]
             for generation, arms in report.stretches.items()
             for arm, tally in arms.items()
         ],
@@ -130,11 +134,15 @@ def _words(report: Report) -> dict[str, Any]:
     }
 
 
+def _counts(tally: Tally) -> list[Any]:
+    return [tally.units, tally.trials, tally.events, tally.waiting, tally.labelled]
+
+
 def _report(words: Mapping[str, Any]) -> Report:
     stretches: dict[int, dict[JudgedArm, Tally]] = {}
-    for generation, arm, units, trials, events, waiting in words["stretches"]:
+    for generation, arm, units, trials, events, waiting, labelled in words["stretches"]:
         stretches.setdefault(generation, {})[JudgedArm(arm)] = Tally(
-            units, _metrics(trials), _metrics(events), waiting=waiting
+            units, _metrics(trials), _metrics(events), labelled=labelled, waiting=waiting
         )
     groups = {
         (attribute, value): GroupPairs(*counts) for attribute, value, *counts in words["groups"]

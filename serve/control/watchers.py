@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitors.alarm import Standing
+from monitors.labels.assigned import LabelledUnits
 from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarms import AlarmKey
@@ -25,6 +26,9 @@ class Watchers(Protocol):
 
     async def labels(self, model: str) -> LabelsTold:
         """What is known of a model's labels; `NotFound` where none are awaited."""
+
+    async def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """Which units of a model's latest rollouts have their label, and were answered wrongly."""
 
     async def alarms(self) -> tuple[Standing, ...]:
         """The alarms that stand, of all models."""

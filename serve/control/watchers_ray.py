@@ -11,6 +11,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from configs.errors import DeadlineExceeded, Unavailable, WeirError
 from monitors.alarm import Standing
+from monitors.labels.assigned import LabelledUnits
 from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarms import AlarmKey
@@ -38,6 +39,11 @@ class RayWatchers:
         """Give what is known of a model's labels."""
         told: LabelsTold = await _ask(OBSERVER, "labels", model)
         return told
+
+    async def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """Give which units of a model's rollouts have their label, and were answered wrongly."""
+        units: tuple[LabelledUnits, ...] = await _ask(OBSERVER, "labelled_units", model)
+        return units
 
     async def alarms(self) -> tuple[Standing, ...]:
         """Give the alarms that stand."""

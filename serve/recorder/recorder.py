@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from configs.errors import BadTensor
 from configs.settings import Recorder as RecorderSettings
+from monitors.labels.assigned import Assigned
 from monitors.telemetry import names
 from registry.records import Role
 from serve.recorder.counts import Counts, Histogram
@@ -93,15 +94,16 @@ class ArmRecorder:
         tensors: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]],
         groups: Mapping[str, NDArray[np.object_]],
         request_id: str | None = None,
+        assigned: Assigned | None = None,
     ) -> None:
         """Keep the rows of a prediction if its draw is below the dial's limit."""
         if draw < self._recorder.dial.limit:
             origin = self.origin
             inputs = kept(tensors[0], origin.inputs)
             outputs = kept(tensors[1], origin.outputs)
-            own = request_id if origin.labelled else None
+            own, unit = (request_id, assigned) if origin.labelled else (None, None)
             self._recorder.keep(
-                draw, Sample(origin, prediction_id, rows, inputs, outputs, groups, own)
+                draw, Sample(origin, prediction_id, rows, inputs, outputs, groups, own, unit)
             )
 
     def lost(self, rows: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors.blocks import SampleBlock
+from monitors.labels.assigned import Assigned
 from monitors.labels.message import KEY_MAX
 from monitors.profile.reading import tensors_read
 from registry.card import Card
@@ -55,7 +56,8 @@ class Origin:
 class Sample(NamedTuple):
     """The tensors of one request and its answer that its origin keeps, as they passed.
 
-    `request_id` is what the caller calls its request, where truth is to come for it.
+    `request_id` is what the caller calls its request, where truth is to come for it, and `assigned`
+    the arm of a rollout of which the request's unit is.
     """
 
     origin: Origin
@@ -65,6 +67,7 @@ class Sample(NamedTuple):
     outputs: Sequence[NDArray[Any]]
     groups: Mapping[str, NDArray[np.object_]]
     request_id: str | None = None
+    assigned: Assigned | None = None
 
 
 def kept(tensors: Sequence[NDArray[Any]], places: tuple[int, ...] | None) -> Sequence[NDArray[Any]]:
@@ -75,7 +78,11 @@ def kept(tensors: Sequence[NDArray[Any]], places: tuple[int, ...] | None) -> Seq
 def within(rate: float, samples: Iterable[Sample]) -> list[Sample]:
     """Give the samples that are kept at a rate, of those that were kept at it or a higher one."""
     limit = int(rate * DRAWS)
-    return [sample for sample in samples if int(sample.prediction_id[-8:], 16) < limit]
+    return [sample for sample in samples if _draw(sample) < limit]
+
+
+def _draw(sample: Sample) -> int:
+    return int(sample.prediction_id[-8:], 16)
 
 
 def blocks(
@@ -122,6 +129,7 @@ def _block(origin: Origin, samples: list[Sample], source: str, rate: float) -> S
         },
         groups={name: _group(name, samples) for name in names},
         request_ids=_request_ids(samples, rows) if origin.labelled else None,
+        assigned=_assigned(samples, rows),
     )
 
 
@@ -172,6 +180,17 @@ def _request_ids(samples: Sequence[Sample], rows: NDArray[np.int64]) -> NDArray[
         own = sample.request_id
         ids[place] = own if own and len(own) <= KEY_MAX else None
     return ids.repeat(rows)
+
+
+def _assigned(samples: Sequence[Sample], rows: NDArray[np.int64]) -> NDArray[np.object_] | None:
+    """Give the arm of each unit at the one row that stands for it, by the prediction's draw."""
+    if all(sample.assigned is None for sample in samples):
+        return None
+    assigned = np.full(rows.sum(), None, dtype=np.object_)
+    for sample, end in zip(samples, rows.cumsum().tolist(), strict=True):
+        if sample.rows:
+            assigned[end - sample.rows + _draw(sample) % sample.rows] = sample.assigned
+    return assigned
 
 
 def _group(name: str, samples: Sequence[Sample]) -> NDArray[np.object_]:

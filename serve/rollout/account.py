@@ -32,13 +32,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How much comes in a second: units that meet the candidate, and answers that are compared.
+    """How much comes in a second: units of the candidate, answers that are compared, labels.
 
-    None while nothing has been counted long enough.
+    Labels are those of the candidate's units. None while nothing has been counted long enough.
     """
 
     units_per_s: float | None = None
     pairs_per_s: float | None = None
+    labelled_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,25 @@ def _guard(found: Finding, rates: Rates) -> Guard:
         verdict = Verdict.WORSE
     elif found.good:
         verdict = Verdict.NOT_WORSE
-    rate = rates.pairs_per_s if found.metric in PAIRED else rates.units_per_s
+    rate = _rate(found.metric, rates)
     about_s = None
     if verdict is Verdict.CANNOT_TELL and found.more_units is not None and rate:
         about_s = found.more_units / rate
     return Guard(found, verdict, _says(found, verdict, about_s), about_s)
+
+
+def _rate(metric: Metric, rates: Rates) -> float | None:
+    """How much comes in a second of what a guardrail is judged on."""
+    if metric is Metric.QUALITY_LOSS:
+        return rates.labelled_per_s
+    return rates.pairs_per_s if metric in PAIRED else rates.units_per_s
+
+
+def _of(metric: Metric) -> str:
+    """What a guardrail is judged on."""
+    if metric is Metric.QUALITY_LOSS:
+        return "labelled units"
+    return "compared answers" if metric in PAIRED else "units"
 
 
 def _says(found: Finding, verdict: Verdict, about_s: float | None) -> str:
@@ -127,7 +142,7 @@ def _says(found: Finding, verdict: Verdict, about_s: float | None) -> str:
 
 
 def _counted(found: Finding) -> Iterator[str]:
-    """Such as `candidate 3 of 1,204, baseline 2 of 1,190`."""
+    """Such as `candidate 3 of 1,204, baseline 2 of 1,190`; of labelled units, which were wrong."""
     arms = (JudgedArm.CANDIDATE, found.compared_with)
     told = [
         f"{arm.value} {found.events.get(arm, 0):,} of {found.units.get(arm, 0):,}"
@@ -135,7 +150,8 @@ def _counted(found: Finding) -> Iterator[str]:
         if arm is not None and (arm in found.units or arm in found.events)
     ]
     if told:
-        yield ", ".join(told)
+        wrong = "wrong of labelled units: " if found.metric is Metric.QUALITY_LOSS else ""
+        yield f"{wrong}{', '.join(told)}"
 
 
 def _evidence(found: Finding) -> Iterator[str]:
@@ -146,10 +162,11 @@ def _evidence(found: Finding) -> Iterator[str]:
 
 
 def _missing(found: Finding, about_s: float | None) -> str:
+    if found.metric is Metric.QUALITY_LOSS and not any(found.units.values()):
+        return "no label of a unit has come yet"
     if found.more_units is None:
         return "it cannot be said how many more it takes"
-    what = "compared answers" if found.metric in PAIRED else "units"
-    told = f"about {found.more_units:,} more {what}"
+    told = f"about {found.more_units:,} more {_of(found.metric)}"
     if about_s is None:
         return f"{told}; nothing comes in at present"
     return f"{told}, {duration(about_s)} at the present rate"

@@ -29,6 +29,7 @@ from serve.rollout.course import Course, grounds
 from serve.rollout.decide import decide
 from serve.rollout.division import division
 from serve.rollout.guardrails import SignalsSeen, judge, split_is_suspect
+from serve.rollout.labelled import labels_report
 from serve.rollout.moves import Move, Seen
 from serve.rollout.objective import objective_s
 from serve.rollout.pace import Pace
@@ -323,13 +324,32 @@ class Conductor:
 
     def _ask_monitors(self, watched: _Watched, rollout: Rollout) -> None:
         """Ask what the monitors say, without waiting for it."""
-        asks = watched.course.policy.guardrail(Metric.SIGNALS) is not None
+        policy = watched.course.policy
+        asks = policy.guardrail(Metric.SIGNALS) or policy.guardrail(Metric.QUALITY_LOSS)
         asking = watched.asking is not None and not watched.asking.done()
-        if asks and not asking and self._monotonic() - watched.asked_at >= _SIGNALS_S:
+        if asks is not None and not asking and self._monotonic() - watched.asked_at >= _SIGNALS_S:
             watched.asked_at = self._monotonic()
             watched.asking = asyncio.ensure_future(self._hear(watched, rollout))
 
     async def _hear(self, watched: _Watched, rollout: Rollout) -> None:
+        policy = watched.course.policy
+        if policy.guardrail(Metric.SIGNALS) is not None:
+            await self._hear_signals(watched, rollout)
+        if policy.guardrail(Metric.QUALITY_LOSS) is not None:
+            await self._hear_labels(rollout)
+
+    async def _hear_labels(self, rollout: Rollout) -> None:
+        """Ask what labels say so far; where nobody answers, the next answer has it all."""
+        try:
+            async with asyncio.timeout(_SIGNALS_MAX_S):
+                units = await self._signals.labelled_units(rollout.model)
+        except (WeirError, TimeoutError):
+            return
+        report = labels_report(units, rollout.id)
+        if report is not None:
+            self._reports.take_labels(report)
+
+    async def _hear_signals(self, watched: _Watched, rollout: Rollout) -> None:
         try:
             async with asyncio.timeout(_SIGNALS_MAX_S):
                 arms = await self._signals.signals(rollout.model)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from configs.policy import EVENTS, Metric
+from monitors.labels.assigned import Assigned
 from serve.rollout.pairing import Pair, PairCount
 from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Report, Tally, Times
 from serve.rollout.units import LEFT_OUT, UNKEYED, Share, Units
@@ -58,12 +59,16 @@ class ArmCount:
     its first traffic, and can be compared.
     """
 
-    __slots__ = ("_events", "_keyed", "_of", "_trials", "_units", "_waiting", "took")
+    __slots__ = ("_assigned", "_events", "_keyed", "_of", "_trials", "_units", "_waiting", "took")
 
-    def __init__(self, of: RolloutCount, times: TimeCount, *, keyed: bool) -> None:
+    def __init__(
+        self, of: RolloutCount, assigned: Assigned, times: TimeCount, *, keyed: bool
+    ) -> None:
         self.took = times.took
         self._of = of
         self._keyed = keyed
+        # While the candidate has no traffic nobody is assigned to it, and nothing is compared.
+        self._assigned = assigned if keyed else None
         self._units = self._waiting = 0
         self._trials = [0] * len(EVENTS)
         self._events = [0] * len(EVENTS)
@@ -94,6 +99,10 @@ class ArmCount:
             self._events[at] += fresh >> at & 1
             if first:
                 self._trials[at] += flags >> at & 1
+
+    def assigned(self, sighting: Sighting) -> Assigned | None:
+        """Give what a unit was assigned to, at the request that it is counted by."""
+        return self._assigned if sighting.first else None
 
     def tally(self) -> Tally:
         """Give the numbers as they are now."""
@@ -134,7 +143,10 @@ class RolloutCount:
         """Give where the requests of a generation are counted: units with a key if `keyed`."""
         if generation not in self._stretches:
             self._stretches[generation] = {
-                arm: ArmCount(self, times, keyed=keyed) for arm, times in self._times.items()
+                arm: ArmCount(
+                    self, Assigned(self.rollout, generation, arm.value), times, keyed=keyed
+                )
+                for arm, times in self._times.items()
             }
         return self._stretches[generation]
 

@@ -77,11 +77,11 @@ class Course:
 
     def note_pace(self, seconds: float) -> None:
         """Note how much there is at a moment, by a clock that never goes back."""
-        units = sum(
-            tallies.get(JudgedArm.CANDIDATE, Tally()).units
-            for tallies in self.evidence.seen.values()
-        )
-        self.pace.note(seconds, units, self.evidence.pairs.rows)
+        arms = self.evidence.seen.values()
+        candidates = [tallies.get(JudgedArm.CANDIDATE, Tally()) for tallies in arms]
+        units = sum(each.units for each in candidates)
+        labelled = sum(each.labelled for each in candidates)
+        self.pace.note(seconds, units, self.evidence.pairs.rows, labelled)
 
     def snapshot(self) -> str:
         """All of it as JSON."""

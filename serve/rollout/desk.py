@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from configs.errors import BadInput, PreconditionFailed
 from configs.explain import explain
-from configs.policy import Policy, over
+from configs.policy import Metric, Policy, over
 from configs.settings import Rollouts as RolloutSettings
+from monitors.labels.assigned import can_be_wrong
 from registry.rollout_book import RolloutBook
 from registry.rollouts import Rollout, RolloutChange
 from serve.rollout.account import Account, account, policy_of, says
@@ -95,12 +96,25 @@ class RolloutDesk:
 
     async def _begin(self, what: tuple[str, int, str, str, str], action: str, dry: bool) -> Done:
         """Begin a rollout: of which model and version, by which policy, who wants it, and why."""
+        planned = await asyncio.to_thread(self._book.planned_rollout, *what)
+        await asyncio.to_thread(self._check_labels, planned)
         if dry:
-            planned = await asyncio.to_thread(self._book.planned_rollout, *what)
             return _done(planned, action, planned.reason, tried=True)
         begun = await asyncio.to_thread(self._book.start_rollout, *what)
         self._counts.changed(begun.model, "start")
         return _done(begun, action, begun.reason)
+
+    def _check_labels(self, planned: Rollout) -> None:
+        """Refuse a guardrail that must tell, and of which labels could never tell anything."""
+        guardrail = policy_of(planned).guardrail(Metric.QUALITY_LOSS)
+        if guardrail is None or guardrail.optional:
+            return
+        for number in (planned.stable, planned.candidate):
+            if not can_be_wrong(self._book.version(planned.model, number).card):
+                raise BadInput(
+                    f"guardrail quality_loss cannot tell anything: the card of {planned.model} "
+                    f"version {number} must be one of a classification, with a decision and a label"
+                )
 
     def _policy(self, start: Start) -> Policy:
         """The policy of a start: its own keys over those that are configured for the model."""

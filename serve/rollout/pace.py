@@ -15,17 +15,18 @@ class _At(NamedTuple):
     seconds: float
     units: int
     pairs: int
+    labelled: int
 
 
 class Pace:
-    """Remembers how many units met the candidate, and how many answers were compared, and when."""
+    """Remembers how many units met the candidate, got labels, or had answers compared, and when."""
 
     def __init__(self) -> None:
         self._seen: deque[_At] = deque()
 
-    def note(self, seconds: float, units: int, pairs: int) -> None:
+    def note(self, seconds: float, units: int, pairs: int, labelled: int = 0) -> None:
         """Note how many there are at a moment by a clock that never goes back."""
-        self._seen.append(_At(seconds, units, pairs))
+        self._seen.append(_At(seconds, units, pairs, labelled))
         while len(self._seen) > 2 and seconds - self._seen[1].seconds >= _WINDOW_S:
             self._seen.popleft()
 
@@ -37,5 +38,5 @@ class Pace:
         passed = last.seconds - first.seconds
         if passed < _LEAST_S:
             return Rates()
-        units, pairs = last.units - first.units, last.pairs - first.pairs
-        return Rates(units / passed if units else None, pairs / passed if pairs else None)
+        counted = zip(last[1:], first[1:], strict=True)
+        return Rates(*((now - then) / passed if now != then else None for now, then in counted))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
+from monitors.labels.assigned import LabelledUnits
 from registry.records import Judged, ShadowArm
 from serve.control.service import ArmSignals
 
@@ -49,3 +50,6 @@ class SignalSource(Protocol):
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What the monitors say of every version of a model."""
+
+    async def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """Which units of a model's latest rollouts have their label, and were answered wrongly."""

@@ -188,7 +188,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one gateway process has counted for one rollout since it began to.
+    """What one gateway process, or whoever keeps labels, has counted for one rollout so far.
 
     `stretches` has a tally by arm for each generation of the route, within which shares are
     constant; `latency` is over all of them. One that `leaves_out` has met units with a `Weir-Key`

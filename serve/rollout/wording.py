@@ -60,8 +60,9 @@ def about_signals(alarms: Sequence[str], known: bool) -> str:
 def _counts(found: Finding) -> str:
     did, other = _DID[found.metric], found.compared_with or JudgedArm.STABLE
     events, units = found.events, found.units
+    of = "labelled units" if found.metric is Metric.QUALITY_LOSS else "units"
     return (
-        f"{events[JudgedArm.CANDIDATE]:,} of {units[JudgedArm.CANDIDATE]:,} units {did} with the "
+        f"{events[JudgedArm.CANDIDATE]:,} of {units[JudgedArm.CANDIDATE]:,} {of} {did} with the "
         f"candidate, {events[other]:,} of {units[other]:,} with {_other(found)}"
     )
 

@@ -11,13 +11,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from configs.policy import Metric
 from registry.rollouts import RolloutState
 from serve.cli import rollout as module
 from serve.cli.options import user_name
-from serve.cli.rollout_view import Follower
+from serve.cli.rollout_view import Follower, show_account
 from serve.control.rollout_schemas import AccountView
 from serve.rollout.account import Rates, account
+from serve.rollout.finding import Finding
+from serve.rollout.moves import Seen
 from serve.rollout.shown import NOTHING
+from serve.rollout.tallies import JudgedArm
 from tests.cli.conftest import Weir
 from tests.control.memory_rollouts import SEEN
 from tests.control.serving import Api
@@ -239,3 +243,18 @@ def test_on_a_terminal_it_is_shown_in_place(
         shown.show(view)
 
     assert "error_ratio" in capsys.readouterr().out
+
+
+def test_labelled_units_are_called_so(canary: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are fewer than the units of the other guardrails."""
+    now = canary.control.rollouts.kept["r1"][-1].rollout
+    units = {JudgedArm.CANDIDATE: 200, JudgedArm.STABLE: 3800}
+    found = Finding(Metric.QUALITY_LOSS, compared_with=JudgedArm.STABLE, units=units)
+    rates = Rates(labelled_per_s=2.0)
+
+    show_account(AccountView.of(account(now, Seen((found,)), rates, datetime.now(UTC))))
+
+    shown = capsys.readouterr().out
+    assert "0 of 200 labelled" in shown
+    assert "stable 0 of 3,800 labelled" in shown
+    assert "2 labels/s of its units" in shown

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from monitors.blocks import SampleBlock
+from monitors.labels.assigned import Assigned
 from monitors.merging import alike, joined
 from monitors.stats.uniforms import row_keys
 from tests.monitors.samples import block, columns, part
@@ -66,3 +67,16 @@ def test_counts_of_requests_add_up() -> None:
     parts = [replace(part(WHOLE, 0, 7), answered=10, refused=2), part(WHOLE, 7, 30)]
     found = joined(parts)
     assert (found.answered, found.refused) == (33, 2)
+
+
+def test_units_of_a_rollout_stay_at_their_rows() -> None:
+    """Also beside blocks in which no row stands for one."""
+    arm = Assigned("r", 7, "candidate")
+    marks = np.full(3, None, dtype=np.object_)
+    marks[1] = arm
+    one, other = part(WHOLE, 0, 3), part(WHOLE, 3, 5)
+
+    assert joined([one, other]).assigned is None
+    found = joined([other, replace(one, assigned=marks), other]).assigned
+    assert found is not None
+    assert found.tolist() == [None, None, None, arm, None, None, None]

@@ -35,7 +35,7 @@ def test_a_file_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     opened(path, "m").close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     with pytest.raises(StartError, match="newer Weir"):
         opened(path, "m")
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from configs.errors import NotFound, NotSupported, Unavailable
 from configs.settings import Labels, Monitors
 from monitors.blocks import SampleBlock
 from monitors.kept import KeptInFolder
+from monitors.labels.assigned import Assigned
 from monitors.labels.book import LabelBook
 from monitors.observer import Observer
 from monitors.telemetry import names
@@ -281,3 +283,19 @@ def test_a_file_that_was_taken_away_is_begun_anew(watching: Watching, tmp_path: 
     watching.hear(label(10))
 
     assert watching.folded() == (6, 6.0)
+
+
+def test_units_of_a_rollout_are_counted_where_labels_are_kept(watching: Watching) -> None:
+    """With what they were assigned to, also after a crash that the monitors forget things by."""
+    arm = Assigned("r", 7, "candidate")
+    marks = np.full(2, None, dtype=np.object_)
+    marks[1] = arm
+    watching.observer.fold(replace(block([1, 2], START, (1, "stable")), assigned=marks))
+    watching.observer.look()
+    watching.hear(label(1), label(2))
+    watching.crash()
+
+    (units,) = watching.observer.labelled_units("m")
+
+    assert (units.assigned, units.labelled, units.wrong) == (arm, 1, 1)
+    assert watching.observer.labelled_units("other") == ()

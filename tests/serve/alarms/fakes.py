@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.errors import NotFound, WeirError
 from monitors.alarm import Standing
+from monitors.labels.assigned import LabelledUnits
 from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarm_book import AlarmBook
@@ -83,6 +84,11 @@ class Monitors:
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Nothing."""
+        del model
+        return ()
+
+    async def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """None."""
         del model
         return ()
 

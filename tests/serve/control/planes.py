@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from configs.errors import NotFound, Refused
 from configs.settings import Hosts, Settings
 from monitors.alarm import Standing
+from monitors.labels.assigned import LabelledUnits
 from monitors.labels.told import LabelsTold
 from monitors.why.answer import Why
 from registry.alarms import AlarmKey
@@ -113,6 +114,11 @@ class NoWatchers:
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """Nothing, of any model."""
+        del model
+        return ()
+
+    async def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """None."""
         del model
         return ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitors.labels.assigned import Assigned
 from monitors.labels.message import KEY_MAX
 from registry.card import Card, Decision, Feature, Group, Label, Policy, Score, Task
 from registry.records import Role
@@ -51,6 +52,19 @@ def test_rows_become_columns() -> None:
     assert block.inputs["x"].dtype == np.float32
     assert block.groups["sex"].tolist() == ["f", "m", None, "m"]
     assert block.groups["age"].tolist() == [None, None, None, "old"]
+
+
+def test_one_row_of_a_request_stands_for_its_unit() -> None:
+    """Which one its draw says: rows of one request are alike, and a unit counts once."""
+    arm = Assigned("r", 7, "candidate")
+    units = [sample(1, 2), sample(6, 4)._replace(assigned=arm), sample(4, 3)._replace(assigned=arm)]
+
+    (block,), _ = blocks(units, "me", 1.0, 99.0)
+    (nobody,), _ = blocks([sample(1, 2)], "me", 1.0, 99.0)
+
+    assert block.assigned is not None
+    assert block.assigned.tolist() == [*[None] * 2, *[None, None, arm, None], *[None, arm, None]]
+    assert nobody.assigned is None
 
 
 def test_each_version_and_role_has_a_block_of_its_own() -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from configs.errors import WeirError
 from configs.policy import EVENTS, Metric, Policy
 from configs.settings import Rollouts
+from monitors.labels.assigned import LabelledUnits
 from monitors.signal import Signal, Verdict
 from registry.records import Judged, Route, ShadowArm
 from registry.registry import Registry
@@ -122,7 +123,15 @@ class MemoryMonitors:
     """Monitors that have alarms on versions, or are away."""
 
     alarms: dict[int, set[str]] = field(default_factory=dict)
+    labelled: tuple[LabelledUnits, ...] = ()
     away: WeirError | None = None
+
+    async def labelled_units(self, model: str) -> tuple[LabelledUnits, ...]:
+        """What a test has put there."""
+        del model
+        if self.away is not None:
+            raise self.away
+        return self.labelled
 
     async def signals(self, model: str) -> tuple[ArmSignals, ...]:
         """What a test has put there."""

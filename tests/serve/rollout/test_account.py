@@ -12,6 +12,7 @@ from configs.policy import Metric
 from registry.rollouts import Hold, RolloutState
 from serve.rollout.account import Rates, Verdict, account, duration, says
 from serve.rollout.moves import Seen
+from serve.rollout.pace import Pace
 from serve.rollout.tallies import JudgedArm
 from tests.serve.rollout import cases
 from tests.serve.rollout.cases import START, finding, seen
@@ -75,6 +76,36 @@ def test_pairs_come_at_their_own_rate() -> None:
 
     assert guard.about_s == 10.0
     assert "about 100 more compared answers" in guard.says
+
+
+def test_labels_come_at_their_own_rate() -> None:
+    """Of units that are labelled, which are fewer than those that come."""
+    found = finding(
+        Metric.QUALITY_LOSS,
+        compared_with=JudgedArm.STABLE,
+        events={CANDIDATE: 4, JudgedArm.STABLE: 76},
+        more_units=100,
+    )
+    found = replace(found, units={CANDIDATE: 200, JudgedArm.STABLE: 3800})
+    rates = Rates(units_per_s=50.0, labelled_per_s=2.0)
+    now = rollout(RolloutState.CANARY)
+
+    (guard,) = account(now, seen(found), rates, START).guards
+
+    assert guard.about_s == 50.0
+    assert guard.says == (
+        "cannot tell yet; wrong of labelled units: candidate 4 of 200, stable 76 of 3,800; "
+        "about 100 more labelled units, 50 s at the present rate"
+    )
+
+
+def test_the_pace_of_labels_is_that_of_the_candidates_units() -> None:
+    """Nothing while none comes, as of all else."""
+    pace = Pace()
+    pace.note(0.0, 10, 5, 3)
+    pace.note(10.0, 30, 5, 8)
+
+    assert pace.rates() == Rates(units_per_s=2.0, pairs_per_s=None, labelled_per_s=0.5)
 
 
 @pytest.mark.parametrize(

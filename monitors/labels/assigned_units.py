@@ -1,0 +1,95 @@
+"""Counts units of rollouts whose first answer got its label, and those answered wrongly, by arm.
+
+A unit belongs to the arm that it was assigned to, whichever version answered in the end. It is
+counted when its label first counts, in the change of the file by which it does: so it is counted
+once, whatever is said again or dies meanwhile. A label that is corrected later changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from math import isnan, nan
+
+from monitors.labels.assigned import Assigned, LabelledUnits, can_be_wrong
+from monitors.labels.codes import code_of
+from monitors.labels.database import transaction
+from registry.card import Card, Label
+
+ROLLOUTS_KEPT = 8
+"""Of one model. No more than one is under way; of those before nobody asks any more."""
+
+_COUNTED = (
+    "SELECT p.assigned, p.decision, p.label, COUNT(*) FROM told_now d CROSS JOIN predictions p "
+    "ON p.n = d.n WHERE d.corrected = 0 AND p.assigned IS NOT NULL AND p.decision IS NOT NULL "
+    "GROUP BY 1, 2, 3"
+)
+_DROP = (
+    "DELETE FROM assigned WHERE rollout NOT IN "
+    "(SELECT rollout FROM assigned GROUP BY rollout ORDER BY MAX(code) DESC LIMIT ?)"
+)
+
+
+class AssignedUnits:
+    """The counts of one model, in the file of its labels."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        (self._source,) = db.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
+        self._read()
+
+    def codes(self, assigned: Sequence[Assigned | None], card: Card) -> list[int | None]:
+        """The numbers by which rows keep what they were assigned to; new ones are written first."""
+        distinct = {each for each in assigned if each is not None}
+        if not distinct or card.label is None or not can_be_wrong(card):
+            return [None] * len(assigned)
+        label = card.label.model_dump_json()
+        if any((each, label) not in self._codes for each in distinct):
+            self._add(distinct, label)
+        return [self._codes.get((each, label)) if each is not None else None for each in assigned]
+
+    def count(self) -> None:
+        """Count the rows of `told_now` that are told of for the first time."""
+        if not self._labels:
+            return
+        counted = Counter[tuple[int, int]]()
+        for code, decision, value, rows in self._db.execute(_COUNTED).fetchall():
+            label = self._labels.get(code)
+            truth = code_of(value, label) if label is not None else nan
+            if not isnan(truth):
+                counted[code, int(decision != truth)] += rows
+        self._db.executemany(
+            "UPDATE assigned SET labelled = labelled + ?, wrong = wrong + ? WHERE code = ?",
+            [(rows, rows * wrong, code) for (code, wrong), rows in counted.items()],
+        )
+
+    def told(self) -> tuple[LabelledUnits, ...]:
+        """All counts of the latest rollouts."""
+        found = self._db.execute(
+            "SELECT rollout, generation, arm, SUM(labelled), SUM(wrong) FROM assigned "
+            "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
+        return tuple(
+            LabelledUnits(self._source, Assigned(*assigned), labelled, wrong)
+            for *assigned, labelled, wrong in found
+        )
+
+    def _add(self, distinct: set[Assigned], label: str) -> None:
+        with transaction(self._db):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO assigned (rollout, generation, arm, label) "
+                "VALUES (?, ?, ?, ?)",
+                [(*each, label) for each in sorted(distinct)],
+            )
+            self._db.execute(_DROP, (ROLLOUTS_KEPT,))
+        self._read()
+
+    def _read(self) -> None:
+        self._codes: dict[tuple[Assigned, str], int] = {}
+        self._labels: dict[int, Label] = {}
+        for code, *assigned, label in self._db.execute(
+            "SELECT code, rollout, generation, arm, label FROM assigned"
+        ):
+            self._codes[Assigned(*assigned), label] = code
+            self._labels[code] = Label.model_validate_json(label)

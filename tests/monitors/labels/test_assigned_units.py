@@ -1,0 +1,203 @@
+"""Units of a rollout are counted by arm when their first label counts, once, whatever dies."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitors.blocks import SampleBlock
+from monitors.labels import database
+from monitors.labels.assigned import Assigned, can_be_wrong
+from monitors.labels.assigned_units import ROLLOUTS_KEPT
+from registry.card import Card, Decision, Score, Task
+from tests.monitors.labels.samples import (
+    AWAITED,
+    CARD,
+    DAY_S,
+    START,
+    Reader,
+    label,
+    predictions,
+    score_of,
+    waits_days,
+)
+
+DUE = START + DAY_S
+ONE, OTHER = Assigned("r", 7, "candidate"), Assigned("r", 7, "stable")
+Counts = dict[Assigned, tuple[int, int]]
+
+
+def assigned(numbers: Sequence[int], *to: Assigned | None) -> SampleBlock:
+    """Predictions that stand for units of arms, in turn; number 4 and above are decided as yes."""
+    arms = np.full(len(numbers), None, dtype=np.object_)
+    for place, number in enumerate(numbers):
+        arms[place] = to[number % len(to)]
+    return replace(predictions(numbers), assigned=arms)
+
+
+def counts(reader: Reader) -> Counts:
+    """Units with a label, and wrong ones, by what they were assigned to."""
+    units = reader.book.labelled_units("m")
+    return {each.assigned: (each.labelled, each.wrong) for each in units}
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """A book, and somebody who folds what it judges."""
+    reader = Reader(tmp_path)
+    yield reader
+    reader.book.close()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("predict"), st.integers(0, 7), st.none()),
+        st.tuples(st.just("label"), st.integers(0, 7), st.booleans()),
+        st.tuples(st.just("read"), st.just(0), st.booleans()),
+        st.tuples(st.just("restart"), st.just(0), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS)
+def test_what_is_counted_is_what_the_monitors_are_told_of_first(
+    steps: list[tuple[str, int, bool | None]],
+) -> None:
+    """In any order, with repeats, corrections and restarts; and counts never fall."""
+    arms = (ONE, OTHER, None)
+    card = waits_days(1.0)
+    with TemporaryDirectory() as folder:
+        reader = Reader(Path(folder))
+        seen: Counts = {}
+        for kind, number, what in steps:
+            if kind == "predict":
+                reader.book.expect(assigned([number], *arms), card, START)
+            elif kind == "label":
+                reader.book.feedback("m", [label(number, what)], AWAITED, START)
+            elif kind == "read":
+                reader.read(DUE if what else START, card)
+            else:
+                reader.restart()
+            now = counts(reader)
+            for each, (labelled, wrong) in seen.items():
+                assert (now[each][0] >= labelled, now[each][1] >= wrong) == (True, True)
+            seen = now
+        reader.read(DUE, card)
+        found = counts(reader)
+        reader.book.close()
+    by_key = {int(predictions([number]).keys()[0]): number for number in range(8)}
+    expected = Counter[tuple[Assigned, bool]]()
+    for block in reader.blocks:
+        for key, truth in zip(block.keys[block.first], block.labels[block.first], strict=True):
+            number = by_key[int(key)]
+            if (arm := arms[number % 3]) is not None:
+                expected[arm, (score_of(number) >= 0.5) != bool(truth)] += 1
+    for arm in (ONE, OTHER):
+        wrong = expected[arm, True]
+        assert found.get(arm, (0, 0)) == (expected[arm, False] + wrong, wrong)
+
+
+def test_a_label_counts_when_its_prediction_is_old_enough(reader: Reader) -> None:
+    """As everywhere else: those that come early are others than those that come late."""
+    reader.book.expect(assigned([1], ONE), waits_days(1.0), START)
+    reader.book.feedback("m", [label(1, True)], AWAITED, START)
+    assert counts(reader) == {ONE: (0, 0)}
+
+    reader.restart()
+    reader.book.ripen(DUE)
+
+    assert counts(reader) == {ONE: (1, 1)}
+
+
+def test_a_correction_changes_nothing(reader: Reader) -> None:
+    """What was bet on stands."""
+    reader.book.expect(assigned([1, 2], ONE), CARD, START)
+    for truth in (False, True, False):
+        reader.book.feedback("m", [label(1, truth)], AWAITED, START)
+
+    assert counts(reader) == {ONE: (1, 0)}
+
+
+def test_the_source_is_that_of_the_file(reader: Reader, tmp_path: Path) -> None:
+    """Over restarts the same; one who begins with an empty folder counts from nothing."""
+    other = Reader(tmp_path / "other")
+    sources = []
+    for each in (reader, other):
+        each.book.expect(assigned([1], ONE), CARD, START)
+        sources += [unit.source for unit in each.book.labelled_units("m")]
+    other.book.close()
+    reader.restart()
+
+    assert [unit.source for unit in reader.book.labelled_units("m")] == sources[:1]
+    assert sources[0] != sources[1]
+
+
+def test_only_the_latest_rollouts_are_kept(reader: Reader) -> None:
+    """So that the file does not grow with them; a label of one before is joined all the same."""
+    for number in range(ROLLOUTS_KEPT + 3):
+        reader.book.expect(assigned([number], Assigned(f"r{number}", 1, "stable")), CARD, START)
+    last = ROLLOUTS_KEPT + 2
+
+    receipt = reader.book.feedback("m", [label(0), label(last)], AWAITED, START)
+
+    assert receipt.joined == 2
+    kept = counts(reader)
+    assert {each.rollout for each in kept} == {f"r{number}" for number in range(3, last + 1)}
+    assert kept[Assigned(f"r{last}", 1, "stable")][0] == 1
+    assert sum(labelled for labelled, _ in kept.values()) == 1
+
+
+def test_answers_that_are_no_decisions_are_not_counted(reader: Reader) -> None:
+    """A price is off by more or less, and nobody has said from where on it is wrong."""
+    price = Card(task=Task.REGRESSION, score=Score(output="p"), label=CARD.label)
+    undecided = CARD.model_copy(update={"decision": None})
+    for card in (price, undecided):
+        assert not can_be_wrong(card)
+        reader.book.expect(assigned([1], ONE), card, START)
+    assert can_be_wrong(CARD)
+    assert can_be_wrong(
+        Card(
+            task=Task.MULTICLASS,
+            score=Score(output="p"),
+            decision=Decision(argmax=True),
+            label=CARD.label,
+        )
+    )
+    reader.book.feedback("m", [label(1, False)], AWAITED, START)
+
+    assert counts(reader) == {}
+
+
+def test_a_file_that_knew_nothing_of_rollouts_goes_on(tmp_path: Path) -> None:
+    """Its predictions are there, and from now on units are counted."""
+    reader = Reader(tmp_path)
+    reader.book.expect(assigned([1], ONE), CARD, START)
+    reader.book.close()
+    (path,) = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "DROP TABLE assigned; ALTER TABLE predictions DROP COLUMN assigned; "
+            "DELETE FROM meta WHERE name = 'source'; PRAGMA user_version = 1"
+        )
+
+    reader.restart()
+    reader.book.expect(assigned([2], ONE), CARD, START)
+    receipt = reader.book.feedback("m", [label(1), label(2)], AWAITED, START)
+
+    assert receipt.joined == 2
+    assert counts(reader) == {ONE: (1, 1)}
+    reader.book.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
