@@ -162,7 +162,12 @@ def _waits_for(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> I
         yield _ENDS_HOLD[rollout.hold]
     if seen.awaited:
         yield "the first counts of every gateway process since the control plane has begun anew"
-        return
+    else:
+        yield from _has_yet(rollout, policy, seen, now)
+
+
+def _has_yet(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Iterator[str]:
+    """What one that is judged has yet to do and to show where it is."""
     if rollout.state is RolloutState.BAKING:
         left = policy.bake_s - waited_s(rollout, seen, now)
         yield f"it bakes for {duration(left)} more" if left > 0 else "the next look completes it"
