@@ -28,7 +28,7 @@ from configs.errors import Unavailable, WeirError
 from configs.policy import EVENTS, Metric
 from configs.settings import Rollouts, Verify
 from monitors.telemetry import names
-from registry.records import FULL, Route
+from registry.records import FULL, Route, RouteTable
 from registry.registry import Registry
 from registry.rollouts import Rollout, RolloutState
 from serve.control.reports import Reports
@@ -82,12 +82,12 @@ _OURS = tuple(f"{Path(__file__).parents[3] / part}{os.sep}" for part in ("regist
 class World:
     """What goes on without a controller: the time, and what gateway processes have counted.
 
-    `tables` are the routes by the numbers of the tables that gateway processes have taken.
+    `tables` says what tables had that gateway processes were given, by their numbers.
     """
 
     now: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(hours=1))
     counted: dict[str, Report] = field(default_factory=dict)
-    tables: dict[int, Route] = field(default_factory=dict)
+    tables: dict[int, str] = field(default_factory=dict)
     ends: bool = False
 
     @classmethod
@@ -160,6 +160,8 @@ class Controller:
         self.began = self.world.now
         self.registry = Registry.open(folder / "data", Verify(), self.clock)
         self.plane = Plane(self.registry)
+        self._publish = self.plane.replicas.publish
+        self.plane.replicas.publish = self._noted  # type: ignore[method-assign]
         self.control = control = self.plane.control
         control.reports = Reports(self.seconds)
         control.conductor = Conductor(
@@ -207,7 +209,7 @@ class Controller:
     async def _turn(self) -> None:
         """Let time pass, have the gateway processes serve and report, look, and tell."""
         self.world.now += timedelta(seconds=LATER_S)
-        self._everybody_follows()
+        self.world.keep(self.folder)
         self._serve()
         await self._somebody_wants_something()
         await self.control.conductor.look()
@@ -216,16 +218,13 @@ class Controller:
         await self.deliveries.deliver()
         self._nothing_went_wrong()
 
-    def _everybody_follows(self) -> None:
-        """A number of a table never stands for two routes, whoever has given it."""
-        route = self.registry.route(MODEL)
-        assert route is not None
-        for gateway in self.plane.gateways:
-            table = gateway.table
-            if table.generation:
-                given = table.models[MODEL].route
-                assert self.world.tables.setdefault(table.generation, given) == given
+    async def _noted(self, table: RouteTable) -> None:
+        """Publish a table, whose number has never stood for another, whoever gave that."""
+        routed = table.models[MODEL]
+        told = f"{routed.route} {sorted(routed.versions)} {routed.baseline}"
+        assert self.world.tables.setdefault(table.generation, told) == told
         self.world.keep(self.folder)
+        await self._publish(table)
 
     def _serve(self) -> None:
         (rollout,) = self.active or (None,)
