@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -13,13 +14,16 @@ from serve.control.replicas import Replicas, VersionKey
 from serve.control.wanted import Wanted
 from serve.reached import Baseline, Reached
 
-_TABLES_A_CHANGE = 1000
-"""Room for the tables that are published between two changes, so that a control plane that was
-started anew never gives a number that stood for another table before."""
+_TABLES_A_CHANGE = 2**20
+"""Room for the tables that are published between two changes."""
+_BEGINS_BELOW = 2**19
+"""Room for where a control plane begins to count, which it draws: one that was started anew must
+not give a number that stood for another table before, also if nothing was changed in between. A
+gateway replica that has that table would not hear of the new one, and be taken to follow it."""
 
 
 class Publisher:
-    """Publishes tables of the registry with numbers that grow; the door knows the keys of the last.
+    """Publishes tables of the registry under new numbers; the door knows the keys of the last.
 
     A table is made and published in one turn: one that was made from an older state never replaces
     a newer one, in which a key may be gone.
@@ -70,7 +74,8 @@ class Publisher:
         """What the registry holds; the number of the first table follows from it."""
         table = await asyncio.to_thread(self._registry.table)
         if not self.begun:
-            self._published = table.generation * _TABLES_A_CHANGE
+            begin = secrets.randbelow(_BEGINS_BELOW)
+            self._published = table.generation * _TABLES_A_CHANGE + begin
         return table
 
     async def _publish(self, table: RouteTable) -> RouteTable:

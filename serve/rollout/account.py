@@ -189,14 +189,22 @@ def _waits_for(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> I
         return
     if rollout.hold is not None:
         yield _ENDS_HOLD[rollout.hold]
+    if seen.awaited:
+        yield "the first counts of every gateway process since the control plane has begun anew"
+    else:
+        yield from _has_yet(rollout, policy, seen, now)
+
+
+def _has_yet(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Iterator[str]:
+    """What one that is judged has yet to do and to show where it is."""
     if rollout.state is RolloutState.BAKING:
-        left = policy.bake_s - waited_s(rollout, now)
+        left = policy.bake_s - waited_s(rollout, seen, now)
         yield f"it bakes for {duration(left)} more" if left > 0 else "the next look completes it"
         return
     for lacking in lacks(rollout, policy, seen):
         yield f"it has yet to show: {lacking}"
     if rollout.state in (RolloutState.SHADOW, RolloutState.CANARY):
-        left = policy.dwell_s - waited_s(rollout, now)
+        left = policy.dwell_s - waited_s(rollout, seen, now)
         if left > 0:
             yield f"it stays here for {duration(left)} more at least"
     if (rollout.held_from or rollout.state) is RolloutState.STARTING:

@@ -90,12 +90,15 @@ class _Watched:
     `turn` is held while a decision is made, never while hosts are waited for. `step` is the change
     that waits for hosts, and `aim` where it leads. `failed` says why hosts did not start,
     `hindered` why the last change could not be made, which is tried again.
-    `judged_at` is when this process put the candidate into the route, if it did: gateway processes
-    cannot have reported before.
+    `found_at` is when this process first looked at it, and `judged_at` when it put the candidate
+    into the route, if it did: gateway processes cannot have reported before. `judged_since` is when
+    all of them had, for the first time.
     """
 
     course: Course
     same_behaviour: bool
+    found_at: float
+    judged_since: datetime | None = None
     judged_at: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     step: asyncio.Task[None] | None = None
@@ -257,7 +260,7 @@ class Conductor:
         kept = await asyncio.to_thread(self._book.evidence, rollout.id)
         card = (await asyncio.to_thread(self._book.version, rollout.model, rollout.candidate)).card
         same = card.change == "same-behaviour"
-        made = _Watched(Course(rollout, kept), same)
+        made = _Watched(Course(rollout, kept), same, self._monotonic())
         # Another may have been as far meanwhile: there must be one only.
         return self._watched.setdefault(rollout.id, made) if not rollout.state.over else made
 
@@ -300,12 +303,17 @@ class Conductor:
             settled = await self._stage.routes_back(rollout.model)
             return Seen(findings, settled=settled, leaves_out=course.leaves_out)
         as_wanted = await self._stage.routes_as_wanted(rollout.model)
+        fresh = self._fresh(watched, rollout)
+        if fresh and watched.judged_since is None:
+            watched.judged_since = self._clock()
         # Before the candidate is in the route, its hosts are waited for by whoever puts it there.
         return Seen(
             findings=findings,
             split_suspect=split_is_suspect(course.evidence, course.policy),
             candidate_ready=_begins(rollout) or as_wanted,
-            fresh=self._fresh(watched, rollout),
+            fresh=fresh,
+            awaited=not fresh and self._monotonic() - watched.found_at < FRESH_S,
+            judged_since=watched.judged_since,
             failed=watched.failed or course.broken,
             settled=as_wanted,
             reaching=await self._stage.reaching(rollout.model),

@@ -47,7 +47,7 @@ def decide(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Move 
         _out(rollout, policy, seen, now)
         or _hold(rollout, seen, now)
         or _on_again(rollout, seen, now)
-        or _forward(rollout, policy, seen, now)
+        or (None if seen.awaited else _forward(rollout, policy, seen, now))
     )
 
 
@@ -75,7 +75,7 @@ def _hold(rollout: Rollout, seen: Seen, now: datetime) -> Move | None:
         return _held(rollout, now, Hold.SPLIT, reason)
     if rollout.state not in _COMPARING:
         return None
-    if not seen.fresh:
+    if not seen.fresh and not seen.awaited:
         return _held(rollout, now, Hold.STALE, "no fresh counts from every gateway process")
     signals = seen.alarm
     if signals is not None and rollout.promoted_by is None:
@@ -102,11 +102,12 @@ def _forward(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Mov
     if rollout.state is RolloutState.HELD:
         return None
     if rollout.state is RolloutState.BAKING:
-        return _baked(rollout, policy, now)
+        return _baked(rollout, policy, seen, now)
     lacking = lacks(rollout, policy, seen)
-    too_long = waited_s(rollout, now) >= policy.step_max_s
+    waited = waited_s(rollout, seen, now)
+    too_long = waited >= policy.step_max_s
     in_vain = seen.hindered if too_long else None
-    if not lacking and not in_vain and waited_s(rollout, now) >= _least_s(rollout, policy):
+    if not lacking and not in_vain and waited >= _least_s(rollout, policy):
         return onward(rollout, policy, now)
     if not too_long:
         return None
@@ -117,8 +118,8 @@ def _forward(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Mov
     return _held(rollout, now, Hold.INCONCLUSIVE, reason)
 
 
-def _baked(rollout: Rollout, policy: Policy, now: datetime) -> Move | None:
-    if waited_s(rollout, now) < policy.bake_s:
+def _baked(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Move | None:
+    if waited_s(rollout, seen, now) < policy.bake_s:
         return None
     reason = f"no harm in {policy.bake_s:g} s with {100 - policy.holdback:g} % of the traffic"
     return Move(moved(rollout, now, RolloutState.COMPLETED, reason=reason), "complete", reason)

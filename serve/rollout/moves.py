@@ -24,7 +24,10 @@ class Seen:
     """What is seen of a rollout at one moment.
 
     `candidate_ready`: every gateway process is connected to the candidate. `fresh`: reports of all
-    of them are young enough to decide on. `failed` says why hosts could not be started. `settled`:
+    of them are young enough to decide on. `awaited`: they are not, but a controller that has only
+    just begun to look cannot have heard of all yet. Waits count from `judged_since`, if the present
+    state began before it: time without a judge is no time that was waited.
+    `failed` says why hosts could not be started. `settled`:
     every gateway process routes as the present state asks, and but for a way back reaches all that
     it needs. `previous` is the version that the route would return to, which is still warm.
     `reaching`: how many gateway processes reach all that the route names, and how many there are.
@@ -36,6 +39,8 @@ class Seen:
     split_suspect: bool = False
     candidate_ready: bool = False
     fresh: bool = False
+    awaited: bool = False
+    judged_since: datetime | None = None
     failed: str | None = None
     settled: bool = False
     previous: int | None = None
@@ -111,9 +116,12 @@ def held(
     return replace(after, hold=hold, held_from=held_from)
 
 
-def waited_s(rollout: Rollout, now: datetime) -> float:
-    """Seconds since the present state began; none if the clock has been set back since."""
-    return max((now - datetime.fromisoformat(rollout.entered_at)).total_seconds(), 0.0)
+def waited_s(rollout: Rollout, seen: Seen, now: datetime) -> float:
+    """Seconds in the present state with a judge; none if the clock has been set back since."""
+    began = datetime.fromisoformat(rollout.entered_at)
+    if seen.judged_since is not None:
+        began = max(began, seen.judged_since)
+    return max((now - began).total_seconds(), 0.0)
 
 
 def missing(policy: Policy, seen: Seen) -> tuple[str, ...]:

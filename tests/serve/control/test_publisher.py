@@ -58,6 +58,31 @@ async def test_what_is_registered_is_known_to_replicas(plane: Plane) -> None:
     assert all(dict(g.table.models) == {} for g in plane.gateways)
 
 
+async def test_no_number_stands_for_two_tables_whoever_gives_them(plane: Plane) -> None:
+    """A control plane is ended before it commits a change, and the next one commits another."""
+    await plane.set(v1=100)
+    coming = plane.registry.version(MODEL, 3)
+    given: dict[int, RouteTable] = {}
+
+    def give(table: RouteTable) -> None:
+        assert given.setdefault(table.generation, table) == table
+
+    for weight in range(1, 9):
+        replicas = Replicas(time.monotonic)
+        publisher = Publisher(plane.registry, replicas, plane.door)
+        await publisher.routes()
+        give(replicas.table)
+        await publisher.with_versions([coming])
+        give(replicas.table)
+        replicas = Replicas(time.monotonic)
+        publisher = Publisher(plane.registry, replicas, plane.door)
+        await publisher.routes()
+        give(replicas.table)
+        plane.registry.set_route(MODEL, {1: 100 - weight, 2: weight}, None, "ada", "")
+        await publisher.routes_meanwhile()
+        give(replicas.table)
+
+
 async def test_more_versions_change_nothing_else_about_a_model(plane: Plane) -> None:
     """Replicas connect to a version that is to come; the route and who is proven stay."""
     await plane.set(v1=100)

@@ -12,7 +12,9 @@ from configs.policy import Metric
 from monitors.telemetry import names
 from registry.records import FULL
 from registry.rollouts import Hold, Rollout, RolloutState
+from serve.rollout.account import Rates, account
 from serve.rollout.commands import Command
+from serve.rollout.conductor import FRESH_S
 from serve.rollout.finding import Finding
 from serve.rollout.tallies import JudgedArm, Report, Tally
 from tests.serve.rollout.conducting import Stand
@@ -176,13 +178,15 @@ async def test_one_that_hangs_is_missed_for_a_minute(stand: Stand) -> None:
 async def test_time_without_a_judge_is_no_time_that_was_waited(
     stand: Stand, state: RolloutState
 ) -> None:
-    """After a restart it is held until counts come in, and the wait begins anew."""
+    """After a restart it is held if no counts come in, and the wait begins anew."""
     await stand.start()
     step = (await stand.until(state)).step
     stand.serve()
     stand.open()
 
     await stand.look(600.0)
+    assert stand.rollout.state is state
+    await stand.look(FRESH_S)
     assert (stand.rollout.hold, stand.rollout.held_from) == (Hold.STALE, state)
 
     stand.report_again()
@@ -190,6 +194,39 @@ async def test_time_without_a_judge_is_no_time_that_was_waited(
         await stand.look()
     assert (stand.rollout.state, stand.rollout.step) == (state, step)
     assert stand.actions[-2:] == ["hold", "go on"]
+
+
+@pytest.mark.parametrize(
+    ("state", "wait_s"), [(RolloutState.CANARY, 10.0), (RolloutState.BAKING, 60.0)]
+)
+async def test_after_a_restart_the_first_counts_are_waited_for(
+    stand: Stand, state: RolloutState, wait_s: float
+) -> None:
+    """Nothing is held and nothing goes on until all have reported; the wait begins with that."""
+    await stand.start()
+    before = await stand.until(state)
+    stand.stage.replicas = 2
+    stand.serve(source="g2")
+    stand.serve()
+    stand.open()
+
+    await stand.look(600.0)
+    stand.reports.take([stand.source["g1"]])
+    await stand.look(FRESH_S - 2.0)
+    _, seen = await stand.conductor.see(stand.rollout)
+    (waits_for,) = account(stand.rollout, seen, Rates(), stand.clock.now).waits_for
+    assert waits_for.startswith("the first counts of every gateway process")
+    assert stand.rollout == before
+
+    stand.report_again()
+    await stand.look()
+    assert stand.rollout == before
+    while stand.rollout == before:
+        stand.report_again()
+        await stand.look()
+        wait_s -= 1.0
+    assert wait_s == 0.0
+    assert "hold" not in stand.actions
 
 
 async def test_a_late_report_is_no_new_step(stand: Stand) -> None:

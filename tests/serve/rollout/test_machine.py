@@ -92,7 +92,11 @@ def test_a_shadow_gets_copies_and_no_traffic() -> None:
     ],
     ids=lambda at: at.hold or at.state,
 )
-@pytest.mark.parametrize("what_else", [{}, {"fresh": False}, {"split_suspect": True}], ids=str)
+@pytest.mark.parametrize(
+    "what_else",
+    [{}, {"fresh": False}, {"fresh": False, "awaited": True}, {"split_suspect": True}],
+    ids=str,
+)
 def test_harm_rolls_back_from_everywhere(at: Rollout, what_else: dict[str, bool]) -> None:
     """Whoever holds it, and whatever else is wrong."""
     harm = finding(Metric.ERROR_RATIO, harmful=True, message="9 errors against 1")
@@ -232,6 +236,26 @@ def test_without_fresh_counts_nothing_goes_on(state: RolloutState) -> None:
     assert move is not None
     assert (move.rollout.hold, move.rollout.held_from) == (Hold.STALE, state)
     assert decide(move.rollout, SHORT, good(fresh=False), MUCH_LATER) is None
+
+
+@pytest.mark.parametrize("state", [S.SHADOW, S.CANARY, S.PROMOTING, S.BAKING])
+@pytest.mark.parametrize("inconclusive", ["hold", "rollback"])
+def test_a_controller_that_begins_anew_waits_for_the_first_counts(
+    state: RolloutState, inconclusive: str
+) -> None:
+    """Nothing is held, nothing goes on, and no time has been too long."""
+    policy = SHORT.model_copy(update={"on_inconclusive": inconclusive})
+    at = rollout(state, step=1)
+    assert decide(at, policy, good(policy, fresh=False, awaited=True), MUCH_LATER) is None
+    assert decide(at, policy, good(policy), MUCH_LATER) is not None
+
+
+@pytest.mark.parametrize("state", [S.SHADOW, S.CANARY, S.BAKING])
+def test_time_without_a_judge_is_not_waited(state: RolloutState) -> None:
+    """Waits count from the moment since which there has been one, or from the state's beginning."""
+    at = rollout(state, step=1)
+    assert decide(at, SHORT, good(judged_since=MUCH_LATER), MUCH_LATER) is None
+    assert decide(at, SHORT, good(judged_since=START - timedelta(days=9)), MUCH_LATER) is not None
 
 
 @pytest.mark.parametrize(

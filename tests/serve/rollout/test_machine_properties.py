@@ -95,6 +95,7 @@ class Play(RuleBasedStateMachine):
     @rule(
         ready=st.booleans(),
         fresh=st.booleans(),
+        awaited=st.booleans(),
         settled=st.booleans(),
         split=st.sampled_from([False, False, False, True]),
         failed=st.sampled_from([None, None, None, "no host could be started"]),
@@ -104,6 +105,7 @@ class Play(RuleBasedStateMachine):
         self,
         ready: bool,
         fresh: bool,
+        awaited: bool,
         settled: bool,
         split: bool,
         failed: str | None,
@@ -113,6 +115,7 @@ class Play(RuleBasedStateMachine):
             self.seen,
             candidate_ready=ready,
             fresh=fresh,
+            awaited=awaited and not fresh,
             settled=settled,
             split_suspect=split,
             failed=failed,
@@ -127,7 +130,8 @@ class Play(RuleBasedStateMachine):
             assert move is not None
             assert move.rollout.state is S.ROLLING_BACK
         elif _judged(before) and not self.seen.fresh and before.state is not S.STARTING:
-            assert self.seen.failed or before.state is S.HELD or move is not None
+            waits = before.state is S.HELD or self.seen.awaited
+            assert self.seen.failed or waits or move is not None
             assert move is None or division(move.rollout, self.policy).candidate_bp in (
                 0,
                 _weight(before, self.policy),
