@@ -23,8 +23,8 @@ import numpy as np
 from monitors.stats.event_ratio import WORSE, smaller_than
 from monitors.stats.weighted_difference import PARTS
 
-MOST = 0.98
-"""The largest part of a stake that one block may cost."""
+_LEAST = 0.01
+"""Where a margin of nearly one allows all, larger stakes would win no more."""
 
 WORSE_STAKES = np.array([(ratio - 1) / (ratio + 1) for ratio in WORSE])
 """Stakes on the ratios of `WORSE`, as fair bets with arms of equal size have them."""
@@ -40,23 +40,28 @@ def log_worse_gains(ours: float, theirs: float) -> tuple[float, ...]:
 
 
 def log_not_worse_gains(ours: float, theirs: float, margin: float) -> tuple[float, ...]:
-    """What bets against "1 + margin times as often, or more" win by a block.
-
-    Of the candidate's events only one in 1 + margin is kept for each of the other arm's.
-    """
-    return tuple(log1p(stake * (theirs - ours)) for stake in not_worse_stakes(margin))
+    """What bets against "the candidate's is 1 + margin times as large, or more" win by a block."""
+    better = theirs - ours / (1 + margin)
+    return tuple(log1p(stake * better) for stake in not_worse_stakes(margin))
 
 
 def log_below_gains(ours: float, theirs: float, margin: float) -> tuple[float, ...]:
     """What bets against "the share is larger by `margin`, or more" win by a block.
 
-    `ours` and `theirs` are shares of a block's units with the event, -1 < margin < 1.
+    `ours` and `theirs` are shares of a block's units with the event, -1 < margin <= 1.
     """
-    return tuple(log1p(part * (margin - (ours - theirs)) / (1 - margin)) for part in PARTS.tolist())
+    better = margin - (ours - theirs)
+    return tuple(log1p(stake * better) for stake in below_stakes(margin))
 
 
 @lru_cache(maxsize=256)
 def not_worse_stakes(margin: float) -> tuple[float, ...]:
     """Stakes on the ratios of `smaller_than`, none of which a block can lose."""
     bound = 1 + margin
-    return tuple(min((bound - ratio) / (1 + ratio), MOST) for ratio in smaller_than(bound))
+    return tuple((bound - ratio) / (1 + ratio) for ratio in smaller_than(bound))
+
+
+@lru_cache(maxsize=256)
+def below_stakes(margin: float) -> tuple[float, ...]:
+    """Stakes of bets on shares, none of which a block can lose."""
+    return tuple((PARTS / max(1 - margin, _LEAST)).tolist())

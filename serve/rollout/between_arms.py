@@ -30,7 +30,10 @@ def finding_between_arms(
     splits, trials = evidence.splits(metric), evidence.trials(metric)
     harm = evidence.log_harm(metric) / LN10
     clusters = evidence.clusters.get(metric)
-    good = (log_goodness(trials, guardrail) if clusters is None else clusters.log_good()) / LN10
+    good = log_goodness(trials, guardrail) / LN10
+    if clusters is not None:
+        # Neither few mishaps that are large nor many small ones may pass: both must be good.
+        good = min(good, clusters.log_good() / LN10)
     other = other_arm(metric)
     found = replace(
         blank,
@@ -134,8 +137,8 @@ def _more_units(
         return None
 
     def told(times: float) -> bool:
-        if clusters is not None:
-            return clusters.log_good(times) / LN10 >= found.good_at
+        if clusters is not None and clusters.log_good(times) / LN10 < found.good_at:
+            return False
         more = [Trials(each[0], *(times * count for count in each[1:])) for each in trials]
         return log_goodness(more, guardrail) / LN10 >= found.good_at
 

@@ -13,71 +13,72 @@ Both = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Units, first requests with an event, and the chances that none of the events is kept.
+    """Units, those whose first request had the event, and the chances that none of these is kept.
 
-    `kept` is the chance with which an event is, of the smaller arm; of the larger one as many are
-    as if it had as many units. `events` counts first events, less by that; `lost` are the chances
-    that none of them is kept, `first_lost` those of events of first requests, and `spared` that of
-    the candidate's where fewer of its events are kept by the margin. One that `rests` is not bet
-    on.
+    It lasts from `began_s` to the latest look, at `until_s`; `step` and `minute` are those of its
+    begin. `kept` is the chance with which an event is kept, `part` how large the other arm is
+    beside the candidate, if it is smaller. One that `rests` is not bet on.
     """
 
     began_s: float
-    kept: float
+    until_s: float
+    step: int
+    minute: int
+    kept: float = 1.0
     rests: bool = False
+    part: float = 1.0
     units: Both = (0.0, 0.0)
-    trials: Both = (0.0, 0.0)
     events: Both = (0.0, 0.0)
     lost: Both = (1.0, 1.0)
-    first_lost: Both = (1.0, 1.0)
-    spared: float = 1.0
 
-    def plus(self, trials: Trials, events: Both, margin: float) -> Block:
-        """Take in first requests, and first events of all requests; `margin` is a relative one."""
+    def plus(self, trials: Trials, at_s: float) -> Block:
+        """Take in what came until `at_s`; a clock that went back makes the block longer."""
         fewer = min(trials.share, 1 - trials.share)
-        ours, theirs = (fewer / share for share in (trials.share, 1 - trials.share))
-        first = trials.events, trials.other_events
-        lose = 1 - self.kept * ours, 1 - self.kept * theirs
-        spare = 1 - self.kept * ours / (1 + margin)
+        lose = 1 - self.kept, 1 - self.kept * fewer / (1 - trials.share)
         return replace(
             self,
+            began_s=min(self.began_s, at_s),
+            until_s=at_s,
+            part=min(self.part, fewer / trials.share),
             units=_sum(self.units, (trials.units, trials.other_units)),
-            trials=_sum(self.trials, first),
-            events=_sum(self.events, (ours * events[0], theirs * events[1])),
-            lost=_times(self.lost, _powers(lose, events)),
-            first_lost=_times(self.first_lost, _powers(lose, first)),
-            spared=self.spared * spare ** first[0],
+            events=_sum(self.events, (trials.events, trials.other_events)),
+            lost=(
+                self.lost[0] * lose[0] ** trials.events,
+                self.lost[1] * lose[1] ** trials.other_events,
+            ),
         )
 
     def is_over(self, at_s: float, least_s: float) -> bool:
-        """Whether it has lasted long enough, and both arms have units in it."""
-        return at_s - self.began_s >= least_s and min(self.units) > 0
+        """Whether what comes at a look belongs to the next block: both arms have units in this."""
+        return (
+            at_s != self.until_s and self.until_s - self.began_s >= least_s and min(self.units) > 0
+        )
+
+    @property
+    def mishaps(self) -> Both:
+        """The chances that either arm had an event that is kept."""
+        return 1 - self.lost[0], 1 - self.lost[1]
 
     def to_list(self) -> list[Any]:
         """All of it as JSON has it."""
         return [
             self.began_s,
+            self.until_s,
+            self.step,
+            self.minute,
             self.kept,
             self.rests,
-            *map(list, (self.units, self.trials, self.events, self.lost, self.first_lost)),
-            self.spared,
+            self.part,
+            *map(list, (self.units, self.events, self.lost)),
         ]
 
     @classmethod
     def from_list(cls, told: list[Any]) -> Block:
         """Go on from what `to_list` gave."""
-        began_s, kept, rests, *both, spared = told
-        units, trials, events, lost, first_lost = ((one, other) for one, other in both)
-        return cls(began_s, kept, rests, units, trials, events, lost, first_lost, spared)
+        *alone, units, events, lost = told
+        both = ((one, other) for one, other in (units, events, lost))
+        return cls(*alone, *both)
 
 
 def _sum(one: Both, other: Both) -> Both:
     return one[0] + other[0], one[1] + other[1]
-
-
-def _times(one: Both, other: Both) -> Both:
-    return one[0] * other[0], one[1] * other[1]
-
-
-def _powers(chances: Both, counts: Both) -> Both:
-    return chances[0] ** counts[0], chances[1] ** counts[1]

@@ -3,7 +3,8 @@
 A block is as long as the policy says, and longer until both arms have units. What happens at a
 block's end may go on in the next: so after one with an event a block is passed over, and blocks
 that are bet on have nothing to do with one another as long as no mishap outlasts a block. How many
-events of a block are kept is set by those before it, so that the busier arm has about one.
+events of a block are kept is set by those before it, so that the busier arm has about one. Only
+first requests count: which blocks units that come again fill depends on what became of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from monitors.stats.event_ratio import WORSE, log_sum, smaller_than
 from monitors.stats.mishap_bets import log_below_gains, log_not_worse_gains, log_worse_gains
 from monitors.stats.restarts import Restarts
 from monitors.stats.weighted_difference import LOG_WEIGHTS, PARTS, Trials
-from serve.rollout.block import Block, Both
+from serve.rollout.block import Block
 
 FORGET = 0.1
 """The weight of the last block in the mean number of events."""
@@ -53,7 +54,7 @@ class Clusters:
         return log_sum(self.won) - log(len(self.won))
 
     def log_good(self, times: float = 1.0) -> float:
-        """The natural logarithm of the e-value against "worse by the margin or more".
+        """The natural logarithm of the e-value against "mishaps by the margin more, or beyond".
 
         If so many times as much had been seen, all alike.
         """
@@ -62,24 +63,17 @@ class Clusters:
             stakes = [-log(len(self.good))] * len(self.good)
         return log_sum([one + times * won for one, won in zip(stakes, self.good, strict=True)])
 
-    def fold(self, trials: Trials, events: Both, step: int, at_s: float) -> Clusters:
-        """Take in what came until `at_s`: first requests, and first events of all requests."""
-        block = self.block or Block(at_s, 1.0)
-        block = block.plus(trials, events, self.guardrail.margin_rel or 0.0)
+    def fold(self, trials: Trials, step: int, at_s: float) -> Clusters:
+        """Take in the first requests that came until `at_s`, which is the same within a look."""
+        minute = int(at_s // _MINUTE_S)
+        block = self.block or Block(at_s, at_s, step, minute)
         if not block.is_over(at_s, self.guardrail.block_s):
-            return replace(self, block=block)
+            return replace(self, block=block.plus(trials, at_s))
         mean = (1 - FORGET) * self.mean + FORGET * max(block.events)
         rests = max(block.events) > 0 and not block.rests
-        then = replace(self, mean=mean, block=Block(at_s, 1 / max(1.0, mean), rests))
-        if block.rests:
-            return then
-        worse = log_worse_gains(1 - block.lost[0], 1 - block.lost[1])
-        return replace(
-            then,
-            won=_plus(self.won, worse),
-            anew=self._begun_anew(block, step, at_s),
-            good=_plus(self.good, self._gains_of_goodness(block)),
-        )
+        after = Block(block.until_s, at_s, step, minute, 1 / max(1.0, mean), rests)
+        then = self if block.rests else self._bet_on(block)
+        return replace(then, mean=mean, block=after.plus(trials, at_s))
 
     def to_list(self) -> list[Any]:
         """All but the guardrail, as JSON has it."""
@@ -98,16 +92,24 @@ class Clusters:
             block=Block.from_list(block) if block else None,
         )
 
-    def _begun_anew(self, block: Block, step: int, at_s: float) -> Restarts:
-        if not sum(block.trials):
-            return self.anew
-        gains = log_worse_gains(1 - block.first_lost[0], 1 - block.first_lost[1])
-        return self.anew.at(step, int(at_s // _MINUTE_S)).won(gains, 1)
+    def _bet_on(self, block: Block) -> Clusters:
+        """Take in a block that is over."""
+        ours, theirs = block.mishaps
+        worse = log_worse_gains(ours * block.part, theirs)
+        anew = self.anew
+        if sum(block.events):
+            anew = anew.at(block.step, block.minute).won(worse, 1)
+        return replace(
+            self,
+            won=_plus(self.won, worse),
+            anew=anew,
+            good=_plus(self.good, self._gains_of_goodness(block)),
+        )
 
     def _gains_of_goodness(self, block: Block) -> tuple[float, ...]:
         if (margin := self.guardrail.margin_rel) is not None:
-            return log_not_worse_gains(1 - block.spared, 1 - block.first_lost[1], margin)
-        ours, theirs = (one / of for one, of in zip(block.trials, block.units, strict=True))
+            return log_not_worse_gains(*block.mishaps, margin)
+        ours, theirs = (one / of for one, of in zip(block.events, block.units, strict=True))
         return log_below_gains(ours, theirs, self.guardrail.margin_abs or 0.0)
 
 

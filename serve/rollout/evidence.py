@@ -105,7 +105,7 @@ class Evidence:
 
         A part is bet on all events from the beginning on. The rest is bet anew now and then, on
         events of first requests only: a better version leaves more units without an event, which
-        later seem many.
+        later seem many. Where events cluster, all rests on first requests.
         """
         clusters = self.clusters.get(metric)
         anew = clusters.anew if clusters is not None else self.harm[metric]
@@ -224,24 +224,22 @@ def fold(
     limits, recent = dict(evidence.limits), dict(evidence.recent)
     minute = int(at_s // _MINUTE_S)
 
-    def compared(metric: Metric) -> tuple[Trials, Split] | None:
+    def compared(metric: Metric) -> Trials | None:
         others = compared_with(metric, split)
         share = share_of(split, CANDIDATE, others)
-        if share is None:
-            return None
-        return _trials(share, tallies, others, metric), _split(share, tallies, others, metric)
+        return None if share is None else _trials(share, tallies, others, metric)
 
     for metric, bets in evidence.harm.items():
         if (seen := compared(metric)) is not None:
-            harm[metric] = _harm_folded(bets, seen[0], step, minute)
+            harm[metric] = _harm_folded(bets, seen, step, minute)
     for metric, each in evidence.clusters.items():
         if (seen := compared(metric)) is not None:
-            clusters[metric] = each.fold(seen[0], seen[1][1:], step, at_s)
+            clusters[metric] = each.fold(seen, step, at_s)
     for metric, bets in evidence.limits.items():
         if (seen := compared(metric)) is not None:
-            limits[metric] = _limit_folded(bets, seen[0], evidence.at[metric], step, minute)
-            if seen[0].units + seen[0].other_units:
-                recent[metric] = _latest(recent[metric], seen[0])
+            limits[metric] = _limit_folded(bets, seen, evidence.at[metric], step, minute)
+            if seen.units + seen.other_units:
+                recent[metric] = _latest(recent[metric], seen)
     before = evidence.seen.get(split, {})
     arms = {arm: before.get(arm, Tally()) + tallies.get(arm, Tally()) for arm in _ARMS}
     return replace(

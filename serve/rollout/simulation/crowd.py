@@ -7,16 +7,16 @@ events is a sum over counts, with one coefficient for each bet and split of traf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import log
 
 import numpy as np
 from numpy.random import Generator
 
 from configs.policy import Guardrail, Metric, Policy
-from monitors.stats.event_ratio import UNEQUAL, WORSE, log_gains, smaller_than
+from monitors.stats.event_ratio import UNEQUAL, WORSE, log_gains
 from monitors.stats.limit_bets import BETS, log_limit_gains
-from monitors.stats.weighted_difference import LOG_WEIGHTS, PARTS, Trials
+from monitors.stats.weighted_difference import Trials
 from serve.rollout.budget import harm_alpha, limit_alpha
 from serve.rollout.evidence import (
     BETWEEN_ARMS,
@@ -29,8 +29,7 @@ from serve.rollout.simulation.beginnings import Beginnings
 from serve.rollout.simulation.clustered import ClusteredGuard
 from serve.rollout.simulation.compared import Compared
 from serve.rollout.simulation.counts import ARMS, Counts, Flags, Floats, Ints, log_sums
-
-Gains = tuple[tuple[float, ...], tuple[float, ...]]
+from serve.rollout.simulation.goodness import Goodness, coefficients
 
 
 class Crowd:
@@ -127,10 +126,10 @@ class Guard:
     ) -> None:
         self._metric = guardrail.metric
         self._compared = Compared(guardrail.metric, splits)
-        self._bets = _coefficients(self._compared, lambda share: log_gains(share, WORSE))
+        self._bets = coefficients(self._compared, lambda share: log_gains(share, WORSE))
         self._won = np.full((rollouts, len(WORSE)), -log(len(WORSE)))
         self._anew = Beginnings(rollouts, len(WORSE))
-        self._goodness = _Goodness(guardrail, self._compared, rollouts)
+        self._goodness = Goodness(guardrail, self._compared, rollouts)
         self._good_at = good_at
         self.units = np.zeros(rollouts, np.int64)
         self.bad_events = np.zeros((rollouts, 2), np.int64)
@@ -249,7 +248,7 @@ class SplitCheck:
         pairs = ((CANDIDATE, ARMS[1:]), (ARMS[1:2], ARMS[2:]))
         self._compared = [Compared(None, splits, ours, theirs) for ours, theirs in pairs]
         self._bets = [
-            _coefficients(each, lambda share: log_gains(share, UNEQUAL)) for each in self._compared
+            coefficients(each, lambda share: log_gains(share, UNEQUAL)) for each in self._compared
         ]
         self._won = np.full((2, rollouts, len(UNEQUAL)), -log(len(UNEQUAL)))
 
@@ -263,44 +262,3 @@ class SplitCheck:
         """Whether they are not."""
         won: Floats = log_sums(self._won[:, rows])
         return np.asarray((won >= log(2 / alpha)).any(axis=0), dtype=np.bool_)
-
-
-class _Goodness:
-    """Bets against "worse by the margin or more", of each rollout."""
-
-    def __init__(self, guardrail: Guardrail, compared: Compared, rollouts: int) -> None:
-        if guardrail.margin_rel is not None:
-            bound = 1 + guardrail.margin_rel
-            bets = smaller_than(bound)
-            up, down = _coefficients(compared, lambda share: log_gains(share, bets, bound))
-            self._gains = np.stack([up, down, np.zeros_like(up)], axis=1)
-            weights = np.full(len(bets), -log(len(bets)))
-        else:
-            margin = guardrail.margin_abs or 0.0
-            self._gains = np.array([_of_difference(share, margin) for share in compared.shares])
-            weights = LOG_WEIGHTS
-        self.won = np.tile(weights, (rollouts, 1))
-
-    def fold(self, rows: Ints, split: Ints, units: Ints, trials: Ints) -> None:
-        """Take in first requests and those with an event, each (rows, 2)."""
-        fine = (units - trials).sum(1)
-        kinds = np.stack([trials[:, 0], trials[:, 1], fine], axis=1)
-        self.won[rows] += np.einsum("rk,rkp->rp", kinds, self._gains[split])
-
-
-def _of_difference(share: float | None, margin: float) -> Floats:
-    """What each bet of `weighted_difference` wins by an event of either arm, and by none."""
-    if share is None:
-        return np.zeros((3, len(PARTS)))
-    stakes = PARTS * (share / (1 - share * margin))
-    ours = np.log1p(-stakes * (1 / share - margin))
-    theirs = np.log1p(stakes * (1 / (1 - share) + margin))
-    return np.stack([ours, theirs, np.log1p(stakes * margin)])
-
-
-def _coefficients(compared: Compared, gains: Callable[[float], Gains]) -> tuple[Floats, Floats]:
-    """What each bet wins by an event of the one arm and of the other: (splits, bets) each."""
-    bets = len(gains(0.5)[0])
-    nothing = ((0.0,) * bets, (0.0,) * bets)
-    made = [nothing if share is None else gains(share) for share in compared.shares]
-    return np.array([up for up, _ in made]), np.array([down for _, down in made])

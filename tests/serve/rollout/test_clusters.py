@@ -16,25 +16,29 @@ from configs.policy import Guardrail, Metric, Policy
 from monitors.stats.event_ratio import log_sum
 from monitors.stats.mishap_bets import WORSE_STAKES
 from monitors.stats.weighted_difference import Trials
+from serve.rollout.between_arms import log_goodness
 from serve.rollout.clusters import Clusters
-from serve.rollout.evidence import FROM_START
+from serve.rollout.evidence import FROM_START, Evidence, fold
+from serve.rollout.guardrails import SignalsSeen, judge
+from serve.rollout.tallies import JudgedArm, Tally
 from tests.monitors.stats.outcomes import mean_when_stopped
 
 LATE = Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_rel=1.0)
 BY_POINTS = Guardrail(metric=Metric.LATENCY_OVER_SLO, margin_abs=0.1)
 UNITS = 200
+HALVES = {JudgedArm.CANDIDATE: 5000, JudgedArm.BASELINE: 5000}
+NOBODY = Trials(0.5, 0, 0, 0, 0)
 
 
 def after(
     blocks: Iterable[tuple[int, int]], guardrail: Guardrail = LATE, units: int = UNITS
 ) -> Clusters:
     """A block a second, each with late answers of the candidate and of the baseline."""
-    clusters = Clusters.of(guardrail).fold(Trials(0.5, 0, 0, 0, 0), (0, 0), 0, 0.0)
-    for at, (ours, theirs) in enumerate(blocks, start=1):
-        clusters = clusters.fold(
-            Trials(0.5, units, ours, units, theirs), (ours, theirs), 0, float(at)
-        )
-    return clusters
+    clusters, at_s = Clusters.of(guardrail).fold(NOBODY, 0, 0.0), 0.0
+    for ours, theirs in blocks:
+        at_s += 1.0
+        clusters = clusters.fold(Trials(0.5, units, ours, units, theirs), 0, at_s)
+    return clusters.fold(NOBODY, 0, at_s + 1.0)
 
 
 def harm(clusters: Clusters) -> float:
@@ -82,20 +86,20 @@ def test_identical_versions_have_a_mean_of_one_whatever_hosts_do(stop_at: float)
 def test_a_version_at_the_margin_is_shown_to_be_good_by_luck_alone(
     guardrail: Guardrail, stop_at: float
 ) -> None:
-    """All outcomes of four blocks of two units: whole blocks are late, twice as often or by 0.1."""
-    base, late = (0.2, 2) if guardrail is BY_POINTS else (0.2, 1)
+    """All outcomes of four blocks of a unit each, which is late twice as often, or by 0.1."""
+    base = 0.2
     worse = base + 0.1 if guardrail is BY_POINTS else 2 * base
 
     def of_block(before: tuple[Any, ...]) -> list[tuple[Any, float]]:
         del before
         return [
-            ((late * ours, late * theirs), (worse if ours else 1 - worse) * chance)
+            ((ours, theirs), (worse if ours else 1 - worse) * chance)
             for ours in (0, 1)
             for theirs, chance in ((0, 1 - base), (1, base))
         ]
 
     def good(blocks: tuple[Any, ...]) -> float:
-        return exp(after(blocks, guardrail, units=2).log_good())
+        return exp(after(blocks, guardrail, units=1).log_good())
 
     assert mean_when_stopped(4, of_block, good, stop_at) == pytest.approx(1.0)
 
@@ -144,10 +148,9 @@ def test_hosts_that_stall_do_not_roll_identical_versions_back() -> None:
             for ours in sides.tolist()
             for each in ((10 * ours, 10 * (1 - ours)), (0, 0), (0, 0))
         ]
-        most, clusters = 0.0, after([])
-        for at, (ours, theirs) in enumerate(blocks, start=1):
-            trials = Trials(0.5, UNITS, ours, UNITS, theirs)
-            clusters = clusters.fold(trials, (ours, theirs), 0, float(at))
+        most, clusters = 0.0, Clusters.of(LATE)
+        for at, (ours, theirs) in enumerate(blocks):
+            clusters = clusters.fold(Trials(0.5, UNITS, ours, UNITS, theirs), 0, float(at))
             most = max(most, harm(clusters))
         reached += most >= 10
         lead = 10 * np.cumsum(2 * sides - 1).max()
@@ -160,21 +163,74 @@ def test_a_block_lasts_until_both_arms_have_units() -> None:
     """However long that is: one arm alone says nothing of the two."""
     clusters = Clusters.of(LATE)
     for at in range(100):
-        clusters = clusters.fold(Trials(0.5, 10, 10, 0, 0), (10, 0), 0, float(at))
+        clusters = clusters.fold(Trials(0.5, 10, 10, 0, 0), 0, float(at))
     assert harm(clusters) == pytest.approx(1.0)
-    assert harm(clusters.fold(Trials(0.5, 0, 0, 1, 0), (0, 0), 0, 100.0)) > 1.1
+    clusters = clusters.fold(Trials(0.5, 0, 0, 1, 0), 0, 100.0)
+    assert harm(clusters.fold(NOBODY, 0, 101.0)) > 1.1
 
 
-def test_of_a_larger_arm_no_more_is_kept() -> None:
-    """Nine times as many units have nine times as many events by their number alone."""
-    rng = np.random.default_rng(4)
-    most = 0.0
-    clusters = Clusters.of(LATE)
-    for at in range(400):
-        ours, theirs = int(rng.binomial(90, 0.01)), int(rng.binomial(10, 0.01))
-        clusters = clusters.fold(Trials(0.9, 90, ours, 10, theirs), (ours, theirs), 0, float(at))
-        most = max(most, harm(clusters))
-    assert most < 10
+def test_all_that_a_look_brings_is_of_one_block() -> None:
+    """Also where it speaks of several generations of a route: one mishap is not two."""
+    once, twice = Clusters.of(LATE), Clusters.of(LATE)
+    for at in range(9):
+        ours = 10 if at == 4 else 0
+        once = once.fold(Trials(0.5, 200, 2 * ours, 200, 0), 0, float(at))
+        for step in (0, 1):
+            twice = twice.fold(Trials(0.5, 100, ours, 100, 0), step, float(at))
+    assert harm(twice) == pytest.approx(harm(once))
+    assert harm(once) > 1.1
+
+
+def test_a_clock_that_goes_back_ends_no_evidence() -> None:
+    """The block that it is in is a longer one."""
+    clusters = after([(0, 0)])
+    for at in range(30):
+        clusters = clusters.fold(Trials(0.5, 10, 5, 10, 0), 0, at - 5000.0)
+    assert harm(clusters) > 20
+
+
+def test_an_arm_with_more_hosts_may_have_more_mishaps() -> None:
+    """Of 19 hosts, each as good as the one that is left of the other arm."""
+    rng, reached = np.random.default_rng(4), 0
+    for _ in range(100):
+        clusters, most = Clusters.of(LATE), 0.0
+        for at in range(720):
+            ours, theirs = rng.binomial((19, 1), 0.005).tolist()
+            trials = Trials(0.95, 1900, 50 * ours, 100, 50 * theirs)
+            clusters = clusters.fold(trials, 0, float(at))
+            most = max(most, harm(clusters))
+        reached += most >= 10
+    assert reached <= 20
+
+
+def test_units_that_fail_later_for_reasons_of_their_own_are_no_harm() -> None:
+    """Where one arm's units have had their events, those of the other are still to come."""
+    policy = Policy(guardrails=(LATE,), hard_limits=())
+    evidence = Evidence.begin(policy)
+    for at in range(200):
+        late = {LATE.metric: 5 if at > 20 else 0}
+        tallies = {JudgedArm.CANDIDATE: Tally(50, events=late), JudgedArm.BASELINE: Tally(50)}
+        evidence = fold(evidence, HALVES, tallies, 0, float(at))
+    assert evidence.log_harm(LATE.metric) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("by_events", [False, True])
+def test_goodness_is_shown_by_late_answers_and_by_mishaps(by_events: bool) -> None:
+    """Few mishaps that are large are not good, nor are many small ones."""
+    policy = Policy(guardrails=(LATE,), hard_limits=())
+    evidence = Evidence.begin(policy)
+    for at in range(900):
+        ours, theirs = (60 * (at % 60 == 0), int(at % 20 == 10))
+        if by_events:
+            ours, theirs = int(at % 3 == 0), 20 * (at % 30 == 10)
+        counts = [{LATE.metric: each} for each in (ours, theirs)]
+        tallies = {arm: Tally(100, each, each) for arm, each in zip(HALVES, counts, strict=True)}
+        evidence = fold(evidence, HALVES, tallies, 0, float(at))
+    (found,) = judge(evidence, policy, False, SignalsSeen())
+    clusters = evidence.clusters[LATE.metric]
+    events = log_goodness(evidence.trials(LATE.metric), LATE)
+    assert (events >= log(20), clusters.log_good() >= log(20)) == (by_events, not by_events)
+    assert not found.good
 
 
 def test_it_goes_on_from_its_text_bit_by_bit() -> None:
@@ -186,6 +242,6 @@ def test_it_goes_on_from_its_text_bit_by_bit() -> None:
         assert again == clusters
         ours, theirs = rng.poisson(2, 2).tolist()
         trials = Trials(0.5, UNITS, ours, UNITS, theirs)
-        clusters = clusters.fold(trials, (ours + 1, theirs), at // 9, 0.4 * at)
+        clusters = clusters.fold(trials, at // 9, 0.4 * at)
     assert clusters.block is not None
     assert replace(clusters, block=None).log_worse != 0.0
