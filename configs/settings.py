@@ -82,7 +82,7 @@ class Hosts(Section):
     scale_down_s: Annotated[float, Field(ge=1.0, le=86400.0)] = 60.0
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     batch_max_rows: Annotated[int, Field(ge=1, le=65536)] = 256
-    run_memory_max_bytes: Annotated[int, Field(ge=2**26, le=2**40)] = 4 * 2**30
+    run_memory_max_bytes: Annotated[int, Field(ge=2**28, le=2**40)] = 4 * 2**30
     providers: Annotated[tuple[Literal["cpu", "cuda"], ...], Field(min_length=1)] = ("cpu",)
     cuda_device: Annotated[int, Field(ge=0, le=1023)] = 0
     shared: Annotated[int, Field(ge=0, le=64)] = 1

@@ -142,7 +142,7 @@ class ShadowQueue:
             copy.compare(outputs)
         # A sample holds the answer until it is shipped, and with it the frame that it came in.
         if sum(map(size_of, outputs)) > self._settings.queue_max_bytes:
-            target.arm.lost(copy.rows)
+            target.arm.lost(copy.draw, copy.rows)
             return
         target.arm.sample(
             copy.draw,

@@ -183,7 +183,7 @@ ROUTER_GENERATION = Metric(
     Kind.GAUGE,
     "{generation}",
     (),
-    "Generation of the route table that the gateway serves; the oldest of all replicas.",
+    "Number of the route table that the gateway serves, the least of all replicas; not its age.",
     across=Across.MIN,
 )
 SAMPLES = Metric(

@@ -456,9 +456,9 @@ class ControlPlane:
         if not await self._replicas.settled(wanted, _SETTLE_S):
             names = ", ".join(f"{version.model} {version.number}" for version in versions)
             some, of = self._replicas.reaching(wanted)
+            reached = f", but {some} of {of}" if some < of else ""
             raise Unavailable(
-                f"not every gateway replica could reach {names}, but {some} of {of}; "
-                "nothing changed"
+                f"not every gateway replica could reach {names}{reached}; nothing changed"
             )
 
     async def _tell(self) -> None:

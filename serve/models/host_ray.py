@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ray import serve as ray_serve
 
+from configs.errors import InternalError
 from configs.settings import Settings
 from registry.records import Version
 from serve.deployment_ray import deployment
@@ -16,7 +17,7 @@ from serve.models.addresses import folder, socket_path
 from serve.models.busy import Busy
 from serve.models.host import Host, Run
 from serve.models.loading import Loader
-from serve.models.memory import limit_growth
+from serve.models.memory import is_spent, limit_growth
 from serve.models.scaling_ray import number_of_replicas, report
 from serve.node.collector import collect_seldom
 from serve.node.lean_ray import keep_replica_on_loopback
@@ -71,9 +72,12 @@ class VersionHost:
         return report(self._busy.load())
 
     async def check_health(self) -> None:
-        """Fail when the host's loop does not answer."""
+        """Fail when the host's loop does not answer, or what it may take of memory is spent."""
         async with asyncio.timeout(_HEALTH_S):
             await self._thread.run(asyncio.sleep(0))
+        if is_spent():
+            message = "its runs have taken hosts.run_memory_max_bytes, and kept it: it begins anew"
+            raise InternalError(message)
 
     async def __del__(self) -> None:
         """Say goodbye; Ray Serve waits for this before it ends the process."""

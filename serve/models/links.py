@@ -127,8 +127,6 @@ class Links:
         self._look_soon.set()
         if batch is not None:
             self._batcher.lost(batch, self._why_not_again(batch))
-        if not self.connected:
-            self._batcher.stranded()
 
     def retry_refused(self, batch: Batch, error: WeirError) -> None:
         """Have a batch sent again that a replica could not run; once."""
@@ -186,6 +184,8 @@ class Links:
         for replica in [*self._replicas.values()]:
             if replica.address not in there and not (replica.link or replica.connecting):
                 self._forget(replica)
+        if not self._replicas:  # A link alone is made anew at once.
+            self._batcher.stranded()
 
     def _forget(self, replica: Replica) -> None:
         del self._replicas[replica.address]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _DATA = 5
 """The place of memory of one's own in /proc/self/statm (proc(5))."""
+_NEARLY = 0.95
 _FIELDS = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks")
 _FIELDS_UNUSED = ("fordblks", "keepcost")
 
@@ -39,12 +40,22 @@ def limit_growth(more: int) -> None:
     What it asks for beyond fails, as on a machine that is full: `MemoryError`, or what libraries
     make of it (RLIMIT_DATA, setrlimit(2); memory that is shared or mapped from files is not in it).
     """
-    pages = int(Path("/proc/self/statm").read_text().split()[_DATA])
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = pages * os.sysconf("SC_PAGE_SIZE") + more
+    most = _own_bytes() + more
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def is_spent() -> bool:
+    """Whether this process has nearly all of the memory that it may have, as after a leak."""
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return most != resource.RLIM_INFINITY and _own_bytes() > _NEARLY * most
+
+
+def _own_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[_DATA])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def give_back() -> None:

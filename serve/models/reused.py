@@ -59,7 +59,8 @@ class ReusedBuffers:
             for name, tensor in zip(self._inputs, tensors, strict=True):
                 binding.bind_cpu_input(name, tensor)
             self._session.run_with_iobinding(binding)
-        except (RuntimeError, ValueError):  # The other way finds out what is wrong, and says so.
+        except (RuntimeError, ValueError, MemoryError):
+            # The other way finds out what is wrong, and says so.
             return None
         return outputs
 

@@ -25,7 +25,6 @@ _ORT_ERRORS = (
     errors.NoModel,
     errors.NotImplemented,
     errors.RuntimeException,
-    MemoryError,
     ValueError,
 )
 
@@ -67,7 +66,7 @@ class Session:
         named = dict(zip(self._inputs, tensors, strict=True))
         try:
             return tuple(self._session.run(self._outputs, named, options))
-        except _ORT_ERRORS as error:
+        except (*_ORT_ERRORS, MemoryError) as error:
             raise ModelFailed(f"the model failed: {plain(error)}") from error
 
     def run_brief(

@@ -106,9 +106,10 @@ class ArmRecorder:
                 draw, Sample(origin, prediction_id, rows, inputs, outputs, groups, own, unit)
             )
 
-    def lost(self, rows: int) -> None:
-        """Count rows of a prediction that takes more memory than there is for it."""
-        self._recorder.dropped(rows, Lost.BUFFER_FULL)
+    def lost(self, draw: int, rows: int) -> None:
+        """Count rows that would be kept, but take more memory than there is for them."""
+        if draw < self._recorder.dial.limit:
+            self._recorder.dropped(rows, Lost.BUFFER_FULL)
 
 
 def _total(histogram: Histogram) -> tuple[int, float]:

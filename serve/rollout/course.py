@@ -147,6 +147,5 @@ def grounds(findings: Iterable[Finding], course: Course) -> str:
         }
         for found in map(bounded, findings)
     ]
-    # Read without what is no JSON to anybody else: a bet that has not begun has none.
-    evidence = json.loads(course.evidence.to_json(), parse_constant=lambda _: None)
+    evidence = json.loads(course.evidence.to_json())
     return json.dumps({"findings": told, "evidence": evidence}, allow_nan=False)

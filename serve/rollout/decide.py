@@ -106,7 +106,9 @@ def _forward(rollout: Rollout, policy: Policy, seen: Seen, now: datetime) -> Mov
     lacking = lacks(rollout, policy, seen)
     waited = waited_s(rollout, seen, now)
     too_long = waited >= policy.step_max_s
-    in_vain = seen.hindered if too_long else None
+    # What has begun goes on as soon as it can; a start that never could is given up.
+    starting = rollout.state is RolloutState.STARTING
+    in_vain = seen.hindered if too_long and starting else None
     if not lacking and not in_vain and waited >= _least_s(rollout, policy):
         return onward(rollout, policy, now)
     if not too_long:
@@ -132,7 +134,8 @@ def lacks(rollout: Rollout, policy: Policy, seen: Seen) -> tuple[str, ...]:
         return () if seen.settled else ("gateway processes with the new version at full capacity",)
     if not seen.candidate_ready:
         some, of = seen.reaching
-        return (f"gateway processes that are connected to the candidate ({some} of {of} are)",)
+        reached = f" ({some} of {of} are)" if some < of else ""
+        return (f"gateway processes that are connected to the candidate{reached}",)
     if state is RolloutState.SHADOW:
         return missing_of_pairs(policy, seen)
     if state is RolloutState.CANARY:

@@ -175,12 +175,7 @@ class Evidence:
                     Metric(name): Restarts.from_list(each) for name, each in told["limits"].items()
                 },
                 recent={Metric(name): Trials(*each) for name, each in told["recent"].items()},
-                seen={
-                    _shares_read(shares): {
-                        JudgedArm(arm): _tally_read(each) for arm, each in tallies.items()
-                    }
-                    for shares, tallies in told["seen"]
-                },
+                seen=_seen_read(told["seen"]),
                 pairs=PairsSeen.read(told["pairs"]),
             )
         except (KeyError, TypeError, AttributeError) as broken:
@@ -195,13 +190,7 @@ class Evidence:
 def counts_of(told: Mapping[str, Any]) -> Evidence:
     """The counts alone of what `to_json` has told; `ValueError` where it is not evidence."""
     try:
-        seen = {
-            _shares_read(shares): {
-                JudgedArm(arm): _tally_read(each) for arm, each in tallies.items()
-            }
-            for shares, tallies in told["seen"]
-        }
-        return Evidence(seen=seen, pairs=PairsSeen.read(told["pairs"]))
+        return Evidence(seen=_seen_read(told["seen"]), pairs=PairsSeen.read(told["pairs"]))
     except (KeyError, TypeError, AttributeError) as broken:
         message = f"no evidence of a rollout: {broken!r}"
         raise ValueError(message) from broken
@@ -347,6 +336,10 @@ def _tally_read(told: list[Any]) -> Tally:
     )
 
 
-def _shares_read(told: list[int]) -> Shares:
-    candidate, baseline, stable = told
-    return candidate, baseline, stable
+def _seen_read(told: list[Any]) -> dict[Shares, dict[JudgedArm, Tally]]:
+    return {
+        (candidate, baseline, stable): {
+            JudgedArm(arm): _tally_read(each) for arm, each in tallies.items()
+        }
+        for (candidate, baseline, stable), tallies in told
+    }

@@ -50,7 +50,7 @@ async def test_a_replica_that_never_connects(plane: Plane) -> None:
     await plane.set(v1=100)
     plane.gateways[1].unreachable.add(2)
 
-    with pytest.raises(Unavailable, match="credit 2; nothing changed"):
+    with pytest.raises(Unavailable, match="credit 2, but 1 of 2; nothing changed"):
         await plane.set(v1=90, v2=10)
 
     assert plane.weights() == {1: FULL}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.errors import DeadlineExceeded, ModelFailed, NotReady
+from configs.errors import DeadlineExceeded, ModelFailed, NotReady, Unavailable
 from serve.models import frames, links
 from serve.models.curve import Curve
 from serve.models.frames import Frame, Kind, Tensors
@@ -18,7 +18,7 @@ from serve.models.link import Link
 from serve.models.run_times import RunTimes
 from tests.serve.models.carriers import soon
 from tests.serve.models.conftest import BOTH_WAYS, Started
-from tests.serve.models.linked import Gate, Gateway
+from tests.serve.models.linked import Gate, Gateway, kill
 from tests.serve.versions import socket_of
 from tests.serve.waiting import PATIENCE_S, until
 
@@ -36,6 +36,29 @@ async def test_a_hung_replica_costs_a_deadline_and_no_more(
 
     assert await asyncio.wait_for(gateway.sum_of([1, 1, 1]), PATIENCE_S) == 4.0
     assert gateway.retries == 0
+
+
+@BOTH_WAYS
+async def test_only_a_replica_that_has_died_strands_a_request(
+    gateway: Gateway, start: Started
+) -> None:
+    """One whose link alone was lost is asked again, also for what could be answered elsewhere."""
+    host = await start()
+    row = (np.array([[1, 1, 1]], np.float32),)
+    told: list[asyncio.Future[Tensors]] = [
+        asyncio.get_running_loop().create_future() for _ in range(2)
+    ]
+    await gateway.sum_of([1, 1, 1])
+
+    for link in [*host._links]:
+        link.abort()
+    gateway.batcher.enqueue(told[0], row, 1, soon(), None, True)
+    assert (await asyncio.wait_for(told[0], PATIENCE_S))[0].tolist() == [[4.0]]
+
+    kill(host)
+    gateway.batcher.enqueue(told[1], row, 1, soon(), None, True)
+    with pytest.raises(Unavailable, match="another version answers"):
+        await asyncio.wait_for(told[1], PATIENCE_S)
 
 
 @BOTH_WAYS

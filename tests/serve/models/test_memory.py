@@ -23,6 +23,21 @@ for mib in (512, 1):
         print("failed")
 """
 
+_HOLDING = """
+import mmap
+import resource
+from serve.models.memory import is_spent, limit_growth
+
+MIB = 2**20
+{limit}
+print(is_spent())
+if resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY:
+    held = mmap.mmap(-1, 63 * MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    print(is_spent())
+    held.close()
+    print(is_spent())
+"""
+
 
 def test_a_run_that_takes_too_much_memory_fails_alone() -> None:
     """The process goes on, and what needs less is answered; without a limit both are."""
@@ -30,9 +45,15 @@ def test_a_run_that_takes_too_much_memory_fails_alone() -> None:
     assert _told("") == ["[[514.0]]", "[[3.0]]"]
 
 
-def _told(limit: str) -> list[str]:
+def test_a_process_whose_memory_is_spent_says_so() -> None:
+    """What it keeps counts, and what it has given back does not; nothing without a limit."""
+    assert _told("", _HOLDING) == ["False"]
+    assert _told("limit_growth(64 * MIB)", _HOLDING) == ["False", "True", "False"]
+
+
+def _told(limit: str, child: str = _CHILD) -> list[str]:
     """What the child prints, which limits itself so."""
-    command = [sys.executable, "-c", _CHILD.replace("{limit}", limit)]
+    command = [sys.executable, "-c", child.replace("{limit}", limit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
