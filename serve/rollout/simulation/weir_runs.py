@@ -47,6 +47,12 @@ def run_weir(policy: Policy, traffic: Traffic, setting: Setting) -> Outcomes:
                 "not have: make it optional to simulate this policy"
             )
             raise Refused(message)
+        if guardrail.block_s > setting.tick_s:
+            message = (
+                f"cluster_s {guardrail.block_s:g} of {guardrail.metric.value} is longer than what "
+                f"is simulated at once, {setting.tick_s:g} s"
+            )
+            raise Refused(message)
     if policy.approvals.before:
         message = "a simulation has nobody to approve: leave approvals out of the policy"
         raise Refused(message)

@@ -141,6 +141,7 @@ def test_nobody_decides_without_traffic() -> None:
     "policy",
     [
         Policy(guardrails=(Guardrail(metric=Metric.QUALITY_LOSS, margin_abs=0.1),)),
+        Policy(guardrails=(Guardrail(metric=Metric.ERROR_RATIO, margin_abs=0.1, cluster_s=60.0),)),
         Policy(approvals=Approvals(before=("canary",))),
     ],
 )
