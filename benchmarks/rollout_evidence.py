@@ -18,6 +18,7 @@ from configs.policy import Guardrail, Metric, Policy
 from serve.rollout.between_arms import log_goodness
 from serve.rollout.budget import harm_alpha
 from serve.rollout.evidence import Evidence, fold
+from serve.rollout.guardrails import SignalsSeen, judge
 from serve.rollout.tallies import JudgedArm, Tally
 
 METRIC = Metric.INVALID_OUTPUT
@@ -110,7 +111,8 @@ def seconds_of_blocks(seed: int, rate: float, late: float, ratio: float) -> tupl
         evidence = fold(evidence, shares, tallies, 0, float(second))
         if evidence.log_harm(guardrail.metric) >= NEEDED:
             harm_s = min(harm_s, second)
-        if evidence.clusters[guardrail.metric].log_good() >= log(20):
+        (found,) = judge(evidence, policy, False, SignalsSeen(), shown=False)
+        if found.good:
             good_s = min(good_s, second)
         if min(harm_s, good_s) < inf:
             break
