@@ -16,7 +16,7 @@ from tests.gateway.watching import FEATURES, files_in, register
 from tests.registry.models import regressor
 
 pytestmark = pytest.mark.gateway
-MODEL = "told"
+MODEL = "shared_out"
 
 
 def test_a_score_is_shared_out_among_its_features(

@@ -20,7 +20,7 @@ from tests.registry import models
 
 pytestmark = pytest.mark.gateway
 
-REFUSED_S = 30.0
+REFUSED_S = 90.0
 """It takes a second; a machine that others use may take many."""
 
 
@@ -58,9 +58,10 @@ def test_ending_while_it_starts_leaves_nothing(tmp_path: Path, moment_s: float) 
     """SIGTERM at any moment of the start ends all that has been started by then."""
     with launched(tmp_path) as started:
         time.sleep(moment_s)  # the moment itself is what is tried here
+        has_begun = len(started.family.processes()) > 1
         status = started.end()
         # Before Python can take a signal in, the signal itself ends it.
-        assert status in ({0, -signal.SIGTERM} if moment_s < 0.5 else {0})
+        assert status in ({0} if has_begun else {0, -signal.SIGTERM})
         assert started.family.leftovers() == []
 
 
