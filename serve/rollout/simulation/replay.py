@@ -3,7 +3,8 @@
 Each change of a rollout keeps the counts up to it. What was counted between two of them is folded
 into evidence under the other policy, and judged where the changes are: later than a rollout that is
 watched, which looks every second, never earlier. Traffic stays split as it was: that another policy
-would have split it otherwise nobody can replay.
+would have split it otherwise nobody can replay. When within that time something happened was not
+kept, so what clusters counts as single events here.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def replay(policy: Policy, changes: Iterable[RecordedChange]) -> Replayed:
     Alarms of the monitors are not recorded: they are taken to be silent. `ValueError` where what
     was kept is not evidence.
     """
+    policy = _counting_each(policy)
     evidence, seen, began = Evidence.begin(policy), _NOTHING, None
     said = Replayed(Would.NEITHER, 0.0, "nothing was counted")
     for change in changes:
@@ -76,6 +78,14 @@ def replay(policy: Policy, changes: Iterable[RecordedChange]) -> Replayed:
         if said.would in (Would.ROLLED_BACK, Would.SPLIT):
             break
     return said
+
+
+def _counting_each(policy: Policy) -> Policy:
+    guardrails = (
+        each.model_copy(update={"cluster_s": 0.0}) if each.block_s else each
+        for each in policy.guardrails
+    )
+    return policy.model_copy(update={"guardrails": tuple(guardrails)})
 
 
 def _say(

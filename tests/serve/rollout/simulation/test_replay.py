@@ -78,6 +78,17 @@ def test_a_wider_margin_would_have_promoted_what_a_narrow_one_leaves_open() -> N
     assert (narrow.would, narrow.reason) == (Would.NEITHER, "not shown: error_ratio")
 
 
+def test_late_answers_count_each_where_their_moments_are_not_kept() -> None:
+    """So what was found of them in seconds is found again in what was kept after minutes."""
+    late = {Metric.LATENCY_OVER_SLO: 60}
+    slow = {**counted(500, 0, 0), JudgedArm.CANDIDATE: Tally(500, late, late)}
+    evidence = fold(Evidence.begin(RECORDED_WITH), SHARES, slow, 0, 0.0)
+    told = {"findings": [], "evidence": json.loads(evidence.to_json())}
+    said = replay(Policy(), [RecordedChange(START, 0, told)])
+    assert said.would is Would.ROLLED_BACK
+    assert said.reason.startswith("latency_over_slo: ")
+
+
 def test_nothing_was_counted_in_a_rollout_that_only_began() -> None:
     """As of one whose hosts did not start."""
     assert replay(errors(0.02), [RecordedChange(START, 0, {})]).would is Would.NEITHER
