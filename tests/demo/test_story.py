@@ -27,8 +27,8 @@ from tests.tools.prometheus import Prometheus, running_prometheus, scrape_config
 
 DEMO = (sys.executable, "-m", "serve.cli.main", "demo")
 EMPTY_AT_ITS_END = ("Labels come", "Stable alone", "Rollouts/", "for training")
-"""Panels of labels, expected a month after the story, of rollouts, of which none goes on, and of the
-training log, which is off."""
+"""Panels of labels, expected a month after the story, of rollouts, of which none goes on, and of
+the training log, which is off."""
 
 
 def processes_with(mark: str) -> list[str]:
