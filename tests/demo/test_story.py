@@ -72,7 +72,7 @@ def temporary() -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.gateway
 @pytest.mark.deploy
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_story_is_told_and_every_panel_has_something_to_show(
     temporary: Path, tmp_path: Path
 ) -> None:

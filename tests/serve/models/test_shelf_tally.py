@@ -23,7 +23,7 @@ class ToExporter:
     """Hands snapshots to an exporter of this process."""
 
     def __init__(self) -> None:
-        self.exporter = Exporter(1.0)
+        self.exporter = Exporter(60.0)
 
     def send_snapshot(self, snapshot: Snapshot) -> bool:
         """Fold it."""
