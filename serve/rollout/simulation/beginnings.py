@@ -6,10 +6,12 @@ The same as `monitors.stats.restarts`, one row a rollout.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import log
 
 import numpy as np
 
 from monitors.stats.restarts import BLOCK_EVENTS, Restarts
+from serve.rollout.evidence import FROM_START
 from serve.rollout.simulation.counts import Floats, Ints, log_sums
 
 _MINUTES = 60
@@ -52,6 +54,12 @@ class Beginnings:
         """The natural logarithms of the e-values of these rollouts."""
         won = log_sums(self._log_wealth[rows])
         return np.logaddexp(won, np.log(self._unspent(rows)))
+
+    def log_mixed_with(self, from_start: Floats, rows: Ints) -> Floats:
+        """The same, mixed with what bets from the start on have won: logarithms, (rows, bets)."""
+        won, anew = log_sums(from_start), self.log_evidence(rows)
+        mixed: Floats = np.logaddexp(log(FROM_START) + won, log(1 - FROM_START) + anew)
+        return mixed
 
     def _unspent(self, rows: Ints) -> Floats:
         begun = (self._step[rows] >= 0).astype(np.int64)

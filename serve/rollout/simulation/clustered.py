@@ -16,7 +16,6 @@ from monitors.stats.event_ratio import WORSE
 from monitors.stats.mishap_bets import WORSE_STAKES, below_stakes, not_worse_stakes
 from monitors.stats.weighted_difference import LOG_WEIGHTS
 from serve.rollout.clusters import FORGET
-from serve.rollout.evidence import FROM_START
 from serve.rollout.simulation.beginnings import Beginnings
 from serve.rollout.simulation.compared import Compared
 from serve.rollout.simulation.counts import Counts, Flags, Floats, Ints, log_sums
@@ -78,10 +77,7 @@ class ClusteredGuard:
 
     def log_harm(self, rows: Ints) -> Floats:
         """The natural logarithms of the e-values that the candidate is worse."""
-        from_start = log_sums(self._won[rows])
-        anew = self._anew.log_evidence(rows)
-        harm: Floats = np.logaddexp(log(FROM_START) + from_start, log(1 - FROM_START) + anew)
-        return harm
+        return self._anew.log_mixed_with(self._won[rows], rows)
 
     def log_good(self, rows: Ints) -> Floats:
         """The natural logarithms of the e-values that it is not worse by the margin."""

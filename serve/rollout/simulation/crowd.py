@@ -21,7 +21,6 @@ from serve.rollout.budget import harm_alpha, limit_alpha
 from serve.rollout.evidence import (
     BETWEEN_ARMS,
     CANDIDATE,
-    FROM_START,
     RECENT_UNITS,
     Shares,
 )
@@ -182,10 +181,7 @@ class Guard:
 
     def log_harm(self, rows: Ints) -> Floats:
         """The natural logarithms of the e-values that the candidate is worse."""
-        from_start = log_sums(self._won[rows])
-        anew = self._anew.log_evidence(rows)
-        harm: Floats = np.logaddexp(log(FROM_START) + from_start, log(1 - FROM_START) + anew)
-        return harm
+        return self._anew.log_mixed_with(self._won[rows], rows)
 
     def log_good(self, rows: Ints) -> Floats:
         """The natural logarithms of the e-values that it is not worse by the margin."""
