@@ -195,7 +195,7 @@ def _time(given: object, now: float) -> float | None:
     else:
         raise Refused("at must be seconds since 1970 or a time in ISO 8601")
     if at > now + AHEAD_MAX_S:
-        raise InTheFuture(f"at is {at - now:.0f} s in the future")
+        raise InTheFuture(f"at is more than {AHEAD_MAX_S:.0f} s in the future")
     return at
 
 
