@@ -31,9 +31,10 @@ Margin = Annotated[float, Field(gt=0.0, le=1.0)]
 class Metric(StrEnum):
     """What a guardrail watches, as policies name it.
 
-    The first four are events of single requests, compared between arms. The next two compare the
-    shadow's answer with the stable version's to the same request. `quality_loss` compares wrong
-    answers, once labels tell. `signals` are the alarms of the monitors.
+    The first four are events of single requests, compared between arms. The next three compare the
+    shadow's answer with the stable version's to the same request, `shadow_loss` once labels tell
+    which of them is wrong. `quality_loss` compares wrong answers of arms, once labels tell.
+    `signals` are the alarms of the monitors.
     """
 
     ERROR_RATIO = "error_ratio"
@@ -42,6 +43,7 @@ class Metric(StrEnum):
     LATENCY_OVER_SLO = "latency_over_slo"
     SHADOW_DISAGREEMENT = "shadow_disagreement"
     FAIRNESS_GAP = "fairness_gap"
+    SHADOW_LOSS = "shadow_loss"
     QUALITY_LOSS = "quality_loss"
     SIGNALS = "signals"
 
@@ -53,6 +55,9 @@ EVENTS = (
     Metric.LATENCY_OVER_SLO,
 )
 """What happens to single requests and is counted for every unit."""
+
+BY_LABELS = (Metric.QUALITY_LOSS, Metric.SHADOW_LOSS)
+"""Judged by labels, of which cards must say how they tell that an answer is wrong."""
 
 DEPENDS_ON_LOAD = frozenset({Metric.ERROR_RATIO, Metric.TIMEOUT_RATIO, Metric.LATENCY_OVER_SLO})
 """Compared with the baseline arm, which has as many replicas; others with all stable traffic."""
@@ -113,6 +118,7 @@ _OF_EVENTS = frozenset({"margin_abs", "margin_rel"})
 _MARGINS = {
     **dict.fromkeys(EVENTS, _OF_EVENTS),
     Metric.QUALITY_LOSS: _OF_EVENTS,
+    Metric.SHADOW_LOSS: _OF_EVENTS,
     Metric.SHADOW_DISAGREEMENT: frozenset({"max"}),
     Metric.FAIRNESS_GAP: frozenset({"margin_abs"}),
     Metric.SIGNALS: frozenset[str](),
@@ -206,11 +212,24 @@ class Policy(Section):
         return self
 
     @model_validator(mode="after")
+    def _shadows_to_lose(self) -> Self:
+        loss = self.guardrail(Metric.SHADOW_LOSS)
+        if loss is not None and not loss.optional and not self.shadow.fraction:
+            message = "guardrail shadow_loss needs a shadow stage: shadow.fraction is 0"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _time_to_dwell(self) -> Self:
         if self.step_max_s <= self.dwell_s:
             message = f"step_max_s {self.step_max_s:g} must be more than dwell_s {self.dwell_s:g}"
             raise ValueError(message)
         return self
+
+    @property
+    def by_labels(self) -> bool:
+        """Whether some guardrail is judged by labels."""
+        return any(each.metric in BY_LABELS for each in self.guardrails)
 
     def guardrail(self, metric: Metric) -> Guardrail | None:
         """The guardrail of a metric, if there is one."""

@@ -114,8 +114,11 @@ class Case:
 
     def pairs(
         self, draw: int, request: InferRequest, answer: Tensors
-    ) -> Callable[[Tensors], None] | None:
-        """Give what compares a shadow's answer with this one, if that is to be counted."""
+    ) -> Callable[[Tensors], Assigned | None] | None:
+        """Give what compares a shadow's answer with this one, if that is to be counted.
+
+        It gives what that answer belongs to, where a label will tell of both.
+        """
         comparison, sighting = self.judging.comparison, self._sighting
         if comparison is None or sighting is None or not request.rows:
             return None
@@ -142,5 +145,5 @@ class Case:
 
 def _compared(
     count: RolloutCount, place: int, compare: Callable[[Tensors], Pair | None], shadowed: Tensors
-) -> None:
-    count.pair(place, partial(compare, shadowed))
+) -> Assigned | None:
+    return count.pair(place, partial(compare, shadowed))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from configs.errors import ModelFailed, WeirError
 from configs.settings import Shadow as ShadowSettings
+from monitors.labels.assigned import Assigned
 from monitors.telemetry import names
 from serve.models.batcher import Batcher
 from serve.models.frames import Tensors
@@ -26,8 +27,9 @@ from serve.traces import Trace, Tracer
 class Copy:
     """What a shadow version gets of a request; `draw` decides whether the recorder keeps it.
 
-    `compare` is given the shadow's answer where it is compared with the one that has left; one
-    without outputs, which agrees with nothing, if the version failed.
+    `compare` is given the shadow's answer where it is compared with the one that has left, and
+    gives what its row belongs to if a label will tell of both; one without outputs, which agrees
+    with nothing, if the version failed.
     """
 
     prediction_id: str
@@ -37,7 +39,7 @@ class Copy:
     groups: Mapping[str, NDArray[np.object_]]
     trace: Trace | None
     request_id: str | None = None
-    compare: Callable[[Tensors], None] | None = None
+    compare: Callable[[Tensors], Assigned | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,7 @@ class ShadowQueue:
     def _record(self, target: Target, copy: Copy, outputs: Tensors, seconds: float) -> None:
         self._count(target, "sent")
         target.arm.answered(seconds)
-        if copy.compare is not None:
-            copy.compare(outputs)
+        assigned = copy.compare(outputs) if copy.compare is not None else None
         # A sample holds the answer until it is shipped, and with it the frame that it came in.
         if sum(map(size_of, outputs)) > self._settings.queue_max_bytes:
             target.arm.lost(copy.draw, copy.rows)
@@ -151,6 +152,7 @@ class ShadowQueue:
             (copy.inputs, outputs),
             copy.groups,
             copy.request_id,
+            assigned,
         )
 
     def _failed(self, target: Target, copy: Copy, error: BaseException, seconds: float) -> None:

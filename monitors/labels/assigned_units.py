@@ -3,6 +3,9 @@
 A unit belongs to the arm that it was assigned to, whichever version answered in the end. It is
 counted when its label first counts, in the change of the file by which it does: so it is counted
 once, whatever is said again or dies meanwhile. A label that is corrected later changes nothing.
+
+A shadow's answer brings along what the stable version decided for the same row, so that one row of
+the file tells of both.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ ROLLOUTS_KEPT = 8
 
 _COUNTED = (
     "SELECT p.assigned, p.decision, p.label, COUNT(*) FROM told_now d CROSS JOIN predictions p "
-    "ON p.n = d.n WHERE d.corrected = 0 AND p.assigned IS NOT NULL AND p.decision IS NOT NULL "
-    "GROUP BY 1, 2, 3"
+    "ON p.n = d.n WHERE d.corrected = 0 AND p.assigned IS NOT NULL GROUP BY 1, 2, 3"
+)
+_ADD = (
+    "UPDATE assigned SET labelled = labelled + ?, wrong = wrong + ?, "
+    "rival_wrong = rival_wrong + ?, both_wrong = both_wrong + ? WHERE code = ?"
 )
 _DROP = (
     "DELETE FROM assigned WHERE rollout NOT IN "
@@ -53,43 +59,47 @@ class AssignedUnits:
         """Count the rows of `told_now` that are told of for the first time."""
         if not self._labels:
             return
-        counted = Counter[tuple[int, int]]()
+        counted = Counter[tuple[int, bool, bool]]()
         for code, decision, value, rows in self._db.execute(_COUNTED).fetchall():
-            label = self._labels.get(code)
+            label, rival = self._labels.get(code, (None, None))
             truth = code_of(value, label) if label is not None else nan
-            if not isnan(truth):
-                counted[code, int(decision != truth)] += rows
+            if isnan(truth) or (decision is None and rival is None):
+                continue
+            counted[code, decision != truth, rival is not None and rival != truth] += rows
         self._db.executemany(
-            "UPDATE assigned SET labelled = labelled + ?, wrong = wrong + ? WHERE code = ?",
-            [(rows, rows * wrong, code) for (code, wrong), rows in counted.items()],
+            _ADD,
+            [
+                (rows, rows * wrong, rows * rival_wrong, rows * (wrong and rival_wrong), code)
+                for (code, wrong, rival_wrong), rows in counted.items()
+            ],
         )
 
     def told(self) -> tuple[LabelledUnits, ...]:
         """All counts of the latest rollouts."""
         found = self._db.execute(
-            "SELECT rollout, generation, arm, SUM(labelled), SUM(wrong) FROM assigned "
-            "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            "SELECT rollout, generation, arm, SUM(labelled), SUM(wrong), SUM(rival_wrong), "
+            "SUM(both_wrong) FROM assigned GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
         return tuple(
-            LabelledUnits(self._source, Assigned(*assigned), labelled, wrong)
-            for *assigned, labelled, wrong in found
+            LabelledUnits(self._source, Assigned(rollout, generation, arm), *counts)
+            for rollout, generation, arm, *counts in found
         )
 
     def _add(self, distinct: set[Assigned], label: str) -> None:
         with transaction(self._db):
             self._db.executemany(
-                "INSERT OR IGNORE INTO assigned (rollout, generation, arm, label) "
-                "VALUES (?, ?, ?, ?)",
-                [(*each, label) for each in sorted(distinct)],
+                "INSERT OR IGNORE INTO assigned (rollout, generation, arm, rival, label) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [(*each, label) for each in distinct],
             )
             self._db.execute(_DROP, (ROLLOUTS_KEPT,))
         self._read()
 
     def _read(self) -> None:
         self._codes: dict[tuple[Assigned, str], int] = {}
-        self._labels: dict[int, Label] = {}
-        for code, *assigned, label in self._db.execute(
-            "SELECT code, rollout, generation, arm, label FROM assigned"
+        self._labels: dict[int, tuple[Label, float | None]] = {}
+        for code, rollout, generation, arm, rival, label in self._db.execute(
+            "SELECT code, rollout, generation, arm, rival, label FROM assigned ORDER BY code"
         ):
-            self._codes[Assigned(*assigned), label] = code
-            self._labels[code] = Label.model_validate_json(label)
+            self._codes[Assigned(rollout, generation, arm, rival), label] = code
+            self._labels[code] = Label.model_validate_json(label), rival

@@ -14,7 +14,7 @@ from pathlib import Path
 from configs.errors import StartError, Unavailable
 from registry import sqlite_file
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 CACHE_KIB = 64 * 1024
 """Of pages, for each model: memory does not grow with the rows above it."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RolloutView,
     )
 
+_BY_LABELS = ("quality_loss", "shadow_loss")
 _STATES = {
     "completed": "bold green",
     "rolled back": "bold red",
@@ -151,6 +152,8 @@ def _traffic(account: AccountView) -> str:
         parts.append(f"{account.pairs_per_s:.3g} answers/s compared")
     if account.labelled_per_s is not None:
         parts.append(f"{account.labelled_per_s:.3g} labels/s of its units")
+    if account.labelled_pairs_per_s is not None:
+        parts.append(f"{account.labelled_pairs_per_s:.3g} labels/s of compared answers")
     return ", ".join(parts)
 
 
@@ -200,7 +203,7 @@ def _counted(guard: GuardrailView, arm: str) -> str:
     if arm not in guard.units and arm not in guard.events:
         return "-"
     of = f"{guard.events.get(arm, 0):,} of {guard.units.get(arm, 0):,}"
-    if guard.metric.value == "quality_loss":
+    if guard.metric.value in _BY_LABELS:
         of = f"{of} labelled"
     return of if arm == "candidate" else f"{arm} {of}"
 

@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from configs.policy import Metric
+from monitors.stats.paired_losses import Losses
 from serve.rollout.tallies import GroupPairs, JudgedArm, Pairs, Report, Tally, Times
 
 Stretches = Mapping[int, Mapping[JudgedArm, Tally]]
@@ -129,6 +130,7 @@ def _words(report: Report) -> dict[str, Any]:
         "pairs": [pairs.rows, pairs.disagreements, pairs.score_change, pairs.score_change_squared],
         "groups": [[*key, *astuple(group)] for key, group in pairs.groups.items()],
         "scores": [pairs.scored, pairs.beyond],
+        "losses": list(pairs.losses),
         "latency": [[arm, times.answers, times.none] for arm, times in report.latency.items()],
         "leaves_out": report.leaves_out,
     }
@@ -148,7 +150,13 @@ def _report(words: Mapping[str, Any]) -> Report:
         (attribute, value): GroupPairs(*counts) for attribute, value, *counts in words["groups"]
     }
     scored, beyond = words["scores"]
-    pairs = replace(Pairs(*words["pairs"]), groups=groups, scored=scored, beyond=beyond)
+    pairs = replace(
+        Pairs(*words["pairs"]),
+        groups=groups,
+        scored=scored,
+        beyond=beyond,
+        losses=Losses(*words["losses"]),
+    )
     latency = {
         JudgedArm(arm): Times(tuple(answers), none) for arm, answers, none in words["latency"]
     }

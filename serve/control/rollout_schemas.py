@@ -249,9 +249,9 @@ class AccountView(View):
     """How a rollout stands: what every guardrail says, what it waits for, and what else to know.
 
     `units_per_s` is how many units meet the candidate, `pairs_per_s` how many of its answers are
-    compared in the shadow stage, `labelled_per_s` how many of its units get their label. Without
-    `fresh` reports of all gateway processes nothing advances. `times` and `score_change` are for
-    show.
+    compared in the shadow stage, `labelled_per_s` how many of its units get their label, and
+    `labelled_pairs_per_s` how many answers that were compared. Without `fresh` reports of all
+    gateway processes nothing advances. `times` and `score_change` are for show.
     """
 
     rollout: RolloutView
@@ -261,6 +261,7 @@ class AccountView(View):
     units_per_s: float | None
     pairs_per_s: float | None
     labelled_per_s: float | None
+    labelled_pairs_per_s: float | None
     fresh: bool
     times: tuple[ArmTimesView, ...]
     score_change: ScoreChangeView | None
@@ -277,6 +278,7 @@ class AccountView(View):
             units_per_s=account.rates.units_per_s,
             pairs_per_s=account.rates.pairs_per_s,
             labelled_per_s=account.rates.labelled_per_s,
+            labelled_pairs_per_s=account.rates.labelled_pairs_per_s,
             fresh=account.fresh,
             times=tuple(ArmTimesView.of(each) for each in account.shown.times),
             score_change=ScoreChangeView.of(change) if change is not None else None,

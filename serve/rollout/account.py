@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from configs.policy import Metric, Policy
+from configs.policy import BY_LABELS, Metric, Policy
 from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.decide import lacks
 from serve.rollout.division import Division, division
@@ -15,6 +15,7 @@ from serve.rollout.finding import Finding, bounded
 from serve.rollout.moves import PAIRED, Seen, waited_s
 from serve.rollout.shown import NOTHING, Shown
 from serve.rollout.tallies import JudgedArm
+from serve.rollout.wording import LABELLED
 
 _LEFT_OUT = (
     "some users with a Weir-Key are not counted: a gateway process began after the candidate had "
@@ -34,12 +35,14 @@ class Verdict(StrEnum):
 class Rates:
     """How much comes in a second: units of the candidate, answers that are compared, labels.
 
-    Labels are those of the candidate's units. None while nothing has been counted long enough.
+    Labels are those of the candidate's units, and those of answers that were compared. None while
+    nothing has been counted long enough.
     """
 
     units_per_s: float | None = None
     pairs_per_s: float | None = None
     labelled_per_s: float | None = None
+    labelled_pairs_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,15 @@ def _rate(metric: Metric, rates: Rates) -> float | None:
     """How much comes in a second of what a guardrail is judged on."""
     if metric is Metric.QUALITY_LOSS:
         return rates.labelled_per_s
+    if metric is Metric.SHADOW_LOSS:
+        return rates.labelled_pairs_per_s
     return rates.pairs_per_s if metric in PAIRED else rates.units_per_s
 
 
 def _of(metric: Metric) -> str:
     """What a guardrail is judged on."""
-    if metric is Metric.QUALITY_LOSS:
-        return "labelled units"
+    if metric in BY_LABELS:
+        return LABELLED[metric]
     return "compared answers" if metric in PAIRED else "units"
 
 
@@ -150,7 +155,7 @@ def _counted(found: Finding) -> Iterator[str]:
         if arm is not None and (arm in found.units or arm in found.events)
     ]
     if told:
-        wrong = "wrong of labelled units: " if found.metric is Metric.QUALITY_LOSS else ""
+        wrong = f"wrong of {LABELLED[found.metric]}: " if found.metric in BY_LABELS else ""
         yield f"{wrong}{', '.join(told)}"
 
 
@@ -162,14 +167,20 @@ def _evidence(found: Finding) -> Iterator[str]:
 
 
 def _missing(found: Finding, about_s: float | None) -> str:
-    if found.metric is Metric.QUALITY_LOSS and not any(found.units.values()):
-        return "no label of a unit has come yet"
+    if found.metric in BY_LABELS and not any(found.units.values()):
+        return f"no label of {_AWAITED[found.metric]} has come yet"
     if found.more_units is None:
         return "it cannot be said how many more it takes"
     told = f"about {found.more_units:,} more {_of(found.metric)}"
     if about_s is None:
         return f"{told}; nothing comes in at present"
     return f"{told}, {duration(about_s)} at the present rate"
+
+
+_AWAITED: Mapping[Metric, str] = {
+    Metric.QUALITY_LOSS: "a unit",
+    Metric.SHADOW_LOSS: "a row that both versions answered",
+}
 
 
 def _times(log10: float) -> str:

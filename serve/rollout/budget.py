@@ -15,7 +15,7 @@ def may_roll_back(policy: Policy, same_behaviour: bool) -> tuple[Metric, ...]:
     Disagreement can only if the version is meant to answer alike; alarms of the monitors never can,
     as they do not compare versions.
     """
-    judged = {*BETWEEN_ARMS, Metric.FAIRNESS_GAP}
+    judged = {*BETWEEN_ARMS, Metric.FAIRNESS_GAP, Metric.SHADOW_LOSS}
     if same_behaviour:
         judged.add(Metric.SHADOW_DISAGREEMENT)
     return tuple(each.metric for each in policy.guardrails if each.metric in judged)

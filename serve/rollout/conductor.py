@@ -333,9 +333,9 @@ class Conductor:
     def _ask_monitors(self, watched: _Watched, rollout: Rollout) -> None:
         """Ask what the monitors say, without waiting for it."""
         policy = watched.course.policy
-        asks = policy.guardrail(Metric.SIGNALS) or policy.guardrail(Metric.QUALITY_LOSS)
+        asks = policy.guardrail(Metric.SIGNALS) is not None or policy.by_labels
         asking = watched.asking is not None and not watched.asking.done()
-        if asks is not None and not asking and self._monotonic() - watched.asked_at >= _SIGNALS_S:
+        if asks and not asking and self._monotonic() - watched.asked_at >= _SIGNALS_S:
             watched.asked_at = self._monotonic()
             watched.asking = asyncio.ensure_future(self._hear(watched, rollout))
 
@@ -343,7 +343,7 @@ class Conductor:
         policy = watched.course.policy
         if policy.guardrail(Metric.SIGNALS) is not None:
             await self._hear_signals(watched, rollout)
-        if policy.guardrail(Metric.QUALITY_LOSS) is not None:
+        if policy.by_labels:
             await self._hear_labels(rollout)
 
     async def _hear_labels(self, rollout: Rollout) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from configs.policy import EVENTS, Metric
-from monitors.labels.assigned import Assigned
+from monitors.labels.assigned import SHADOW, Assigned
 from serve.rollout.pairing import Pair, PairCount
 from serve.rollout.tallies import LATENCY_BOUNDS, JudgedArm, Report, Tally, Times
 from serve.rollout.units import LEFT_OUT, UNKEYED, Share, Units
@@ -158,12 +158,16 @@ class RolloutCount:
         digest = self.units.digest(key)
         return self.units.place(digest) if self._share().has(digest) else LEFT_OUT
 
-    def pair(self, place: int, make: Callable[[], Pair | None]) -> None:
-        """Count a pair of answers, unless the unit at a place has had one or is left out."""
-        if self.units.first(place, PAIRED):
-            pair = make()
-            if pair is not None:
-                self._pairs.add(pair)
+    def pair(self, place: int, make: Callable[[], Pair | None]) -> Assigned | None:
+        """Count a pair of answers, unless the unit at a place has had one or is left out.
+
+        Gives what the shadow's answer belongs to where a label will tell of both.
+        """
+        pair = make() if self.units.first(place, PAIRED) else None
+        if pair is None:
+            return None
+        self._pairs.add(pair)
+        return Assigned(self.rollout, 0, SHADOW, pair.rival) if pair.rival is not None else None
 
     def report(self) -> Report:
         """Give all that was counted so far."""

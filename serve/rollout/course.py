@@ -54,7 +54,7 @@ class Course:
     def due(self, last: BySource) -> Increment | None:
         """What the last reports have that is not folded yet, if anything."""
         increment = since(last, self._folded)
-        anything = increment.stretches or increment.pairs.rows or increment.latency
+        anything = increment.stretches or increment.pairs or increment.latency
         return increment if anything else None
 
     def fold(self, last: BySource, increment: Increment, routed: Routed, now: datetime) -> None:
@@ -69,7 +69,7 @@ class Course:
             self._step = max(self._step, shares[JudgedArm.CANDIDATE])
             told = timed(tallies, routed[generation])
             evidence = fold(evidence, shares, told, self._step, at_s)
-        if increment.pairs.rows:
+        if increment.pairs:
             evidence = fold_pairs(evidence, increment.pairs)
         self.evidence = evidence
         # A process that has ended reports no more, and what it counted stays folded.
@@ -81,7 +81,8 @@ class Course:
         candidates = [tallies.get(JudgedArm.CANDIDATE, Tally()) for tallies in arms]
         units = sum(each.units for each in candidates)
         labelled = sum(each.labelled for each in candidates)
-        self.pace.note(seconds, units, self.evidence.pairs.rows, labelled)
+        pairs = self.evidence.pairs
+        self.pace.note(seconds, units, pairs.rows, labelled, int(pairs.losses.pairs))
 
     def snapshot(self) -> str:
         """All of it as JSON."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from configs.errors import BadInput, PreconditionFailed
 from configs.explain import explain
-from configs.policy import Metric, Policy, over
+from configs.policy import BY_LABELS, Metric, Policy, over
 from configs.settings import Rollouts as RolloutSettings
 from monitors.labels.assigned import can_be_wrong
 from registry.rollout_book import RolloutBook
@@ -20,6 +20,7 @@ from serve.rollout.commands import Command, command
 from serve.rollout.conductor import Conductor
 from serve.rollout.counts import RolloutCounts
 from serve.rollout.moves import Move, Seen
+from serve.rollout.pairing import labels_tell
 from serve.rollout.service import Done, Order, Start
 from serve.rollout.shown import shown
 
@@ -106,15 +107,25 @@ class RolloutDesk:
 
     def _check_labels(self, planned: Rollout) -> None:
         """Refuse a guardrail that must tell, and of which labels could never tell anything."""
-        guardrail = policy_of(planned).guardrail(Metric.QUALITY_LOSS)
-        if guardrail is None or guardrail.optional:
+        must = {each.metric for each in policy_of(planned).guardrails if not each.optional}
+        judged = [metric for metric in BY_LABELS if metric in must]
+        if not judged:
             return
-        for number in (planned.stable, planned.candidate):
-            if not can_be_wrong(self._book.version(planned.model, number).card):
+        numbers = planned.stable, planned.candidate
+        cards = [self._book.version(planned.model, number).card for number in numbers]
+        nothing = f"guardrail {judged[0].value} cannot tell anything"
+        for number, card in zip(numbers, cards, strict=True):
+            if not can_be_wrong(card):
                 raise BadInput(
-                    f"guardrail quality_loss cannot tell anything: the card of {planned.model} "
-                    f"version {number} must be one of a classification, with a decision and a label"
+                    f"{nothing}: the card of {planned.model} version {number} must be one of a "
+                    "classification, with a decision and a label"
                 )
+        if Metric.SHADOW_LOSS in must and not labels_tell(*cards):
+            raise BadInput(
+                "guardrail shadow_loss cannot tell anything: the cards of "
+                f"{planned.model} versions {planned.stable} and {planned.candidate} must have the "
+                "same label.type and label.classes"
+            )
 
     def _policy(self, start: Start) -> Policy:
         """The policy of a start: its own keys over those that are configured for the model."""

@@ -13,6 +13,7 @@ from serve.rollout.budget import harm_alpha
 from serve.rollout.evidence import BETWEEN_ARMS, CANDIDATE, Evidence
 from serve.rollout.fairness import fairness_finding
 from serve.rollout.finding import Finding
+from serve.rollout.shadow_loss import loss_finding
 from serve.rollout.tallies import JudgedArm
 from serve.rollout.wording import about_signals
 
@@ -50,6 +51,8 @@ def judge(
             return agreement_finding(evidence.pairs, guardrail, blank, least, same_behaviour)
         if guardrail.metric is Metric.FAIRNESS_GAP:
             return fairness_finding(evidence.pairs, guardrail, blank, shown)
+        if guardrail.metric is Metric.SHADOW_LOSS:
+            return loss_finding(evidence.pairs.losses, guardrail, blank, shown)
         return _of_signals(blank, signals)
 
     findings = tuple(finding(guardrail) for guardrail in policy.guardrails)

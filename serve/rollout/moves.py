@@ -13,7 +13,7 @@ from registry.rollouts import Hold, Rollout, RolloutState
 from serve.rollout.finding import Finding
 from serve.rollout.tallies import JudgedArm
 
-PAIRED = frozenset({Metric.SHADOW_DISAGREEMENT, Metric.FAIRNESS_GAP})
+PAIRED = frozenset({Metric.SHADOW_DISAGREEMENT, Metric.FAIRNESS_GAP, Metric.SHADOW_LOSS})
 """Judged on answers of both versions to the same request, which only the shadow stage gives."""
 
 _BY_UNIT = frozenset({*EVENTS, Metric.QUALITY_LOSS})

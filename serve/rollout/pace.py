@@ -16,6 +16,7 @@ class _At(NamedTuple):
     units: int
     pairs: int
     labelled: int
+    labelled_pairs: int
 
 
 class Pace:
@@ -24,9 +25,11 @@ class Pace:
     def __init__(self) -> None:
         self._seen: deque[_At] = deque()
 
-    def note(self, seconds: float, units: int, pairs: int, labelled: int = 0) -> None:
+    def note(
+        self, seconds: float, units: int, pairs: int, labelled: int = 0, labelled_pairs: int = 0
+    ) -> None:
         """Note how many there are at a moment by a clock that never goes back."""
-        self._seen.append(_At(seconds, units, pairs, labelled))
+        self._seen.append(_At(seconds, units, pairs, labelled, labelled_pairs))
         while len(self._seen) > 2 and seconds - self._seen[1].seconds >= _WINDOW_S:
             self._seen.popleft()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitors.stats.anytime_means import BoundedMean
+from monitors.stats.paired_losses import NO_LOSSES, Losses
 from serve.rollout.tallies import GroupPairs, Pairs
 
 Group = tuple[str, str]
@@ -68,6 +69,7 @@ class PairsSeen:
     scored: int = 0
     beyond: int = 0
     change_surprise: float = 0.0
+    losses: Losses = NO_LOSSES
 
     def folded(self, more: Pairs) -> PairsSeen:
         """Take in more, each guessed by the mean of those of all times before this one."""
@@ -83,6 +85,7 @@ class PairsSeen:
             self.scored + more.scored,
             self.beyond + more.beyond,
             self.change_surprise + self._surprise(more),
+            self.losses.plus(more.losses),
         )
 
     def _surprise(self, more: Pairs) -> float:
@@ -105,7 +108,9 @@ class PairsSeen:
         """The numbers alone."""
         groups = {group: each.counts for group, each in self.groups.items()}
         sums = (self.score_change, self.score_change_squared)
-        return Pairs(self.rows, self.disagreements, *sums, groups, self.scored, self.beyond)
+        return Pairs(
+            self.rows, self.disagreements, *sums, groups, self.scored, self.beyond, self.losses
+        )
 
     def told(self) -> list[Any]:
         """What JSON can hold."""
@@ -129,12 +134,13 @@ class PairsSeen:
             self.scored,
             self.beyond,
             self.change_surprise,
+            list(self.losses),
         ]
 
     @classmethod
     def read(cls, told: list[Any]) -> PairsSeen:
         """The same again."""
-        rows, disagreements, change, squared, groups, scored, beyond, surprise = told
+        rows, disagreements, change, squared, groups, scored, beyond, surprise, losses = told
         return cls(
             rows,
             disagreements,
@@ -149,4 +155,5 @@ class PairsSeen:
             scored,
             beyond,
             surprise,
+            Losses(*losses),
         )

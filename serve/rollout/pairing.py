@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import Refused
+from monitors.labels.assigned import UNDECIDED, can_be_wrong
+from monitors.labels.codes import decision_codes
 from monitors.profile.categories import texts
 from monitors.profile.reading import decision_values, decisions, group_values, scores
 from registry.card import Card
@@ -27,6 +29,8 @@ RELATIVE, ABSOLUTE = 1e-3, 1e-6
 _CHANGE_MAX = 1e100
 """The most that one pair adds to the change of scores: sums of squares must stay finite."""
 _LATE = ("label", "audit")
+_CLASSES_MAX = 1000
+"""Decisions of higher numbers are not compared with labels: a card names no more classes."""
 
 Tensors = tuple[NDArray[Any], ...]
 
@@ -51,6 +55,8 @@ class Pair:
     `chances` whether both scores are between 0 and 1.
     `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
     is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
+    `rival` is the stable version's decision in the numbers that labels have, where a label will
+    tell which of the two is wrong.
     """
 
     agrees: bool
@@ -59,6 +65,7 @@ class Pair:
     groups: Mapping[str, str] = field(default_factory=dict)
     yes: bool = False
     chances: bool = False
+    rival: float | None = None
 
 
 class Comparison:
@@ -69,6 +76,7 @@ class Comparison:
         self._card = stable.card
         self._inputs = [spec.name for spec in stable.signature.inputs]
         self._batched = stable.signature.batched
+        self._labels_tell = labels_tell(stable.card, candidate.card)
         self._attributes = frozenset(
             group.name
             for group in stable.card.groups
@@ -98,6 +106,7 @@ class Comparison:
             groups,
             ours.favourable,
             0 <= ours.score <= 1 and 0 <= theirs.score <= 1,
+            _rival(self._card, ours.outputs) if self._labels_tell else None,
         )
 
     def _groups(self, request: Request) -> dict[str, str]:
@@ -114,6 +123,23 @@ class Comparison:
             for name, values in found.items()
             if name in self._attributes and (value := texts(values)[0]) is not None
         }
+
+
+def labels_tell(stable: Card, candidate: Card) -> bool:
+    """Whether a label tells of both versions' answers to a row if they are wrong."""
+    one, other = stable.label, candidate.label
+    if one is None or other is None or not (can_be_wrong(stable) and can_be_wrong(candidate)):
+        return False
+    return (one.type, one.classes) == (other.type, other.classes)
+
+
+def _rival(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float | None:
+    """The decision of a row as labels are counted; None for one that no card could name."""
+    found = decision_codes(card, outputs)
+    if found is None or np.isnan(found[0]):
+        return UNDECIDED
+    decision = float(found[0])
+    return decision if decision.is_integer() and 0 <= decision < _CLASSES_MAX else None
 
 
 @dataclass(frozen=True, slots=True)

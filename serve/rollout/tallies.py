@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from configs.policy import Metric
+from monitors.stats.paired_losses import NO_LOSSES, Losses
 
 
 class JudgedArm(StrEnum):
@@ -113,7 +114,8 @@ class Pairs:
 
     `score_change` sums the candidate's score less the stable version's, `score_change_squared` its
     squares, over the rows that are `scored` by both; of these, one score or both were `beyond` 0
-    and 1. Groups are keyed by attribute and value.
+    and 1. Groups are keyed by attribute and value. `losses` are of the rows whose label has come:
+    ours are those that the candidate alone has wrong.
     """
 
     rows: int = 0
@@ -123,6 +125,11 @@ class Pairs:
     groups: Mapping[tuple[str, str], GroupPairs] = field(default_factory=dict)
     scored: int = 0
     beyond: int = 0
+    losses: Losses = NO_LOSSES
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.rows or self.losses.pairs)
 
     def __add__(self, more: Pairs) -> Pairs:
         nobody = GroupPairs()
@@ -137,6 +144,7 @@ class Pairs:
             },
             self.scored + more.scored,
             self.beyond + more.beyond,
+            self.losses.plus(more.losses),
         )
 
     def __sub__(self, before: Pairs) -> Pairs:
@@ -152,6 +160,7 @@ class Pairs:
             },
             self.scored - before.scored,
             self.beyond - before.beyond,
+            self.losses.minus(before.losses),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from configs.policy import Guardrail, Metric
+from monitors.stats.paired_losses import Losses
 from serve.rollout.finding import Finding
 from serve.rollout.paired import PairsSeen
 from serve.rollout.tallies import JudgedArm
@@ -15,7 +16,14 @@ _DID = {
     Metric.INVALID_OUTPUT: "got an invalid answer",
     Metric.LATENCY_OVER_SLO: "were answered too late",
     Metric.QUALITY_LOSS: "were answered wrongly",
+    Metric.SHADOW_LOSS: "were answered wrongly",
 }
+LABELLED = {
+    Metric.QUALITY_LOSS: "labelled units",
+    Metric.SHADOW_LOSS: "labelled rows that both versions answered",
+}
+"""What guardrails on labels are judged on."""
+
 _OTHER = {JudgedArm.BASELINE: "the baseline", JudgedArm.STABLE: "the stable version"}
 
 
@@ -48,6 +56,15 @@ def about_pairs(found: Finding, pairs: PairsSeen, most: float, *, judged: bool) 
     return f"{numbers}; {_verdict(found, f'at most {_percent(most)} are allowed', 'rows')}"
 
 
+def about_losses(found: Finding, losses: Losses, guardrail: Guardrail) -> str:
+    """How often each version was wrong about the same rows; nothing while no label has come."""
+    if not losses.pairs:
+        return ""
+    alone = f"of these the candidate alone {losses.ours:,g}, the stable version {losses.theirs:,g}"
+    verdict = _verdict(found, _allowed(guardrail), LABELLED[Metric.SHADOW_LOSS])
+    return f"{_counts(found)}; {alone}{_comparison(found)}; {verdict}"
+
+
 def about_signals(alarms: Sequence[str], known: bool) -> str:
     """Alarms of the monitors, which hold a rollout and never roll it back."""
     if not known:
@@ -60,7 +77,7 @@ def about_signals(alarms: Sequence[str], known: bool) -> str:
 def _counts(found: Finding) -> str:
     did, other = _DID[found.metric], found.compared_with or JudgedArm.STABLE
     events, units = found.events, found.units
-    of = "labelled units" if found.metric is Metric.QUALITY_LOSS else "units"
+    of = LABELLED.get(found.metric, "units")
     return (
         f"{events[JudgedArm.CANDIDATE]:,} of {units[JudgedArm.CANDIDATE]:,} {of} {did} with the "
         f"candidate, {events[other]:,} of {units[other]:,} with {_other(found)}"

@@ -11,7 +11,7 @@ import pytest
 from configs.errors import StartError, Unavailable
 from configs.settings import Labels
 from monitors.labels.book import LabelBook
-from monitors.labels.database import opened
+from monitors.labels.database import SCHEMA_VERSION, opened
 from tests.monitors.labels.samples import AWAITED, START, label
 
 
@@ -35,7 +35,7 @@ def test_a_file_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     opened(path, "m").close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 3")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StartError, match="newer Weir"):
         opened(path, "m")
 

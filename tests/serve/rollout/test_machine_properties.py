@@ -33,26 +33,31 @@ def _guardrail(metric: Metric) -> st.SearchStrategy[Guardrail]:
     return st.booleans().map(lambda optional: Guardrail(metric=metric, optional=optional, **margin))
 
 
-_policies = st.builds(
-    Policy,
-    steps=st.sets(st.integers(1, 9999), min_size=1, max_size=4).map(
-        lambda points: tuple(point / 100 for point in sorted(points))
-    ),
-    holdback=st.integers(1, 9999).map(lambda points: points / 100),
-    baseline_max=st.integers(1, 9999).map(lambda points: points / 100),
-    dwell_s=st.just(300.0),
-    step_max_s=st.just(7200.0),
-    bake_s=st.just(1800.0),
-    shadow=st.builds(ShadowStage, fraction=st.sampled_from([0.0, 0.25, 1.0])),
-    guardrails=_guardrails,
-    on_inconclusive=st.sampled_from(["hold", "rollback"]),
-    approvals=st.builds(
-        Approvals,
-        before=st.lists(st.sampled_from(["canary", "promotion"]), unique=True).map(tuple),
-        by_another=st.booleans(),
-    ),
-)
+def _policy(guardrails: tuple[Guardrail, ...]) -> st.SearchStrategy[Policy]:
+    needs = any(each.metric is Metric.SHADOW_LOSS and not each.optional for each in guardrails)
+    fractions = [0.25, 1.0] if needs else [0.0, 0.25, 1.0]
+    return st.builds(
+        Policy,
+        steps=st.sets(st.integers(1, 9999), min_size=1, max_size=4).map(
+            lambda points: tuple(point / 100 for point in sorted(points))
+        ),
+        holdback=st.integers(1, 9999).map(lambda points: points / 100),
+        baseline_max=st.integers(1, 9999).map(lambda points: points / 100),
+        dwell_s=st.just(300.0),
+        step_max_s=st.just(7200.0),
+        bake_s=st.just(1800.0),
+        shadow=st.builds(ShadowStage, fraction=st.sampled_from(fractions)),
+        guardrails=st.just(guardrails),
+        on_inconclusive=st.sampled_from(["hold", "rollback"]),
+        approvals=st.builds(
+            Approvals,
+            before=st.lists(st.sampled_from(["canary", "promotion"]), unique=True).map(tuple),
+            by_another=st.booleans(),
+        ),
+    )
 
+
+_policies = _guardrails.flatmap(_policy)
 _people = st.sampled_from(["ada", "bob", ""])
 _reasons = st.sampled_from(["", "because"])
 _kinds = st.sampled_from(["nothing", "none yet", "good", "good", "good", "harmful"])
