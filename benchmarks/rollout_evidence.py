@@ -1,4 +1,4 @@
-"""How soon evidence of a rollout tells: events until harm is found, units until goodness is shown.
+"""How soon evidence of a rollout tells: events until harm, units and labels until goodness.
 
     python -m benchmarks.rollout_evidence [RUNS]
 
@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from configs.policy import Guardrail, Metric, Policy
+from monitors.stats import paired_losses
+from monitors.stats.paired_losses import NO_LOSSES, Losses
 from serve.rollout.between_arms import log_goodness
 from serve.rollout.budget import harm_alpha
 from serve.rollout.evidence import Evidence, fold
@@ -41,7 +43,14 @@ BY_BLOCKS = (
 )
 """Units a second of each arm, the share that is late in the baseline, and how many times that."""
 
+BY_LABELS = tuple((alone, worse) for alone in (0.0, 0.01, 0.04) for worse in (0.0, 0.02, 0.05, 0.2))
+"""How often each of two versions is wrong alone, and the candidate besides; both in `WRONG`."""
+
+WRONG = 0.1
+WITHIN = Guardrail(metric=Metric.SHADOW_LOSS, margin_abs=0.02)
+
 _MOST = 20_000
+_LOOK = 10
 _BLOCK = 4
 
 
@@ -119,6 +128,44 @@ def seconds_of_blocks(seed: int, rate: float, late: float, ratio: float) -> tupl
     return harm_s, good_s
 
 
+def labels_of_pairs(seed: int, alone: float, worse: float) -> tuple[float, float]:
+    """Labels until pairs show harm, and until they show goodness within two points."""
+    rng = np.random.default_rng([87, seed])
+    chances = WRONG - alone, alone + worse, alone
+    losses, harm, good = NO_LOSSES, inf, inf
+    while min(harm, good) == inf and losses.pairs < _MOST:
+        drawn = rng.multinomial(_LOOK, [*chances, 1 - sum(chances)]).tolist()
+        losses = losses.plus(Losses(_LOOK, *drawn[:3]))
+        if paired_losses.log_worse(losses) >= NEEDED:
+            harm = losses.pairs
+        if paired_losses.log_not_worse(losses, WITHIN.margin_abs or 0.0) >= log(20):
+            good = losses.pairs
+    return harm, good
+
+
+def labels_of_arms(seed: int, worse: float) -> tuple[float, float]:
+    """The same of labelled units of two arms of a half each, counted over both."""
+    rng = np.random.default_rng([89, seed])
+    shares = {JudgedArm.CANDIDATE: 5000, JudgedArm.STABLE: 5000}
+    evidence, harm, good, units = Evidence.begin(ONE), inf, inf, 0
+    while min(harm, good) == inf and units < _MOST:
+        ours, units = int(rng.binomial(_LOOK, 0.5)), units + _LOOK
+        tallies = {
+            arm: Tally(count, {METRIC: events}, {METRIC: events})
+            for arm, count, chance in (
+                (JudgedArm.CANDIDATE, ours, WRONG + worse),
+                (JudgedArm.STABLE, _LOOK - ours, WRONG),
+            )
+            for events in (int(rng.binomial(count, chance)),)
+        }
+        evidence = fold(evidence, shares, tallies, 0, 0)
+        if evidence.log_harm(METRIC) >= NEEDED:
+            harm = units
+        if log_goodness(evidence.trials(METRIC), WITHIN) >= log(20):
+            good = units
+    return harm, good
+
+
 def _events(ours: int, theirs: int) -> dict[JudgedArm, Tally]:
     return {
         arm: Tally(count, {METRIC: count}, {METRIC: count})
@@ -165,11 +212,28 @@ def by_blocks(runs: int) -> None:
     print("|---|---|---|---|---|")
     for rate, late, ratio in BY_BLOCKS:
         told = [seconds_of_blocks(seed, rate, late, ratio) for seed in range(runs)]
-        harm_s, good_s = (_seconds([each[at] for each in told]) for at in (0, 1))
+        harm_s, good_s = (_middle([each[at] for each in told]) for at in (0, 1))
         print(f"| {rate:g} | {late:.1%} | {ratio:g} | {harm_s} | {good_s} |", flush=True)
 
 
-def _seconds(told: list[float]) -> str:
+def by_labels(runs: int) -> None:
+    """Print how many labels tell who is wrong more often: of pairs, and of arms."""
+    print(
+        f"\nmedian labels until it is told; {WRONG:.0%} of the stable version's answers are wrong"
+    )
+    print("| each wrong alone | the candidate besides | pairs: harm | good | arms: harm | good |")
+    print("|---|---|---|---|---|---|")
+    arms: dict[float, list[str]] = {}
+    for alone, worse in BY_LABELS:
+        told = [labels_of_pairs(seed, alone, worse) for seed in range(runs)]
+        if worse not in arms:
+            between = [labels_of_arms(seed, worse) for seed in range(runs)]
+            arms[worse] = [_middle([each[at] for each in between]) for at in (0, 1)]
+        cells = [_middle([each[at] for each in told]) for at in (0, 1)] + arms[worse]
+        print(f"| {alone:.0%} | {worse:.0%} | {' | '.join(cells)} |", flush=True)
+
+
+def _middle(told: list[float]) -> str:
     middle = median(told)
     return "" if middle == inf else f"{middle:,.0f}"
 
@@ -178,3 +242,4 @@ if __name__ == "__main__":
     RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     main(RUNS)
     by_blocks(max(1, RUNS // 10))
+    by_labels(max(1, RUNS // 4))

@@ -250,11 +250,11 @@ def test_labelled_units_are_called_so(canary: Api, capsys: pytest.CaptureFixture
     now = canary.control.rollouts.kept["r1"][-1].rollout
     units = {JudgedArm.CANDIDATE: 200, JudgedArm.STABLE: 3800}
     found = Finding(Metric.QUALITY_LOSS, compared_with=JudgedArm.STABLE, units=units)
-    rates = Rates(labelled_per_s=2.0)
+    rates = Rates(labelled_per_s=2.0, labelled_pairs_per_s=3.0)
 
     show_account(AccountView.of(account(now, Seen((found,)), rates, datetime.now(UTC))))
 
     shown = capsys.readouterr().out
     assert "0 of 200 labelled" in shown
     assert "stable 0 of 3,800 labelled" in shown
-    assert "2 labels/s of its units" in shown
+    assert "2 labels/s of its units, 3 labels/s of compared answers" in " ".join(shown.split())

@@ -35,6 +35,11 @@ POLICY: Mapping[str, Any] = {
     "shadow": {"fraction": 0.0},
     "guardrails": [{"metric": "quality_loss", "margin_abs": 0.1}],
 }
+UNHEARD = "unheard"
+SHADOWED: Mapping[str, Any] = {
+    "shadow": {"fraction": 1.0, "min_pairs": 0},
+    "guardrails": [{"metric": "shadow_loss", "margin_abs": 0.1}],
+}
 ROWS = np.random.default_rng(5).standard_normal((50, 3)).tolist()
 
 
@@ -63,9 +68,36 @@ def test_a_version_that_is_wrong_is_rolled_back_by_labels_alone(
     assert "wrong of labelled units: candidate" in shown.stdout, shown.stderr
 
 
-def _asked(http: httpx.Client, row: list[float]) -> dict[str, object]:
+def test_a_shadow_that_is_wrong_is_rolled_back_before_anybody_hears_it(
+    gateway: Running, control: ControlClient
+) -> None:
+    """Its answers are recorded beside those that left, and one label tells of both."""
+    register(control, UNHEARD, _sum(1.0), _sum(-1.0), card=CARD)
+    control.set_route(UNHEARD, {1: 100}, reason="first")
+    begun = control.start_rollout(UNHEARD, 2, SHADOWED).rollout
+    _wait_for_state(control, begun.id, "shadow")
+    with httpx.Client(base_url=gateway.http, trust_env=False, timeout=40) as http:
+        labels = [_asked(http, row, UNHEARD) for row in ROWS]
+        told = http.post(f"/v1/models/{UNHEARD}/feedback", json={"labels": labels})
+    assert told.json()["accepted"] == len(ROWS), told.text
+
+    ended = _wait_for_state(control, begun.id, "rolled back")
+
+    changes = control.rollout_changes(begun.id)
+    (back,) = [each for each in changes if each.action == "roll back"]
+    assert back.by == "weir"
+    assert "answered wrongly with the candidate, 0 of " in back.reason
+    assert not any(each.state.value == "canary" for each in changes)
+    (found,) = back.evidence["findings"]
+    assert found["metric"] == "shadow_loss"
+    assert found["events"] == {"candidate": found["units"]["candidate"], "stable": 0}
+    shown = weir("rollout", "explain", ended.id, "--url", gateway.control)
+    assert "wrong of labelled rows that both versions answered" in shown.stdout, shown.stderr
+
+
+def _asked(http: httpx.Client, row: list[float], model: str = MODEL) -> dict[str, object]:
     """Ask for one row; gives its label: whether its sum is at least nought."""
-    answer = http.post(infer_path(MODEL), json={"inputs": [tensor([row])]})
+    answer = http.post(infer_path(model), json={"inputs": [tensor([row])]})
     assert answer.status_code == 200, answer.text
     return {"prediction_id": answer.headers["weir-prediction-id"], "label": sum(row) >= 0}
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from monitors.blocks import SampleBlock
 from monitors.labels import database
-from monitors.labels.assigned import Assigned, can_be_wrong
+from monitors.labels.assigned import SHADOW, UNDECIDED, Assigned, can_be_wrong
 from monitors.labels.assigned_units import ROLLOUTS_KEPT
 from registry.card import Card, Decision, Score, Task
 from tests.monitors.labels.samples import (
@@ -130,6 +130,57 @@ def test_a_correction_changes_nothing(reader: Reader) -> None:
     assert counts(reader) == {ONE: (1, 0)}
 
 
+def shadowed(numbers: Sequence[int], rival: float | None) -> SampleBlock:
+    """Answers of a shadow, beside others that decided `rival`."""
+    block = assigned(numbers, Assigned("r", 0, SHADOW, rival))
+    return replace(block, role="shadow", version=2)
+
+
+@pytest.mark.parametrize(
+    ("number", "rival", "truth", "wrong"),
+    [
+        pytest.param(4, 1.0, True, (0, 0, 0), id="both-right"),
+        pytest.param(4, 1.0, False, (1, 1, 1), id="both-wrong"),
+        pytest.param(4, 0.0, False, (1, 0, 0), id="shadow-wrong"),
+        pytest.param(1, 1.0, False, (0, 1, 0), id="stable-wrong"),
+        pytest.param(1, UNDECIDED, False, (0, 1, 0), id="stable-undecided"),
+    ],
+)
+def test_one_label_tells_of_both_answers_to_a_row(
+    reader: Reader, number: int, rival: float, truth: bool, wrong: tuple[int, int, int]
+) -> None:
+    """The shadow's row brings along what the other decided; that one has a row of its own too."""
+    reader.book.expect(assigned([number], OTHER), CARD, START)
+    reader.book.expect(shadowed([number], rival), CARD, START)
+    reader.book.feedback("m", [label(number, truth)] * 2, AWAITED, START)
+
+    (shadow,) = [u for u in reader.book.labelled_units("m") if u.assigned.arm == SHADOW]
+    assert shadow.labelled == 1
+    assert (shadow.wrong, shadow.rival_wrong, shadow.both_wrong) == wrong
+
+
+def test_a_shadow_that_decides_nothing_is_wrong(reader: Reader) -> None:
+    """As it is for whoever would have got its answer; in an arm nobody knows what it would be."""
+    silent = {"p": np.full((1, 1), np.nan, np.float32)}
+    reader.book.expect(replace(shadowed([1], 1.0), outputs=silent), CARD, START)
+    reader.book.expect(replace(assigned([2], ONE), outputs=silent), CARD, START)
+    reader.book.feedback("m", [label(1, True), label(2, True)], AWAITED, START)
+
+    assert counts(reader) == {ONE: (0, 0), Assigned("r", 0, SHADOW): (1, 1)}
+
+
+def test_pairs_add_up_over_what_the_other_decided(reader: Reader) -> None:
+    """Over a restart too; and labels that are corrected or repeated change nothing."""
+    reader.book.expect(shadowed([4, 5], 0.0), CARD, START)
+    reader.book.feedback("m", [label(4, False), label(5, False)], AWAITED, START)
+    reader.restart()
+    reader.book.expect(shadowed([6, 1], 1.0), CARD, START)
+    reader.book.feedback("m", [label(6, False), label(1, True), label(4, True)], AWAITED, START)
+
+    (shadow,) = reader.book.labelled_units("m")
+    assert (shadow.labelled, shadow.wrong, shadow.rival_wrong, shadow.both_wrong) == (4, 4, 1, 1)
+
+
 def test_the_source_is_that_of_the_file(reader: Reader, tmp_path: Path) -> None:
     """Over restarts the same; one who begins with an empty folder counts from nothing."""
     other = Reader(tmp_path / "other")
@@ -201,3 +252,26 @@ def test_a_file_that_knew_nothing_of_rollouts_goes_on(tmp_path: Path) -> None:
     reader.book.close()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
+
+
+def test_a_file_that_knew_nothing_of_shadows_goes_on(tmp_path: Path) -> None:
+    """With what it has counted, and with the rows that wait for their label."""
+    reader = Reader(tmp_path)
+    reader.book.expect(assigned([1, 2], ONE), CARD, START)
+    reader.book.feedback("m", [label(1)], AWAITED, START)
+    reader.book.close()
+    (path,) = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "DROP INDEX assigned_alike; ALTER TABLE assigned DROP COLUMN rival; "
+            "ALTER TABLE assigned DROP COLUMN rival_wrong; "
+            "ALTER TABLE assigned DROP COLUMN both_wrong; PRAGMA user_version = 2"
+        )
+
+    reader.restart()
+    reader.book.feedback("m", [label(2)], AWAITED, START)
+    reader.book.expect(shadowed([4], 0.0), CARD, START)
+    reader.book.feedback("m", [label(4)], AWAITED, START)
+
+    assert counts(reader) == {ONE: (2, 2), Assigned("r", 0, SHADOW): (1, 0)}
+    reader.book.close()

@@ -99,13 +99,53 @@ def test_labels_come_at_their_own_rate() -> None:
     )
 
 
+def test_labels_of_pairs_come_at_their_own_rate() -> None:
+    """Which is not that of the pairs; of how many, and who was wrong."""
+    found = finding(
+        Metric.SHADOW_LOSS,
+        compared_with=JudgedArm.STABLE,
+        events={CANDIDATE: 9, JudgedArm.STABLE: 12},
+        more_units=80,
+    )
+    found = replace(found, units={CANDIDATE: 300, JudgedArm.STABLE: 300})
+    rates = Rates(pairs_per_s=50.0, labelled_pairs_per_s=4.0)
+
+    (guard,) = account(rollout(RolloutState.SHADOW), seen(found), rates, START).guards
+
+    assert guard.about_s == 20.0
+    assert guard.says == (
+        "cannot tell yet; wrong of labelled rows that both versions answered: candidate 9 of 300, "
+        "stable 12 of 300; about 80 more labelled rows that both versions answered, 20 s at the "
+        "present rate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "of"),
+    [
+        (Metric.QUALITY_LOSS, "a unit"),
+        (Metric.SHADOW_LOSS, "a row that both versions answered"),
+    ],
+)
+def test_a_guardrail_on_labels_says_that_none_has_come(metric: Metric, of: str) -> None:
+    """Not that it cannot be said how many it takes."""
+    found = finding(metric, compared_with=JudgedArm.STABLE)
+    none = replace(found, units={CANDIDATE: 0, JudgedArm.STABLE: 0})
+
+    (guard,) = account(rollout(RolloutState.SHADOW), seen(none), Rates(), START).guards
+
+    assert f"no label of {of} has come yet" in guard.says
+
+
 def test_the_pace_of_labels_is_that_of_the_candidates_units() -> None:
     """Nothing while none comes, as of all else."""
     pace = Pace()
-    pace.note(0.0, 10, 5, 3)
-    pace.note(10.0, 30, 5, 8)
+    pace.note(0.0, 10, 5, 3, 1)
+    pace.note(10.0, 30, 5, 8, 4)
 
-    assert pace.rates() == Rates(units_per_s=2.0, pairs_per_s=None, labelled_per_s=0.5)
+    assert pace.rates() == Rates(
+        units_per_s=2.0, pairs_per_s=None, labelled_per_s=0.5, labelled_pairs_per_s=0.3
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitors.labels.assigned import Assigned
-from registry.card import Label
+from monitors.labels.assigned import SHADOW, Assigned
+from registry.card import Card, Decision, Label, Score, Task
 from registry.records import FULL
 from serve.recorder.samples import Sample
 from tests.serve.rollout.judged import (
@@ -88,6 +88,27 @@ def test_nobody_is_assigned_while_the_candidate_has_no_traffic(served: Stage) ->
     ask(served)
 
     assert arms(served, 2) == [None, None]
+
+
+def test_a_shadows_answer_says_what_the_stable_version_decided(served: Stage) -> None:
+    """Once a unit, as it is compared once: its label will tell of both."""
+    deciding = Card(
+        task=Task.BINARY,
+        score=Score(output="y"),
+        decision=Decision(threshold=-1e6),
+        label=Label(type="boolean"),
+    )
+    served.start_host(CANDIDATE)
+    served.apply(judged(5, ALL_STABLE, shadow_bp=FULL, card=deciding))
+
+    for key in ("ann", "ann", None):
+        ask(served, key)
+
+    by_role: dict[str, list[Assigned | None]] = {"stable": [], "shadow": []}
+    for sample in recorded(served, 6):
+        by_role[sample.origin.role.value].append(sample.assigned)
+    beside = Assigned(ROLLOUT, 0, SHADOW, 1.0)
+    assert by_role == {"stable": [None] * 3, "shadow": [beside, None, beside]}
 
 
 def test_a_version_that_awaits_no_labels_keeps_nothing_more(served: Stage) -> None:

@@ -17,6 +17,7 @@ from configs.settings import Labels, Verify
 from monitors.labels.assigned import Assigned, LabelledUnits
 from monitors.labels.book import LabelBook
 from monitors.labels.message import Awaited
+from monitors.stats.paired_losses import Losses
 from registry.card import Card, Decision, Label, Score, Task
 from registry.records import Role
 from registry.registry import Registry
@@ -26,9 +27,10 @@ from serve.recorder.samples import Origin, Sample, blocks
 from serve.rollout.commands import Command
 from serve.rollout.counting import RolloutCount
 from serve.rollout.labelled import labels_report
+from serve.rollout.pairing import Pair
 from serve.rollout.service import Start
 from serve.rollout.tallies import JudgedArm, Report, Tally, Times
-from serve.rollout.units import Share
+from serve.rollout.units import UNKEYED, Share
 from tests.registry.models import regressor
 from tests.serve.rollout.conducting import Clock, Stand
 from tests.serve.versions import MODEL, REGRESSOR
@@ -43,6 +45,10 @@ QUALITY: dict[str, Any] = {
     "min_units": 10,
     "shadow": {"fraction": 0.0},
     "guardrails": [{"metric": "quality_loss", "margin_abs": 0.2}],
+}
+PAIRED: dict[str, Any] = {
+    "shadow": {"fraction": 1.0, "min_pairs": 0},
+    "guardrails": [{"metric": "shadow_loss", "margin_abs": 0.1}],
 }
 AWAITED = Awaited(CARD.label or Label())
 LIMITS = Verify(model_max_bytes=2**20)
@@ -87,6 +93,30 @@ class Truth:
                 labels.append({"prediction_id": prediction_id, "label": right})
             (block,), _ = blocks(samples, "g1", 1.0, self._now)
             self.book.expect(block, CARD, self._now)
+        self.book.feedback(MODEL, labels, AWAITED, self._now)
+
+    def shadow(self, losses: Losses) -> None:
+        """Have rows answered by both versions, and labelled; so many of the answers are wrong."""
+        count = RolloutCount(self._stand.rollout.id, Share)
+        origin = Origin(MODEL, 2, Role.SHADOW, REGRESSOR, labelled=True)
+        y = np.ones((1, 1), np.float32)  # Which is yes.
+        samples, labels = [], []
+        none = losses.pairs - losses.both - losses.ours - losses.theirs
+        for number, rival, right in (
+            (losses.both, 1.0, False),
+            (losses.ours, 0.0, False),
+            (losses.theirs, 0.0, True),
+            (none, 1.0, True),
+        ):
+            for _ in range(int(number)):
+                self._asked += 1
+                prediction_id = f"{self._asked:032x}"
+                pair = Pair(agrees=rival == 1.0, rival=rival)
+                beside = count.pair(UNKEYED, lambda pair=pair: pair)  # type: ignore[misc]
+                samples.append(Sample(origin, prediction_id, 1, (y,), (y,), {}, None, beside))
+                labels.append({"prediction_id": prediction_id, "label": right})
+        (block,), _ = blocks(samples, "g1", 1.0, self._now)
+        self.book.expect(block, CARD, self._now)
         self.book.feedback(MODEL, labels, AWAITED, self._now)
 
     async def tell(self) -> None:
@@ -263,6 +293,100 @@ async def test_nobody_is_judged_while_labels_cannot_be_had(canary: Stand, truth:
 
     (arms,) = course.evidence.seen.values()
     assert {arm: arms[arm].labelled for arm in units} == units
+
+
+@pytest.fixture
+async def shadow(stand: Stand) -> Stand:
+    """Version 2 as a shadow, which labels alone can judge."""
+    await stand.start(**PAIRED)
+    await stand.until(RolloutState.SHADOW)
+    return stand
+
+
+@pytest.fixture
+def pairs(shadow: Stand, tmp_path: Path) -> Any:
+    """Labels for the rows that both versions answered."""
+    made = Truth(shadow, tmp_path / "labels")
+    yield made
+    made.book.close()
+
+
+async def test_a_shadow_that_labels_show_to_be_worse_is_never_heard(
+    shadow: Stand, pairs: Truth
+) -> None:
+    """Before anybody gets its answers; the reason says what was wrong, and of how many."""
+    pairs.shadow(Losses(120, 10, 25, 2))
+    await pairs.tell()
+
+    assert (await shadow.look()).state is RolloutState.ROLLED_BACK
+    back = shadow.registry.rollout_changes(shadow.rollout.id)[-2]
+    assert (back.action, back.rollout.by) == ("roll back", "weir")
+    assert back.rollout.reason.startswith(
+        "shadow_loss: 35 of 120 labelled rows that both versions answered were answered wrongly "
+        "with the candidate, 12 of 120 with the stable version"
+    )
+    changes = shadow.registry.rollout_changes(shadow.rollout.id)
+    assert not any(each.rollout.state is RolloutState.CANARY for each in changes)
+
+
+async def test_a_shadow_waits_until_labels_show_that_it_is_as_right(
+    shadow: Stand, pairs: Truth
+) -> None:
+    """However long it has been compared."""
+    for _ in range(5):
+        shadow.serve(100)
+        assert (await shadow.look(6.0)).state is RolloutState.SHADOW
+    (guard,) = (await shadow.desk.explain(shadow.rollout.id)).guards
+    assert "no label of a row that both versions answered has come yet" in guard.says
+
+    pairs.shadow(Losses(120, 40, 1, 1))
+    await pairs.tell()
+
+    assert (await shadow.look()).state is RolloutState.CANARY
+    (guard,) = (await shadow.desk.explain(shadow.rollout.id)).guards
+    assert "candidate 41 of 120, stable 41 of 120" in guard.says
+
+
+async def test_labels_of_shadow_answers_that_come_later_count_all_the_same(
+    shadow: Stand, pairs: Truth
+) -> None:
+    """The candidate may have traffic by then: it is taken away again."""
+    pairs.shadow(Losses(60))
+    await pairs.tell()
+    assert (await shadow.look()).state is RolloutState.CANARY
+
+    pairs.shadow(Losses(60, 0, 40, 0))
+    await pairs.tell()
+
+    assert (await shadow.look()).state is RolloutState.ROLLED_BACK
+
+
+async def test_no_label_of_a_pair_counts_twice_over_a_restart(shadow: Stand, pairs: Truth) -> None:
+    """Of either side; none is lost of those that come while nobody asks."""
+    await shadow.order(Command.PAUSE)
+    for restart in (pairs.restart, shadow.open):
+        pairs.shadow(Losses(10, 3, 2, 1))
+        await pairs.tell()
+        pairs.shadow(Losses(10))
+        restart()
+        await pairs.tell()
+
+    course, _ = await shadow.conductor.see(shadow.rollout)
+    assert course.evidence.pairs.losses == Losses(40, 6, 4, 2)
+
+
+async def test_cards_that_name_other_classes_cannot_be_compared_by_labels(stand: Stand) -> None:
+    """Refused by the guardrail's name, and what the cards must have."""
+    other = CARD.model_copy(update={"label": Label(type="boolean", classes=("no", "yes"))})
+    digest = stand.registry.put_artifact(regressor(7).SerializeToString())
+    (registered, _) = stand.registry.register(MODEL, digest, other, None, "ada")
+    number = registered.number
+    refusal = rf"shadow_loss cannot tell anything: the cards of .* versions 1 and {number} must"
+    with pytest.raises(BadInput, match=refusal):
+        await stand.desk.start(Start(MODEL, number, "ada", policy=PAIRED))
+    prices = r"shadow_loss cannot tell anything: the card of .* version 3 must be one of a class"
+    with pytest.raises(BadInput, match=prices):
+        await stand.desk.start(Start(MODEL, 3, "ada", policy=PAIRED))
 
 
 async def test_a_guardrail_on_labels_is_refused_where_none_can_tell(stand: Stand) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from configs.errors import ModelFailed
-from registry.card import Card, Decision, Group, Score, Task
+from monitors.labels.assigned import UNDECIDED
+from registry.card import Card, Decision, Group, Label, Score, Task
 from registry.records import FULL, Version
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.models.frames import Tensors
-from serve.rollout.pairing import Comparison, Pair, PairCount, Request
+from serve.rollout.pairing import Comparison, Pair, PairCount, Request, labels_tell
 from serve.rollout.tallies import GroupPairs, Pairs
 from tests.serve.edge.test_http import INFER, row, shadowed
 from tests.serve.rollout.judged import CANDIDATE, STABLE, ask, judged, report
@@ -142,6 +143,64 @@ def test_other_decisions(
     assert agree is not None
     assert differ is not None
     assert (agree.agrees, differ.agrees) == (True, False)
+
+
+TRUE = DECIDING.model_copy(update={"label": Label(type="boolean")})
+CLASSES = Label(type="string", classes=("cat", "dog"))
+SAYING = Card(task=Task.MULTICLASS, decision=Decision(output="said"), label=CLASSES)
+
+
+@pytest.mark.parametrize(("stable", "rival"), [(y(9), 0.0), (y(11), 1.0), (y(np.nan), UNDECIDED)])
+def test_a_pair_whose_label_may_come_says_what_the_stable_version_decided(
+    stable: Tensors, rival: float
+) -> None:
+    """So that the shadow's row tells of both; not where no label is awaited."""
+    pair = comparison(TRUE).pair(ROW, stable, y(12))
+    unlabelled = comparison(DECIDING).pair(ROW, stable, y(12))
+
+    assert pair is not None
+    assert unlabelled is not None
+    assert (pair.rival, unlabelled.rival) == (rival, None)
+
+
+@pytest.mark.parametrize(("said", "rival"), [("cat", 0.0), ("dog", 1.0), ("cow", UNDECIDED)])
+def test_a_decision_in_words_has_the_number_of_its_class(said: str, rival: float) -> None:
+    """One that is no class is as wrong as none."""
+    of = Comparison(*[classifier(SAYING, said=Datatype.BYTES)] * 2)
+    answer = (np.array([[said]], object),)
+
+    pair = of.pair(ROW, answer, answer)
+
+    assert pair is not None
+    assert pair.rival == rival
+
+
+def test_a_decision_of_a_number_that_no_card_names_is_not_compared_with_labels() -> None:
+    """There could be any number of such, and each would be kept by itself."""
+    card = Card(task=Task.MULTICLASS, decision=Decision(output="said"), label=Label(type="integer"))
+    of = Comparison(*[classifier(card, said=Datatype.FP32)] * 2)
+
+    pairs = [of.pair(ROW, y(value), y(value)) for value in (999.0, 1000.0, 0.5, -3.0)]
+
+    assert [pair.rival for pair in pairs if pair] == [999.0, None, None, None]
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        pytest.param({"label": Label(type="string", classes=("dog", "cat"))}, id="other-order"),
+        pytest.param({"label": None}, id="no-label"),
+        pytest.param({"decision": None}, id="no-decision"),
+        pytest.param({"task": Task.REGRESSION}, id="no-classification"),
+    ],
+)
+def test_cards_that_do_not_speak_of_labels_alike_cannot_be_compared(
+    candidate: dict[str, Any],
+) -> None:
+    """The same number would be another class, or nobody knows what is wrong."""
+    assert labels_tell(SAYING, SAYING)
+    assert not labels_tell(SAYING, SAYING.model_copy(update=candidate))
+    assert not labels_tell(SAYING.model_copy(update=candidate), SAYING)
 
 
 def test_pairs_add_up_by_group() -> None:
