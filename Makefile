@@ -33,6 +33,7 @@ test-quick: $(READY) ## what needs neither a gateway nor Prometheus
 	$(BIN)/python -m pytest -m "not gateway and not deploy and not hostile and not slow"
 
 slow: $(READY) ## the tests that take a minute each; CI runs them too
+	scripts/install-prometheus
 	$(BIN)/python -m pytest -m slow
 
 hostile: $(READY) ## slow clients, hostile bytes, more load than there is room for

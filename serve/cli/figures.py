@@ -21,7 +21,10 @@ def evidence(log10: float | None) -> str:
     """An e-value in figures up to a million, as a power of ten beyond."""
     if log10 is None:
         return "-"
-    return f"{10**log10:,.3g}" if log10 < 6 else f"10^{log10:.1f}"
+    if log10 >= 6:
+        return f"10^{log10:.1f}"
+    value: float = 10**log10
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def minute(moment: str) -> str:

@@ -94,8 +94,13 @@ def _comparison(found: Finding) -> str:
     if found.measure == "ratio of rates":
         most = "any number of" if found.upper == float("inf") else f"{found.upper:.3g}"
         return f": {found.lower:.2g} to {most} times as often"
-    lower, upper = 100 * found.lower, 100 * found.upper
-    return f": {100 * found.estimate:+.2g} points ({lower:+.2g} to {upper:+.2g})"
+    estimate, lower, upper = map(_points, (found.estimate, found.lower, found.upper))
+    return f": {estimate} points ({lower} to {upper})"
+
+
+def _points(share: float) -> str:
+    points = 100 * share
+    return f"{points:+.2g}" if abs(points) < 99.5 else f"{points:+.0f}"
 
 
 def _allowed(guardrail: Guardrail) -> str:
