@@ -128,8 +128,8 @@ _MARGINS = {
 class ShadowStage(Section):
     """How a version is tried before anybody gets its answers.
 
-    `fraction` of the requests are copied to it, 0 for no shadow at all; `min_pairs` answers are
-    compared at least.
+    `fraction` of the requests are copied to it, 0 for no shadow at all; `shadow_disagreement` rests
+    on `min_pairs` compared answers at least.
     """
 
     fraction: Share = 1.0

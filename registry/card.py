@@ -262,6 +262,16 @@ class Performance(Part):
     segments: tuple[str, ...] = ()
 
 
+class Tolerance(Part):
+    """How far a number may be from the stable version's and be the same.
+
+    By `absolute`, and by `relative` times the size of the stable version's.
+    """
+
+    relative: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+    absolute: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+
+
 class Lineage(Part):
     """Where the version comes from, and who answers for it."""
 
@@ -274,7 +284,10 @@ class Lineage(Part):
 
 
 class Card(Part):
-    """The whole declaration of one version."""
+    """The whole declaration of one version.
+
+    `same_within` says of outputs, by name, when those of a shadow agree with the stable version's.
+    """
 
     task: Task
     score: Score | None = None
@@ -287,6 +300,7 @@ class Card(Part):
     label: Label | None = None
     performance: Performance | None = None
     change: Literal["same-behaviour", "improvement"] = "improvement"
+    same_within: Mapping[str, Tolerance] = {}
     lineage: Lineage = Lineage()
 
     @model_validator(mode="after")

@@ -195,6 +195,7 @@ def check_card(card: Card, signature: Signature) -> None:
         *(_strata_problems(card, card.strata) if card.strata else ()),
         *(_performance_problems(card, card.performance) if card.performance else ()),
         *_label_problems(card),
+        *_tolerance_problems(card, signature),
     ]
     if problems:
         raise Refused(f"the card does not fit the model: {'; '.join(problems)}")
@@ -371,6 +372,18 @@ def _label_problems(card: Card) -> list[str]:
         "and the label must be a column of its own"
     )
     return [problem]
+
+
+def _tolerance_problems(card: Card, signature: Signature) -> list[str]:
+    problems = []
+    for name in card.same_within:
+        spec = _find(signature.outputs, name)
+        if spec is None:
+            known = [each.name for each in signature.outputs]
+            problems.append(f"same_within: there is no output {name!r}.{did_you_mean(name, known)}")
+        elif spec.datatype is Datatype.BYTES:
+            problems.append(f"same_within: {name!r} holds strings, which are alike or are not")
+    return problems
 
 
 def _segment_problems(card: Card, name: str) -> list[str]:

@@ -10,15 +10,13 @@ from registry.card import Card, Task
 SHADOW = "shadow"
 """The arm of an answer that nobody got, and that is compared with the one that somebody did."""
 
-UNDECIDED = -1.0
-"""Stands for an answer that makes no decision: it is wrong, whatever is true."""
-
 
 class Assigned(NamedTuple):
     """The arm that a unit was assigned to at its first request, in a generation of the route.
 
     Of a shadow's answer, `rival` is what the stable version decided for the same row, in the
-    numbers that labels have; it belongs to no generation in particular, which is 0.
+    numbers that labels have, NaN if it decided nothing; and it belongs to no generation in
+    particular, which is 0.
     """
 
     rollout: str
@@ -31,8 +29,8 @@ class Assigned(NamedTuple):
 class LabelledUnits:
     """How many units that were assigned alike have their label, and how many were answered wrongly.
 
-    Of a shadow's answers, whatever their rivals decided: how many of these were wrong, and how
-    often both. All only grow. `source` is new with every file that they are counted in.
+    Of a shadow's answers: how many of their rivals were wrong, and how often both. All only grow.
+    `source` is new with every file that they are counted in.
     """
 
     source: str

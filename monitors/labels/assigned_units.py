@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import isnan, nan
 
-from monitors.labels.assigned import Assigned, LabelledUnits, can_be_wrong
+from monitors.labels.assigned import SHADOW, Assigned, LabelledUnits, can_be_wrong
 from monitors.labels.codes import code_of
 from monitors.labels.database import transaction
 from registry.card import Card, Label
@@ -23,9 +23,13 @@ from registry.card import Card, Label
 ROLLOUTS_KEPT = 8
 """Of one model. No more than one is under way; of those before nobody asks any more."""
 
+_Named = tuple[str, int, str]
+"""A rollout, a generation of the route and an arm."""
+
 _COUNTED = (
-    "SELECT p.assigned, p.decision, p.label, COUNT(*) FROM told_now d CROSS JOIN predictions p "
-    "ON p.n = d.n WHERE d.corrected = 0 AND p.assigned IS NOT NULL GROUP BY 1, 2, 3"
+    "SELECT p.assigned, p.decision, p.rival, p.label, COUNT(*) FROM told_now d "
+    "CROSS JOIN predictions p ON p.n = d.n WHERE d.corrected = 0 AND p.assigned IS NOT NULL "
+    "GROUP BY 1, 2, 3, 4"
 )
 _ADD = (
     "UPDATE assigned SET labelled = labelled + ?, wrong = wrong + ?, "
@@ -47,25 +51,28 @@ class AssignedUnits:
 
     def codes(self, assigned: Sequence[Assigned | None], card: Card) -> list[int | None]:
         """The numbers by which rows keep what they were assigned to; new ones are written first."""
-        distinct = {each for each in assigned if each is not None}
+        distinct = {each[:3] for each in assigned if each is not None}
         if not distinct or card.label is None or not can_be_wrong(card):
             return [None] * len(assigned)
         label = card.label.model_dump_json()
         if any((each, label) not in self._codes for each in distinct):
             self._add(distinct, label)
-        return [self._codes.get((each, label)) if each is not None else None for each in assigned]
+        return [
+            self._codes.get((each[:3], label)) if each is not None else None for each in assigned
+        ]
 
     def count(self) -> None:
         """Count the rows of `told_now` that are told of for the first time."""
-        if not self._labels:
+        if not self._kinds:
             return
         counted = Counter[tuple[int, bool, bool]]()
-        for code, decision, value, rows in self._db.execute(_COUNTED).fetchall():
-            label, rival = self._labels.get(code, (None, None))
+        for code, decision, rival, value, rows in self._db.execute(_COUNTED).fetchall():
+            label, beside_another = self._kinds.get(code, (None, False))
             truth = code_of(value, label) if label is not None else nan
-            if isnan(truth) or (decision is None and rival is None):
+            # What an arm would be that decides nothing nobody knows; beside another it is wrong.
+            if isnan(truth) or (decision is None and not beside_another):
                 continue
-            counted[code, decision != truth, rival is not None and rival != truth] += rows
+            counted[code, decision != truth, beside_another and rival != truth] += rows
         self._db.executemany(
             _ADD,
             [
@@ -85,21 +92,21 @@ class AssignedUnits:
             for rollout, generation, arm, *counts in found
         )
 
-    def _add(self, distinct: set[Assigned], label: str) -> None:
+    def _add(self, distinct: set[_Named], label: str) -> None:
         with transaction(self._db):
             self._db.executemany(
-                "INSERT OR IGNORE INTO assigned (rollout, generation, arm, rival, label) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [(*each, label) for each in distinct],
+                "INSERT OR IGNORE INTO assigned (rollout, generation, arm, label) "
+                "VALUES (?, ?, ?, ?)",
+                [(*each, label) for each in sorted(distinct)],
             )
             self._db.execute(_DROP, (ROLLOUTS_KEPT,))
         self._read()
 
     def _read(self) -> None:
-        self._codes: dict[tuple[Assigned, str], int] = {}
-        self._labels: dict[int, tuple[Label, float | None]] = {}
-        for code, rollout, generation, arm, rival, label in self._db.execute(
-            "SELECT code, rollout, generation, arm, rival, label FROM assigned ORDER BY code"
+        self._codes: dict[tuple[_Named, str], int] = {}
+        self._kinds: dict[int, tuple[Label, bool]] = {}
+        for code, rollout, generation, arm, label in self._db.execute(
+            "SELECT code, rollout, generation, arm, label FROM assigned"
         ):
-            self._codes[Assigned(rollout, generation, arm, rival), label] = code
-            self._labels[code] = Label.model_validate_json(label), rival
+            self._codes[(rollout, generation, arm), label] = code
+            self._kinds[code] = Label.model_validate_json(label), arm == SHADOW

@@ -116,6 +116,7 @@ class LabelStore:
                     "group_codes": groups,
                     "labelled_at": [at] * count,
                     "assigned": assigned,
+                    "rival": [each.rival if each is not None else None for each in rows.assigned],
                 }
             )
             gather(self._db, after)

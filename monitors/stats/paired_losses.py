@@ -71,8 +71,9 @@ def log_worse(losses: Losses) -> float:
 def log_not_worse(losses: Losses, margin_abs: float = 0.0, margin_rel: float = 0.0) -> float:
     """The natural logarithm of the e-value against "we are wrong more often by the margin".
 
-    -1 < margin_abs < 1, a difference of shares; -1 < margin_rel, a part of their share.
+    -1 < margin_abs <= 1, a difference of shares; -1 < margin_rel, a part of their share.
     """
+    margin_abs = min(margin_abs, _MOST)  # Beyond it nothing would be left to bet on.
     pairs, both, ours, theirs = losses
     stakes = PARTS / (1 - margin_abs)
     won = (pairs - both - ours - theirs) * np.log1p(stakes * margin_abs)

@@ -20,7 +20,7 @@ from serve.rollout.commands import Command, command
 from serve.rollout.conductor import Conductor
 from serve.rollout.counts import RolloutCounts
 from serve.rollout.moves import Move, Seen
-from serve.rollout.pairing import labels_tell
+from serve.rollout.pairing import ALIKE, labels_tell
 from serve.rollout.service import Done, Order, Start
 from serve.rollout.shown import shown
 
@@ -123,8 +123,8 @@ class RolloutDesk:
         if Metric.SHADOW_LOSS in must and not labels_tell(*cards):
             raise BadInput(
                 "guardrail shadow_loss cannot tell anything: the cards of "
-                f"{planned.model} versions {planned.stable} and {planned.candidate} must have the "
-                "same label.type and label.classes"
+                f"{planned.model} versions {planned.stable} and {planned.candidate} must say the "
+                f"same of {', '.join(f'label.{name}' for name in ALIKE)}"
             )
 
     def _policy(self, start: Start) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import isfinite, isnan
 
 from configs.policy import Metric
 from serve.rollout.tallies import JudgedArm
@@ -46,7 +46,7 @@ _LOG10_MAX = 999.0
 
 
 def bounded(found: Finding) -> Finding:
-    """The same in numbers that JSON has: the logarithm of nothing is -999, and no bound is None."""
+    """The same in numbers that JSON has: what is not known is -999 or None, and so is no bound."""
     return replace(
         found,
         harm_log10=_within(found.harm_log10),
@@ -64,4 +64,4 @@ def _finite(number: float | None) -> float | None:
 
 
 def _within(log10: float) -> float:
-    return min(max(log10, -_LOG10_MAX), _LOG10_MAX)
+    return -_LOG10_MAX if isnan(log10) else min(max(log10, -_LOG10_MAX), _LOG10_MAX)

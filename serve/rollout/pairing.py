@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import Refused
-from monitors.labels.assigned import UNDECIDED, can_be_wrong
+from monitors.labels.assigned import can_be_wrong
 from monitors.labels.codes import decision_codes
 from monitors.profile.categories import texts
 from monitors.profile.reading import decision_values, decisions, group_values, scores
-from registry.card import Card
+from registry.card import Card, Tolerance
 from registry.records import Version
 from serve.rollout.invalid import Validity
 from serve.rollout.tallies import GROUPS_MAX, GroupPairs, Pairs
 
-RELATIVE, ABSOLUTE = 1e-3, 1e-6
-"""How far outputs may be apart that make no decision."""
+ANY_OUTPUT = Tolerance(relative=1e-3, absolute=1e-6)
+"""How far outputs may be apart that make no decision, where the card does not say."""
 _CHANGE_MAX = 1e100
 """The most that one pair adds to the change of scores: sums of squares must stay finite."""
 _LATE = ("label", "audit")
-_CLASSES_MAX = 1000
-"""Decisions of higher numbers are not compared with labels: a card names no more classes."""
+ALIKE = ("type", "classes", "expected_delay_days")
+"""What two cards must say alike of labels, for one label to tell of both versions."""
 
 Tensors = tuple[NDArray[Any], ...]
 
@@ -55,8 +55,8 @@ class Pair:
     `chances` whether both scores are between 0 and 1.
     `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
     is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
-    `rival` is the stable version's decision in the numbers that labels have, where a label will
-    tell which of the two is wrong.
+    `rival` is the stable version's decision in the numbers that labels have, NaN for none; None
+    where no label will tell which of the two is wrong.
     """
 
     agrees: bool
@@ -76,6 +76,7 @@ class Comparison:
         self._card = stable.card
         self._inputs = [spec.name for spec in stable.signature.inputs]
         self._batched = stable.signature.batched
+        self._within = candidate.card.same_within
         self._labels_tell = labels_tell(stable.card, candidate.card)
         self._attributes = frozenset(
             group.name
@@ -100,7 +101,7 @@ class Comparison:
             return Pair(agrees=False, turned=turned, groups=groups, yes=ours.favourable)
         change = theirs.score - ours.score
         return Pair(
-            ours.agrees_with(theirs),
+            ours.agrees_with(theirs, self._within),
             change if isfinite(change) else None,
             int(theirs.favourable) - int(ours.favourable),
             groups,
@@ -130,16 +131,14 @@ def labels_tell(stable: Card, candidate: Card) -> bool:
     one, other = stable.label, candidate.label
     if one is None or other is None or not (can_be_wrong(stable) and can_be_wrong(candidate)):
         return False
-    return (one.type, one.classes) == (other.type, other.classes)
+    # And when it does: what comes early is not like what comes late.
+    return all(getattr(one, name) == getattr(other, name) for name in ALIKE)
 
 
-def _rival(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float | None:
-    """The decision of a row as labels are counted; None for one that no card could name."""
+def _rival(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float:
+    """The decision of a row as labels are counted, NaN for none."""
     found = decision_codes(card, outputs)
-    if found is None or np.isnan(found[0]):
-        return UNDECIDED
-    decision = float(found[0])
-    return decision if decision.is_integer() and 0 <= decision < _CLASSES_MAX else None
+    return float(found[0]) if found is not None else np.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +151,22 @@ class _Said:
     favourable: bool
     score: float
 
-    def agrees_with(self, other: _Said) -> bool:
-        """Whether two versions decide alike; without decisions, whether outputs are about alike."""
-        if self.decides and other.decides:
-            return self.decision == other.decision
+    def agrees_with(self, other: _Said, within: Mapping[str, Tolerance]) -> bool:
+        """Whether two versions decide alike; without decisions, whether outputs are about alike.
+
+        Outputs of which it is said how far they may be apart must be `within` that in any case.
+        """
         common = self.outputs.keys() & other.outputs.keys()
-        return bool(common) and all(_close(self.outputs[n], other.outputs[n]) for n in common)
+        if self.decides and other.decides:
+            if self.decision != other.decision:
+                return False
+            common &= within.keys()
+        elif not common:
+            return False
+        return all(
+            _close(self.outputs[name], other.outputs[name], within.get(name, ANY_OUTPUT))
+            for name in common
+        )
 
 
 class _Reader:
@@ -236,11 +245,11 @@ def _row(tensors: Tensors, row: int, *, batched: bool) -> Tensors:
     return tuple([each[row : row + 1] for each in tensors]) if batched else tensors
 
 
-def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
+def _close(one: NDArray[Any], other: NDArray[Any], within: Tolerance) -> bool:
     if one.shape != other.shape:
         return False
     if one.dtype.kind in "biuf" and other.dtype.kind in "biuf":
-        return bool(np.allclose(other, one, RELATIVE, ABSOLUTE, equal_nan=True))
+        return bool(np.allclose(other, one, within.relative, within.absolute, equal_nan=True))
     return texts(one.reshape(-1)) == texts(other.reshape(-1))
 
 

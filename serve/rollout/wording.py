@@ -60,7 +60,8 @@ def about_losses(found: Finding, losses: Losses, guardrail: Guardrail) -> str:
     """How often each version was wrong about the same rows; nothing while no label has come."""
     if not losses.pairs:
         return ""
-    alone = f"of these the candidate alone {losses.ours:,g}, the stable version {losses.theirs:,g}"
+    ours, theirs = int(losses.ours), int(losses.theirs)
+    alone = f"of these the candidate alone {ours:,}, the stable version alone {theirs:,}"
     verdict = _verdict(found, _allowed(guardrail), LABELLED[Metric.SHADOW_LOSS])
     return f"{_counts(found)}; {alone}{_comparison(found)}; {verdict}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from configs.errors import Refused
 from registry.card import (
@@ -21,6 +22,7 @@ from registry.card import (
     Score,
     Strata,
     Task,
+    Tolerance,
 )
 from registry.cards import check_card, complete_card, read_card
 from registry.signature import Datatype, Signature, TensorSpec
@@ -314,6 +316,10 @@ def _fair(
             _fair(calibration=GapBand(max_gap=0.1), label=Label(), task=Task.MULTICLASS),
             "fairness.calibration needs task binary",
         ),
+        (
+            _with(same_within={"probabilites": Tolerance(absolute=0.1)}),
+            "same_within: there is no output 'probabilites'. Did you mean",
+        ),
     ],
 )
 def test_a_card_that_does_not_fit_the_model_is_refused(card: Card, said: str) -> None:
@@ -321,6 +327,16 @@ def test_a_card_that_does_not_fit_the_model_is_refused(card: Card, said: str) ->
     with pytest.raises(Refused) as caught:
         check_card(card, TWO_CLASSES)
     assert said in caught.value.message
+
+
+def test_strings_are_not_near_one_another() -> None:
+    """Nor is a difference below nought one."""
+    signature = _signature(_spec("name", (-1, 1), BYTES))
+    card = Card(task=Task.OTHER, same_within={"name": Tolerance(relative=0.1)})
+    with pytest.raises(Refused, match="same_within: 'name' holds strings"):
+        check_card(card, signature)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Tolerance(absolute=-0.1)
 
 
 def test_a_score_of_strings_is_refused() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,9 +18,9 @@ from hypothesis import strategies as st
 
 from monitors.blocks import SampleBlock
 from monitors.labels import database
-from monitors.labels.assigned import SHADOW, UNDECIDED, Assigned, can_be_wrong
+from monitors.labels.assigned import SHADOW, Assigned, can_be_wrong
 from monitors.labels.assigned_units import ROLLOUTS_KEPT
-from registry.card import Card, Decision, Score, Task
+from registry.card import Card, Decision, Label, Score, Task
 from tests.monitors.labels.samples import (
     AWAITED,
     CARD,
@@ -130,7 +131,7 @@ def test_a_correction_changes_nothing(reader: Reader) -> None:
     assert counts(reader) == {ONE: (1, 0)}
 
 
-def shadowed(numbers: Sequence[int], rival: float | None) -> SampleBlock:
+def shadowed(numbers: Sequence[int], rival: float) -> SampleBlock:
     """Answers of a shadow, beside others that decided `rival`."""
     block = assigned(numbers, Assigned("r", 0, SHADOW, rival))
     return replace(block, role="shadow", version=2)
@@ -143,7 +144,7 @@ def shadowed(numbers: Sequence[int], rival: float | None) -> SampleBlock:
         pytest.param(4, 1.0, False, (1, 1, 1), id="both-wrong"),
         pytest.param(4, 0.0, False, (1, 0, 0), id="shadow-wrong"),
         pytest.param(1, 1.0, False, (0, 1, 0), id="stable-wrong"),
-        pytest.param(1, UNDECIDED, False, (0, 1, 0), id="stable-undecided"),
+        pytest.param(1, nan, False, (0, 1, 0), id="stable-undecided"),
     ],
 )
 def test_one_label_tells_of_both_answers_to_a_row(
@@ -240,6 +241,7 @@ def test_a_file_that_knew_nothing_of_rollouts_goes_on(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             "DROP TABLE assigned; ALTER TABLE predictions DROP COLUMN assigned; "
+            "ALTER TABLE predictions DROP COLUMN rival; "
             "DELETE FROM meta WHERE name = 'source'; PRAGMA user_version = 1"
         )
 
@@ -254,24 +256,44 @@ def test_a_file_that_knew_nothing_of_rollouts_goes_on(tmp_path: Path) -> None:
         assert db.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
 
 
-def test_a_file_that_knew_nothing_of_shadows_goes_on(tmp_path: Path) -> None:
-    """With what it has counted, and with the rows that wait for their label."""
-    reader = Reader(tmp_path)
-    reader.book.expect(assigned([1, 2], ONE), CARD, START)
-    reader.book.feedback("m", [label(1)], AWAITED, START)
-    reader.book.close()
+def test_numbers_of_any_size_are_compared_with_their_labels(reader: Reader) -> None:
+    """A card without classes may mean any by them; and none at all is none of them."""
+    label_ = Label(type="integer")
+    card = CARD.model_copy(
+        update={"task": Task.MULTICLASS, "decision": Decision(output="p"), "label": label_}
+    )
+    awaited = replace(AWAITED, label=label_)
+    for number, rival, truth in ((1, -1.0, -1), (2, 5000.0, 5000), (3, nan, -1)):
+        said = {"p": np.full((1, 1), 7.0, np.float32)}
+        reader.book.expect(replace(shadowed([number], rival), outputs=said), card, START)
+        reader.book.feedback("m", [label(number, truth)], awaited, START)
+
+    (shadow,) = reader.book.labelled_units("m")
+    assert (shadow.labelled, shadow.wrong, shadow.rival_wrong, shadow.both_wrong) == (3, 3, 1, 1)
+
+
+def test_a_file_that_knew_nothing_of_shadows_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what it has counted, and from now on shadows are counted."""
+    source = Reader(tmp_path)
+    source.book.expect(predictions([1]), CARD, START)
+    source.book.close()
     (path,) = tmp_path.glob("*.db")
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript(
-            "DROP INDEX assigned_alike; ALTER TABLE assigned DROP COLUMN rival; "
-            "ALTER TABLE assigned DROP COLUMN rival_wrong; "
-            "ALTER TABLE assigned DROP COLUMN both_wrong; PRAGMA user_version = 2"
+    path.unlink()
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    with closing(database.opened(path, "m")) as db:
+        db.execute(
+            "INSERT INTO assigned (rollout, generation, arm, label, labelled, wrong) "
+            "VALUES ('r', 7, 'candidate', ?, 5, 2)",
+            (Label(type="boolean").model_dump_json(),),
         )
+    monkeypatch.undo()
 
-    reader.restart()
-    reader.book.feedback("m", [label(2)], AWAITED, START)
+    reader = Reader(tmp_path)
+    reader.book.expect(assigned([2], ONE), CARD, START)
     reader.book.expect(shadowed([4], 0.0), CARD, START)
-    reader.book.feedback("m", [label(4)], AWAITED, START)
+    reader.book.feedback("m", [label(2), label(4)], AWAITED, START)
 
-    assert counts(reader) == {ONE: (2, 2), Assigned("r", 0, SHADOW): (1, 0)}
+    assert counts(reader) == {ONE: (6, 3), Assigned("r", 0, SHADOW): (1, 0)}
     reader.book.close()

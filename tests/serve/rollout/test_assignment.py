@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from monitors.labels.assigned import SHADOW, Assigned
 from registry.card import Card, Decision, Label, Score, Task
 from registry.records import FULL
-from serve.recorder.samples import Sample
+from serve.recorder.samples import Sample, blocks
+from tests.serve.edge.test_http import INFER
 from tests.serve.rollout.judged import (
     ALL_CANDIDATE,
     ALL_STABLE,
@@ -27,6 +29,12 @@ from tests.serve.stage import Stage, stage
 from tests.serve.versions import CARD
 from tests.serve.waiting import wait_until
 
+DECIDING = Card(
+    task=Task.BINARY,
+    score=Score(output="y"),
+    decision=Decision(threshold=-1e6),
+    label=Label(type="boolean"),
+)
 LABELLED = CARD.model_copy(update={"label": Label(type="number")})
 
 
@@ -90,16 +98,30 @@ def test_nobody_is_assigned_while_the_candidate_has_no_traffic(served: Stage) ->
     assert arms(served, 2) == [None, None]
 
 
+def test_of_many_rows_that_one_says_it_that_was_compared(served: Stage) -> None:
+    """The stable version decided otherwise for each row, and the row has its own."""
+    rows = 7
+    served.start_host(CANDIDATE)
+    for turn in range(8):
+        said = turn % rows  # Only this row is decided as yes.
+        data = [9.0 if at // 3 == said else 0.0 for at in range(3 * rows)]
+        card = DECIDING.model_copy(update={"decision": Decision(threshold=20.0)})
+        served.apply(judged(turn + 1, ALL_STABLE, shadow_bp=FULL, card=card))
+        x = {"name": "x", "datatype": "FP32", "shape": [rows, 3], "data": data}
+        httpx.post(served.url + INFER, json={"inputs": [x]}, trust_env=False, timeout=30)
+
+        (sample,) = [s for s in recorded(served, 2) if s.origin.role.value == "shadow"]
+        (block,), _ = blocks([sample], "g1", 1.0, 0.0)
+        assert block.assigned is not None
+        for row, beside in enumerate(block.assigned.tolist()):
+            assert beside is None or beside.rival == float(row == said)
+        assert sum(each is not None for each in block.assigned.tolist()) == 1
+
+
 def test_a_shadows_answer_says_what_the_stable_version_decided(served: Stage) -> None:
     """Once a unit, as it is compared once: its label will tell of both."""
-    deciding = Card(
-        task=Task.BINARY,
-        score=Score(output="y"),
-        decision=Decision(threshold=-1e6),
-        label=Label(type="boolean"),
-    )
     served.start_host(CANDIDATE)
-    served.apply(judged(5, ALL_STABLE, shadow_bp=FULL, card=deciding))
+    served.apply(judged(5, ALL_STABLE, shadow_bp=FULL, card=DECIDING))
 
     for key in ("ann", "ann", None):
         ask(served, key)

@@ -347,6 +347,27 @@ async def test_a_shadow_waits_until_labels_show_that_it_is_as_right(
     assert "candidate 41 of 120, stable 41 of 120" in guard.says
 
 
+async def test_a_shadow_does_not_wait_for_labels_that_are_optional(stand: Stand) -> None:
+    """It goes on without one; should they come, they can roll it back."""
+    optional = {**PAIRED["guardrails"][0], "optional": True}
+    errors = {"metric": "error_ratio", "margin_abs": 0.1}
+    await stand.start(**{**PAIRED, "guardrails": [errors, optional]})
+    await stand.until(RolloutState.CANARY)
+
+
+async def test_late_labels_can_take_back_that_it_is_as_right(shadow: Stand, pairs: Truth) -> None:
+    """Then it is not promoted by itself, though the stage that could show it is over."""
+    pairs.shadow(Losses(60))
+    await pairs.tell()
+    assert (await shadow.look()).state is RolloutState.CANARY
+
+    pairs.shadow(Losses(20, 0, 4, 1))
+    await pairs.tell()
+
+    (found,) = (await shadow.conductor.see(shadow.rollout))[1].findings
+    assert (found.good, found.harmful) == (False, False)
+
+
 async def test_labels_of_shadow_answers_that_come_later_count_all_the_same(
     shadow: Stand, pairs: Truth
 ) -> None:
@@ -381,7 +402,7 @@ async def test_cards_that_name_other_classes_cannot_be_compared_by_labels(stand:
     digest = stand.registry.put_artifact(regressor(7).SerializeToString())
     (registered, _) = stand.registry.register(MODEL, digest, other, None, "ada")
     number = registered.number
-    refusal = rf"shadow_loss cannot tell anything: the cards of .* versions 1 and {number} must"
+    refusal = rf"cards of .* versions 1 and {number} must say the same of label.type, label.cl"
     with pytest.raises(BadInput, match=refusal):
         await stand.desk.start(Start(MODEL, number, "ada", policy=PAIRED))
     prices = r"shadow_loss cannot tell anything: the card of .* version 3 must be one of a class"

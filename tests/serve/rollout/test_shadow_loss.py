@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from math import log10
+import json
+from dataclasses import asdict
+from math import log10, nan
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from configs.policy import Guardrail, Metric, Policy
 from monitors.stats.paired_losses import Losses
 from serve.control.reports import from_json, since, to_json
 from serve.rollout.evidence import Evidence, fold_pairs
-from serve.rollout.finding import Finding
+from serve.rollout.finding import Finding, bounded
 from serve.rollout.guardrails import SignalsSeen, judge
 from serve.rollout.tallies import JudgedArm, Pairs, Report
 
@@ -38,7 +40,7 @@ def test_a_version_that_alone_is_wrong_is_harmful() -> None:
     assert harmful.message.startswith(
         "30 of 200 labelled rows that both versions answered were answered wrongly with the "
         "candidate, 11 of 200 with the stable version; of these the candidate alone 20, the stable "
-        "version 1: +9.5 points ("
+        "version alone 1: +9.5 points ("
     )
     assert "; worse, evidence " in harmful.message
 
@@ -79,6 +81,15 @@ def test_so_many_more_labels_as_it_says_are_enough(losses: Losses, guardrail: Gu
 def test_a_version_that_is_beyond_its_margin_is_not_told_how_many_more_it_takes() -> None:
     """No number of labels would show it to be good."""
     assert found(Losses(100, 0, 5, 1)).more_units is None
+
+
+@pytest.mark.parametrize("losses", [Losses(), Losses(100, 0, 60, 0), Losses(10**7, 0, 3, 2)])
+def test_a_guardrail_that_allows_everything_stops_no_change(losses: Losses) -> None:
+    """Each change is kept with what it rests on, in numbers that JSON has."""
+    everything = bounded(found(losses, Guardrail(metric=Metric.SHADOW_LOSS, margin_abs=1.0)))
+    json.dumps(asdict(everything), allow_nan=False)
+    nothing = bounded(Finding(Metric.SHADOW_LOSS, harm_log10=nan, good_log10=nan))
+    assert (nothing.harm_log10, nothing.good_log10) == (-999.0, -999.0)
 
 
 def test_no_label_tells_nothing() -> None:
