@@ -223,19 +223,35 @@ class Strata(Part):
         return min(HOURS_OF_WEEK, STRATA_OF_FEATURES_MAX // max(features, 1))
 
 
+class Tolerance(Part):
+    """How far a number may be from another one and be as good.
+
+    By `absolute`, and by `relative` times the size of the other one.
+    """
+
+    relative: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+    absolute: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+
+    def allows(self, number: float, other: float) -> bool:
+        """Whether a number is that near to the other one; NaN is near to nothing."""
+        return abs(number - other) <= self.absolute + self.relative * abs(other)
+
+
 class Label(Part):
     """What the truth looks like when it comes, and when it is expected.
 
     `classes` names the classes in the order of the score's columns (of a binary task: the negative
     one, then the positive one); a label of type string is one of them. A label counts from when its
     prediction is `expected_delay_days` old, so that labels that come early weigh no more than they
-    should. `column` is the column of the reference that holds the truth of its rows.
+    should. `column` is the column of the reference that holds the truth of its rows. `within` says
+    of a regression how far its score may be from the label before it is wrong.
     """
 
     type: Literal["boolean", "integer", "number", "string"] = "boolean"
     classes: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
     expected_delay_days: Annotated[float, Field(ge=0.0, le=3650.0)] = 0.0
     column: str | None = None
+    within: Tolerance | None = None
 
     @model_validator(mode="after")
     def _classes_have_names_of_their_own(self) -> Label:
@@ -260,16 +276,6 @@ class Performance(Part):
     minimum: Mapping[str, FiniteFloat] = {}
     maximum: Mapping[str, FiniteFloat] = {}
     segments: tuple[str, ...] = ()
-
-
-class Tolerance(Part):
-    """How far a number may be from the stable version's and be the same.
-
-    By `absolute`, and by `relative` times the size of the stable version's.
-    """
-
-    relative: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
-    absolute: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
 
 
 class Lineage(Part):

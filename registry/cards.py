@@ -194,7 +194,7 @@ def check_card(card: Card, signature: Signature) -> None:
         *(_fairness_problems(card, card.fairness) if card.fairness else ()),
         *(_strata_problems(card, card.strata) if card.strata else ()),
         *(_performance_problems(card, card.performance) if card.performance else ()),
-        *_label_problems(card),
+        *_label_problems(card, signature),
         *_tolerance_problems(card, signature),
     ]
     if problems:
@@ -362,7 +362,13 @@ def _strata_problems(card: Card, strata: Strata) -> list[str]:
     return problems
 
 
-def _label_problems(card: Card) -> list[str]:
+def _label_problems(card: Card, signature: Signature) -> list[str]:
+    if card.label is not None and card.label.within is not None:
+        if card.task is not Task.REGRESSION:
+            return [f"label.within: only a regression has one, not task {card.task}"]
+        spec = _find(signature.outputs, card.score.output) if card.score is not None else None
+        if card.score is None or (card.score.column is None and spec and _columns(spec) != 1):
+            return ["label.within needs a score of one column: name it in score.column"]
     column = card.truth_column
     beside = {*(feature.name for feature in card.features), *card.extra_inputs, card.reference_time}
     if column is None or column not in beside:

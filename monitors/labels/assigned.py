@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from registry.card import Card, Task
+from registry.card import Card, Label, Task
 
 SHADOW = "shadow"
 """The arm of an answer that nobody got, and that is compared with the one that somebody did."""
@@ -14,9 +14,9 @@ SHADOW = "shadow"
 class Assigned(NamedTuple):
     """The arm that a unit was assigned to at its first request, in a generation of the route.
 
-    Of a shadow's answer, `rival` is what the stable version decided for the same row, in the
-    numbers that labels have, NaN if it decided nothing; and it belongs to no generation in
-    particular, which is 0.
+    Of a shadow's answer, `rival` is what the stable version said of the same row, in the numbers
+    that labels have: its decision, or the score of a regression; NaN if it said nothing. It belongs
+    to no generation in particular, which is 0.
     """
 
     rollout: str
@@ -42,6 +42,16 @@ class LabelledUnits:
 
 
 def can_be_wrong(card: Card) -> bool:
-    """Whether labels tell of every decision of a version if it is wrong."""
-    classes = card.task in (Task.BINARY, Task.MULTICLASS)
-    return classes and card.decision is not None and card.label is not None
+    """Whether labels tell of every answer of a version if it is wrong."""
+    if card.label is None:
+        return False
+    if card.task is Task.REGRESSION:
+        return card.score is not None and card.label.within is not None
+    return card.task in (Task.BINARY, Task.MULTICLASS) and card.decision is not None
+
+
+def is_wrong(said: float | None, truth: float, label: Label) -> bool:
+    """Whether what a version said of a row is not what was true; nothing said is wrong."""
+    if said is None:
+        return True
+    return said != truth if label.within is None else not label.within.allows(said, truth)

@@ -4,8 +4,8 @@ A unit belongs to the arm that it was assigned to, whichever version answered in
 counted when its label first counts, in the change of the file by which it does: so it is counted
 once, whatever is said again or dies meanwhile. A label that is corrected later changes nothing.
 
-A shadow's answer brings along what the stable version decided for the same row, so that one row of
-the file tells of both.
+A shadow's answer brings along what the stable version said of the same row, so that one row of the
+file tells of both.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from math import isnan, nan
+from math import isnan
 
-from monitors.labels.assigned import SHADOW, Assigned, LabelledUnits, can_be_wrong
+from monitors.labels.assigned import SHADOW, Assigned, LabelledUnits, can_be_wrong, is_wrong
 from monitors.labels.codes import code_of
 from monitors.labels.database import transaction
 from registry.card import Card, Label
@@ -27,9 +27,9 @@ _Named = tuple[str, int, str]
 """A rollout, a generation of the route and an arm."""
 
 _COUNTED = (
-    "SELECT p.assigned, p.decision, p.rival, p.label, COUNT(*) FROM told_now d "
-    "CROSS JOIN predictions p ON p.n = d.n WHERE d.corrected = 0 AND p.assigned IS NOT NULL "
-    "GROUP BY 1, 2, 3, 4"
+    "SELECT a.code, CASE WHEN a.label ->> 'within' IS NULL THEN p.decision ELSE p.score END, "
+    "p.rival, p.label, COUNT(*) FROM told_now d CROSS JOIN predictions p ON p.n = d.n "
+    "CROSS JOIN assigned a ON a.code = p.assigned WHERE d.corrected = 0 GROUP BY 1, 2, 3, 4"
 )
 _ADD = (
     "UPDATE assigned SET labelled = labelled + ?, wrong = wrong + ?, "
@@ -66,13 +66,14 @@ class AssignedUnits:
         if not self._kinds:
             return
         counted = Counter[tuple[int, bool, bool]]()
-        for code, decision, rival, value, rows in self._db.execute(_COUNTED).fetchall():
-            label, beside_another = self._kinds.get(code, (None, False))
-            truth = code_of(value, label) if label is not None else nan
-            # What an arm would be that decides nothing nobody knows; beside another it is wrong.
-            if isnan(truth) or (decision is None and not beside_another):
+        for code, said, rival, value, rows in self._db.execute(_COUNTED).fetchall():
+            label, beside_another = self._kinds[code]
+            truth = code_of(value, label)
+            # What an arm would be that says nothing nobody knows; beside another it is wrong.
+            if isnan(truth) or (said is None and not beside_another):
                 continue
-            counted[code, decision != truth, beside_another and rival != truth] += rows
+            wrong = is_wrong(said, truth, label)
+            counted[code, wrong, beside_another and is_wrong(rival, truth, label)] += rows
         self._db.executemany(
             _ADD,
             [

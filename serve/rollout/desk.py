@@ -118,7 +118,8 @@ class RolloutDesk:
             if not can_be_wrong(card):
                 raise BadInput(
                     f"{nothing}: the card of {planned.model} version {number} must be one of a "
-                    "classification, with a decision and a label"
+                    "classification, with a decision and a label, or of a regression whose label "
+                    "says within what an answer is right"
                 )
         if Metric.SHADOW_LOSS in must and not labels_tell(*cards):
             raise BadInput(

@@ -19,7 +19,7 @@ from monitors.labels.assigned import can_be_wrong
 from monitors.labels.codes import decision_codes
 from monitors.profile.categories import texts
 from monitors.profile.reading import decision_values, decisions, group_values, scores
-from registry.card import Card, Tolerance
+from registry.card import Card, Task, Tolerance
 from registry.records import Version
 from serve.rollout.invalid import Validity
 from serve.rollout.tallies import GROUPS_MAX, GroupPairs, Pairs
@@ -29,7 +29,7 @@ ANY_OUTPUT = Tolerance(relative=1e-3, absolute=1e-6)
 _CHANGE_MAX = 1e100
 """The most that one pair adds to the change of scores: sums of squares must stay finite."""
 _LATE = ("label", "audit")
-ALIKE = ("type", "classes", "expected_delay_days")
+ALIKE = ("type", "classes", "within", "expected_delay_days")
 """What two cards must say alike of labels, for one label to tell of both versions."""
 
 Tensors = tuple[NDArray[Any], ...]
@@ -55,7 +55,7 @@ class Pair:
     `chances` whether both scores are between 0 and 1.
     `groups` are the values of the row's attributes. `turned` is 1 if only the candidate's decision
     is favourable, -1 if only the stable version's is, else 0, and `yes` whether the latter is.
-    `rival` is the stable version's decision in the numbers that labels have, NaN for none; None
+    `rival` is what the stable version said in the numbers that labels have, NaN for nothing; None
     where no label will tell which of the two is wrong.
     """
 
@@ -107,7 +107,7 @@ class Comparison:
             groups,
             ours.favourable,
             0 <= ours.score <= 1 and 0 <= theirs.score <= 1,
-            _rival(self._card, ours.outputs) if self._labels_tell else None,
+            self._stable.judged(ours) if self._labels_tell else None,
         )
 
     def _groups(self, request: Request) -> dict[str, str]:
@@ -133,12 +133,6 @@ def labels_tell(stable: Card, candidate: Card) -> bool:
         return False
     # And when it does: what comes early is not like what comes late.
     return all(getattr(one, name) == getattr(other, name) for name in ALIKE)
-
-
-def _rival(card: Card, outputs: Mapping[str, NDArray[Any]]) -> float:
-    """The decision of a row as labels are counted, NaN for none."""
-    found = decision_codes(card, outputs)
-    return float(found[0]) if found is not None else np.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +189,13 @@ class _Reader:
             and bool(number[0] == card.decision.favourable)
         )
         return _Said(outputs, texts(said)[0], True, favourable, _score(card, outputs))
+
+    def judged(self, said: _Said) -> float:
+        """Give what labels tell to be right or wrong, as a number; NaN for nothing."""
+        if self._card.task is Task.REGRESSION:
+            return said.score
+        found = decision_codes(self._card, said.outputs)
+        return float(found[0]) if found is not None else np.nan
 
 
 class PairCount:

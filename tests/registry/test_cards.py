@@ -317,6 +317,18 @@ def _fair(
             "fairness.calibration needs task binary",
         ),
         (
+            _with(label=Label(within=Tolerance(absolute=1.0))),
+            "label.within: only a regression has one, not task binary",
+        ),
+        (
+            Card(
+                task=Task.REGRESSION,
+                score=Score(output="probabilities"),
+                label=Label(type="number", within=Tolerance(absolute=1.0)),
+            ),
+            "label.within needs a score of one column",
+        ),
+        (
             _with(same_within={"probabilites": Tolerance(absolute=0.1)}),
             "same_within: there is no output 'probabilites'. Did you mean",
         ),

@@ -20,7 +20,7 @@ from monitors.blocks import SampleBlock
 from monitors.labels import database
 from monitors.labels.assigned import SHADOW, Assigned, can_be_wrong
 from monitors.labels.assigned_units import ROLLOUTS_KEPT
-from registry.card import Card, Decision, Label, Score, Task
+from registry.card import Card, Decision, Label, Score, Task, Tolerance
 from tests.monitors.labels.samples import (
     AWAITED,
     CARD,
@@ -270,6 +270,27 @@ def test_numbers_of_any_size_are_compared_with_their_labels(reader: Reader) -> N
 
     (shadow,) = reader.book.labelled_units("m")
     assert (shadow.labelled, shadow.wrong, shadow.rival_wrong, shadow.both_wrong) == (3, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("truth", "wrong"),
+    [(0.5, 0), (0.6, 0), (0.7, 1), (0.3, 1)],
+    ids=["same", "near", "far", "below"],
+)
+def test_an_answer_of_a_regression_is_wrong_that_is_farther_off_than_the_card_allows(
+    reader: Reader, truth: float, wrong: int
+) -> None:
+    """By its score, whoever it was assigned to; the other one by its own."""
+    label_ = Label(type="number", within=Tolerance(absolute=0.05, relative=0.1))
+    card = Card(task=Task.REGRESSION, score=Score(output="p"), label=label_)
+    assert can_be_wrong(card)
+    reader.book.expect(assigned([4], ONE), card, START)  # Its score is 0.5.
+    reader.book.expect(shadowed([4], truth), card, START)
+    reader.book.feedback("m", [label(4, truth)], replace(AWAITED, label=label_), START)
+
+    assert counts(reader) == {ONE: (1, wrong), Assigned("r", 0, SHADOW): (1, wrong)}
+    (shadow,) = [u for u in reader.book.labelled_units("m") if u.assigned.arm == SHADOW]
+    assert shadow.rival_wrong == 0
 
 
 def test_a_file_that_knew_nothing_of_shadows_goes_on(

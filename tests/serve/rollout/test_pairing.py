@@ -196,6 +196,17 @@ def test_a_pair_whose_label_may_come_says_what_the_stable_version_decided(
     assert unlabelled.rival is None
 
 
+def test_of_a_regression_its_score_is_compared_with_the_label() -> None:
+    """It makes no decision, and its card says from where on it is wrong."""
+    judged = Label(type="number", within=Tolerance(absolute=1.0))
+    card = PLAIN.model_copy(update={"label": judged})
+    pairs = [comparison(card).pair(ROW, y(value), y(3)) for value in (12.5, np.nan)]
+
+    assert [pair.rival for pair in pairs if pair] == pytest.approx([12.5, nan], nan_ok=True)
+    other = judged.model_copy(update={"within": Tolerance(absolute=2.0)})
+    assert not labels_tell(card, card.model_copy(update={"label": other}))
+
+
 @pytest.mark.parametrize(("said", "rival"), [("cat", 0.0), ("dog", 1.0), ("cow", nan)])
 def test_a_decision_in_words_has_the_number_of_its_class(said: str, rival: float) -> None:
     """One that is no class is as wrong as none."""
