@@ -294,7 +294,7 @@ def test_grpc_falls_back_alike(served: Stage) -> None:
     served.apply(judged(1, ALL_CANDIDATE))
     client = Client(served.grpc_port)
 
-    answer, call = client.method("ModelInfer").with_call(sent(1, 2, 3), timeout=5)
+    answer, call = client.method("ModelInfer").with_call(sent(1, 2, 3), timeout=30)
 
     told = trailing(call)
     assert list(answer.raw_output_contents) == [packed("FP32", [7.0])]
