@@ -166,9 +166,11 @@ def test_it_runs_as_a_process_of_its_own() -> None:
     command = [sys.executable, "-m", "serve.demo.traffic", "--rows", "40", "--rate", "1000"]
     with gateway(status=lambda number: 200 if number <= 40 else 500) as (url, seen):
         good = subprocess.run(
-            [*command, "--url", url, "--drift"], capture_output=True, check=False, timeout=30
+            [*command, "--url", url, "--drift"], capture_output=True, check=False, timeout=120
         )
-        bad = subprocess.run([*command, "--url", url], capture_output=True, check=False, timeout=30)
+        bad = subprocess.run(
+            [*command, "--url", url], capture_output=True, check=False, timeout=120
+        )
     assert good.returncode == 0, good.stderr
     assert json.loads(good.stdout)["answered"] == 40
     assert bad.returncode == 1

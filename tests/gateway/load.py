@@ -14,7 +14,7 @@ from tests.gateway.asking import infer_path, tensor, wait_for
 from tests.gateway.running import Running
 
 CONNECTIONS = 8
-TIMEOUT_S = 20.0
+TIMEOUT_S = 40.0
 _PAUSE_S = 0.002
 _WARM = 200
 
@@ -31,7 +31,7 @@ def load(gateway: Running, model: str, bias: float) -> Iterator[Tally]:
     thread = threading.Thread(target=lambda: asyncio.run(driving))
     thread.start()
     try:
-        wait_for(lambda: tally.requests > _WARM, "a load that runs", 20.0)
+        wait_for(lambda: tally.requests > _WARM, "a load that runs", 60.0)
         yield tally
     finally:
         stop.set()
@@ -41,7 +41,7 @@ def load(gateway: Running, model: str, bias: float) -> Iterator[Tally]:
 def keeps_up(tally: Tally, more: int = 500) -> None:
     """Wait until so many more requests have been answered."""
     goal = tally.requests + more
-    wait_for(lambda: tally.requests > goal, f"{more} more requests", 30.0)
+    wait_for(lambda: tally.requests > goal, f"{more} more requests", 120.0)
 
 
 async def _drive(port: int, model: str, bias: float, tally: Tally, stop: threading.Event) -> None:

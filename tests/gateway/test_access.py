@@ -49,7 +49,7 @@ def test_the_control_port_asks_for_keys_over_tls(tmp_path: Path) -> None:
             assert logged[0] == ("weir", "configure")
             assert [actor for actor, _ in logged[1:]] == ["ada", "ada"]
         assert started.end() == 0, started.complained()
-        assert started.family.leftovers() == []
+        assert started.family.wait_gone(15.0) == []
 
 
 def test_the_inference_port_speaks_tls(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_start_that_makes_no_sense_is_refused(
 ) -> None:
     """One line says what is missing, and nothing is left running."""
     with launched(tmp_path, settings) as started:
-        assert started.process.wait(60) == 1
+        assert started.process.wait(90) == 1
         assert words in started.complained()
         assert started.complained().count("\n") == 1
-        assert started.family.leftovers() == []
+        assert started.family.wait_gone(15.0) == []

@@ -32,7 +32,7 @@ MODEL = "compared"
 BIAS = 1.0
 ASKED = 3000
 SHARES = Shares(candidate_bp=2000, baseline_bp=2000)
-BACK_S = 30.0
+BACK_S = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def test_the_baselines_rows_are_the_stable_versions(compared: Running) -> None:
         for _ in range(100):
             _arm(client)
         arms = {Role.STABLE, Role.CANARY, Role.BASELINE}
-        wait_for(lambda: _counted(compared) == arms, "counts of all arms", 30.0)
+        wait_for(lambda: _counted(compared) == arms, "counts of all arms", BACK_S)
 
         def watched() -> set[tuple[int, str]]:
             return {(arm.version, arm.role) for arm in control.signals(MODEL).arms}
 
-        wait_for(lambda: len(watched()) == 2, "two arms among the signals", 30.0)
+        wait_for(lambda: len(watched()) == 2, "two arms among the signals", BACK_S)
         assert watched() == {(1, Role.STABLE), (2, Role.CANARY)}
 
 

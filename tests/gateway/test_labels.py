@@ -125,7 +125,7 @@ def wait_for_labels(gateway: Running, before: Counter[str], **more: int) -> None
     def there() -> bool:
         return known(gateway) == wanted
 
-    wait_for(there, f"{dict(wanted)}", 30.0)
+    wait_for(there, f"{dict(wanted)}", 90.0)
 
 
 def test_labels_meet_their_predictions(labelled: Running, http: httpx.Client) -> None:
@@ -291,14 +291,14 @@ def test_no_acknowledged_label_is_lost(labelled: Running, http: httpx.Client) ->
     (observer,) = labelled.pids("observer")
     with ThreadPoolExecutor(4) as senders:
         sending = [senders.submit(send, label) for label in sent]
-        wait_for(lambda: len(acknowledged) >= 50, "labels come in", 30.0)
+        wait_for(lambda: len(acknowledged) >= 50, "labels come in", 90.0)
         os.kill(observer, signal.SIGKILL)
         predict(http, 1, model=ROUGH)
         for each in sending:
             each.result()
 
     assert set(statuses) <= {200, 503}
-    wait_for(lambda: _takes(http), "the observer is back", 60.0)
+    wait_for(lambda: _takes(http), "the observer is back", 90.0)
     again = Counter[str]()
     for start in range(0, len(acknowledged), 100):
         again.update(counts(tell(http, *acknowledged[start : start + 100], model=ROUGH)))

@@ -26,7 +26,7 @@ def test_a_model_is_loaded_and_unloaded(gateway: Running, control: ControlClient
     assert not control.unload(model, "not needed").served
 
     assert ask(gateway, model, ROW).status_code == 404
-    wait_for(lambda: gateway.pids("version", model) == set(), "its process has ended", 30.0)
+    wait_for(lambda: gateway.pids("version", model) == set(), "its process has ended", 90.0)
     assert httpx.get(f"{gateway.control}/health/ready", trust_env=False).status_code == 200
     with pytest.raises(Conflict):
         control.unload(model, "again")

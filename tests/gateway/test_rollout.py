@@ -61,8 +61,8 @@ def test_a_shadow_sees_what_is_answered(gateway: Running, control: ControlClient
     def rows() -> dict[tuple[int, str], int]:
         return {(arm.version, arm.role): arm.rows for arm in control.signals(model).arms}
 
-    wait_for(lambda: len(rows()) == 2, "both arms among the signals", 30.0)
-    wait_for(lambda: set(rows().values()) == {20}, "20 rows of each arm", 30.0)
+    wait_for(lambda: len(rows()) == 2, "both arms among the signals", 90.0)
+    wait_for(lambda: set(rows().values()) == {20}, "20 rows of each arm", 90.0)
     assert set(rows()) == {(1, Role.STABLE), (2, Role.SHADOW)}
 
 
@@ -73,7 +73,7 @@ def test_who_was_overtaken_is_told(gateway: Running, control: ControlClient) -> 
     first = control.set_route(model, {1: 100})
     shared = gateway.pids("version", model)
     second = control.set_route(model, {1: 90, 2: 10}, if_generation=first.generation)
-    wait_for(lambda: not gateway.pids("version", model) & shared, "hosts of their own", 30.0)
+    wait_for(lambda: not gateway.pids("version", model) & shared, "hosts of their own", 90.0)
     assert not gateway.pids("version", model, 1) & gateway.pids("version", model, 2)
     with pytest.raises(PreconditionFailed):
         control.set_route(model, {2: 100}, if_generation=first.generation)

@@ -104,7 +104,9 @@ def _asked(http: httpx.Client, row: list[float], model: str = MODEL) -> dict[str
 
 def _wait_for_state(control: ControlClient, rollout_id: str, state: str) -> RolloutView:
     wait_for(
-        lambda: control.rollout(rollout_id).state.value == state, f"a rollout that is {state}", 90.0
+        lambda: control.rollout(rollout_id).state.value == state,
+        f"a rollout that is {state}",
+        180.0,
     )
     return control.rollout(rollout_id)
 

@@ -72,7 +72,7 @@ def test_keys_divide_as_declared_and_stay_after_a_replacement(
         timeout=60,
         trust_env=False,
     ).raise_for_status()
-    wait_for(lambda: not gateway.pids("gateway") & before, "only the new replica", 30.0)
+    wait_for(lambda: not gateway.pids("gateway") & before, "only the new replica", 90.0)
     assert _versions_of(gateway, 500) == {key: met[key] for key in list(met)[:500]}
 
 

@@ -58,7 +58,7 @@ def test_the_feature_that_moved_is_blamed_for_the_score(
             if (each.name, each.subject) == ("input_drift", "debt")
         ]
 
-    wait_for(lambda: bool(raised()), "the alarm", 20.0)
+    wait_for(lambda: bool(raised()), "the alarm", 60.0)
     (alarm_id,) = raised()
     stop = threading.Event()
     answered: list[bool] = []
@@ -129,7 +129,7 @@ def test_an_alarm_about_labels_has_its_sentence_and_blames_no_feature(
             if (each.name, each.subject) == ("realised", "accuracy")
         ]
 
-    wait_for(lambda: bool(raised()), "the alarm", 20.0)
+    wait_for(lambda: bool(raised()), "the alarm", 60.0)
     shown = weir("alarms", "why", raised()[0], "--url", gateway.control)
     assert shown.returncode == 0, shown.stderr
     assert f"What it says (now alarm, {ROWS} rows)\n0, 95 % sure at every look" in shown.stdout

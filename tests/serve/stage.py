@@ -29,7 +29,7 @@ from serve.traces import Tracer
 from tests.serve.versions import Run, host
 
 T = TypeVar("T")
-_PATIENCE_S = 15.0
+_PATIENCE_S = 40.0
 
 
 class NoRepository:
@@ -121,7 +121,7 @@ class Stage:
         """Have a replica leave."""
         self._host_loop.submit(leaving.drain(1.0)).result(_PATIENCE_S)
 
-    def apply(self, table: RouteTable, connect_s: float = 5.0) -> None:
+    def apply(self, table: RouteTable, connect_s: float = 15.0) -> None:
         """Route by a table, and wait until its versions are reached; then listen."""
 
         async def applied() -> None:

@@ -143,7 +143,7 @@ async def test_a_process_that_nobody_asks_leaves() -> None:
 async def test_a_client_waits_no_longer_than_its_deadline() -> None:
     """What has begun goes on, what waits is never begun, and the process stays."""
     explanations = pool()
-    began, waits = asking(explanations, 1, 0.5), asking(explanations, 1, 0.05)
+    began, waits = asking(explanations, 1, 3.0), asking(explanations, 1, 0.05)
     await until(lambda: bool(Told.made) and Told.made[0].asked == 1, "it is so")
     for late in (waits, began):
         with pytest.raises(DeadlineExceeded):

@@ -62,7 +62,7 @@ async def test_ready_when_every_stable_version_is_reached(gateway: Gateway, firs
     with pytest.raises(NotReady):
         gateway.begin(MODEL, None, None, untraced)
 
-    await gateway.wait_connected(5.0)
+    await gateway.wait_connected(20.0)
 
     assert gateway.ready()
     assert gateway.connected() == {(MODEL, 1)}
@@ -87,7 +87,7 @@ async def test_waiting_for_a_version_ends(gateway: Gateway, first: Host) -> None
 async def test_versions_are_kept_from_table_to_table(gateway: Gateway, first: Host) -> None:
     """A new table that still names a version keeps its links, its queue and its counts."""
     gateway.apply(alone(1))
-    await gateway.wait_connected(5.0)
+    await gateway.wait_connected(20.0)
     before = gateway.model_version(MODEL, 1)
 
     gateway.apply(table(2, {1: 9000, 2: 1000}))
@@ -99,7 +99,7 @@ async def test_versions_are_kept_from_table_to_table(gateway: Gateway, first: Ho
 async def test_a_version_leaves_after_its_last_answer(gateway: Gateway, first: Host) -> None:
     """A version that the table names no more answers what it has, then its links close."""
     gateway.apply(alone(1))
-    await gateway.wait_connected(5.0)
+    await gateway.wait_connected(20.0)
     leaving = gateway.model_version(MODEL, 1)
     asked = [leaving.batcher.submit((np.ones((1, 3), np.float32),), 1, soon()) for _ in range(100)]
 
@@ -131,7 +131,7 @@ async def test_prediction_ids_and_draws_belong_together(gateway: Gateway, first:
         return None
 
     gateway.apply(alone(1))
-    await gateway.wait_connected(5.0)
+    await gateway.wait_connected(20.0)
     ids = [gateway.begin(MODEL, None, None, noted).prediction_id for _ in range(50)]
 
     assert [int(name[24:], 16) for name in ids] == draws
@@ -162,7 +162,7 @@ async def test_a_judged_route_has_three_arms(gateway: Gateway, tmp_path: Path) -
     ]
     gateway.apply(compared(1, 3000, 3000))
     assert gateway.connected() == frozenset()
-    await gateway.wait_connected(5.0)
+    await gateway.wait_connected(20.0)
     assert gateway.connected() == {(MODEL, 1), (MODEL, 2), Baseline(MODEL, 1)}
 
     answers: dict[tuple[str, str], set[float]] = {}
@@ -220,7 +220,7 @@ async def test_who_is_told_of_is_who_answers(gateway: Gateway, tmp_path: Path) -
     """For a unit its own version, for a pin the pinned one, and without either the stable one."""
     hosts = [await host(tmp_path, number) for number in (1, 2)]
     gateway.apply(table(1, {1: 5000, 2: 5000}))
-    await gateway.wait_connected(5.0)
+    await gateway.wait_connected(20.0)
     told = set()
     for unit in (b"%d" % number for number in range(50)):
         answers = gateway.begin(MODEL, None, unit, untraced).version

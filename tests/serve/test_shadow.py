@@ -216,6 +216,7 @@ async def test_a_hung_shadow_is_given_up() -> None:
     assert await shadows.settled() == {"failed": 2, "dropped": 1}
     assert not shadows.compared
     Answering(shadows.batcher)
+    shadows.queue._deadline_s = 30.0
     shadows.offer(2)
     assert (await shadows.settled())["sent"] == 1
 

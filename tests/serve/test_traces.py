@@ -226,7 +226,7 @@ async def test_every_shadow_span_ends(spans: Spans, fails: bool) -> None:
         gathers.close(NotReady("gone"))
     else:
         Answering(gathers)
-    queue = ShadowQueue(ShadowSettings(flush_s=0.001), records.counts, tracer, 1.0)
+    queue = ShadowQueue(ShadowSettings(flush_s=0.001), records.counts, tracer, 30.0)
     target = Target(gathers, records.arm(SHADOW), lambda: False)
     copied = begin(tracer)
 

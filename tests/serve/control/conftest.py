@@ -48,5 +48,5 @@ async def plane(template: Path, tmp_path: Path) -> AsyncIterator[Plane]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replicas get little time to connect."""
-    monkeypatch.setattr(module, "_SETTLE_S", 0.3)
+    """Replicas get little time to connect, but enough where they can."""
+    monkeypatch.setattr(module, "_SETTLE_S", 2.0)

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_killed_anywhere_it_goes_on_from_what_was_committed_last(folder: Path) -> None:
     """Whole rollouts that end well, by harm, by an order and by being taken back, over 208 kills.
 

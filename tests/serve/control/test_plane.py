@@ -32,10 +32,10 @@ async def test_the_pointer_moves_last(plane: Plane) -> None:
     late = plane.gateways[1]
     late.unreachable.add(2)
     changing = asyncio.ensure_future(plane.set(v1=90, v2=10))
+    await until(lambda: (MODEL, 2) in plane.gateways[0].connected(), "the other one reaches it")
     for _ in range(20):
         await asyncio.sleep(0.005)
         assert plane.weights() == {1: FULL}
-    assert (MODEL, 2) in plane.gateways[0].connected()
 
     late.unreachable.clear()
     await asyncio.wait_for(changing, PATIENCE_S)

@@ -79,10 +79,11 @@ async def test_the_route_waits_for_the_baseline(plane: Plane, begun: Rollout) ->
     late = plane.gateways[1]
     late.unreachable_baselines.add(1)
     changing = asyncio.ensure_future(step(plane, begun, RolloutState.CANARY, CANARY))
+    reached = Baseline(MODEL, 1)
+    await until(lambda: reached in plane.gateways[0].connected(), "the other one reaches it")
     for _ in range(20):
         await asyncio.sleep(0.005)
         assert plane.weights() == {1: FULL}
-    assert Baseline(MODEL, 1) in plane.gateways[0].connected()
 
     late.unreachable_baselines.clear()
     await asyncio.wait_for(changing, PATIENCE_S)

@@ -11,7 +11,7 @@ from tests.serve.edge.test_grpc import Client, row
 from tests.serve.versions import MODEL
 from tests.serve.waiting import wait_until
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 
 
 class Load:
@@ -38,7 +38,7 @@ class Load:
     def more(self, count: int) -> None:
         """Wait for so many answers from now on."""
         wanted = self.answers + count
-        wait_until(lambda: self.answers >= wanted or bool(self.failures), "more answers", 20.0)
+        wait_until(lambda: self.answers >= wanted or bool(self.failures), "more answers", 60.0)
 
     def _call(self) -> None:
         # Each its own connection, and two calls on it at all times.

@@ -85,10 +85,10 @@ class Load:
     def more(self, count: int) -> None:
         """Wait for so many answers from now on."""
         wanted = self.answers + count
-        wait_until(lambda: self.answers >= wanted or bool(self.failures), "more answers", 10.0)
+        wait_until(lambda: self.answers >= wanted or bool(self.failures), "more answers", 60.0)
 
     async def _run(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
             await asyncio.gather(*(self._ask(client) for _ in range(self._clients)))
 
     async def _ask(self, client: httpx.AsyncClient) -> None:
@@ -162,7 +162,7 @@ def test_a_request_that_has_begun_is_answered(alone: Stage) -> None:
     with socket.create_connection(("127.0.0.1", alone.port), timeout=5) as slow:
         slow.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD[:10])
         wait_until(lambda: alone.reception.open_requests == 1, "the request has begun")
-        draining = threading.Thread(target=alone.drain, args=(3.0,))
+        draining = threading.Thread(target=alone.drain, args=(20.0,))
         draining.start()
         wait_until(lambda: alone.reception.draining, "the drain has begun")
         slow.sendall(GOOD[10:])

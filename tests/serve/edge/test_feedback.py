@@ -216,15 +216,13 @@ def test_an_observer_that_is_gone(http: httpx.Client, observer: Observing) -> No
 
 
 def test_an_observer_that_is_slow_delays_nothing_else(
-    http: httpx.Client, served: Stage, observer: Observing
+    http: httpx.Client, observer: Observing
 ) -> None:
     """So many bodies wait for it, the next is refused, and inference is answered meanwhile."""
     observer.holds = True
     with ThreadPoolExecutor(UNDER_WAY_MAX) as senders:
         waiting = [
-            senders.submit(
-                httpx.post, served.url + FEEDBACK, json={"labels": [ONE]}, trust_env=False
-            )
+            senders.submit(http.post, FEEDBACK, json={"labels": [ONE]})
             for _ in range(UNDER_WAY_MAX)
         ]
         wait_until(lambda: len(observer.sent) == UNDER_WAY_MAX, "all are on their way")

@@ -297,16 +297,16 @@ def test_a_call_that_comes_in_a_burst_and_stops(path: bytes) -> None:
 
 def test_calls_that_share_a_connection() -> None:
     """None of them is too slow while all together keep the pace."""
-    with grpc_listening(Limits(slow_s=SLOW_S, slow_bytes_per_s=10_000)) as served:
+    with grpc_listening(Limits(slow_s=1.0, slow_bytes_per_s=10_000)) as served:
         share(served.client())
 
 
 def share(client: Peer) -> None:
-    """Send 20 calls at once, each at a twentieth of the pace."""
+    """Send 20 calls at once, each of which alone would be too slow."""
     streams = [client.call(None, b"/length") for _ in range(20)]
     for stream in streams:
-        client.session.send_data(stream, framed(bytes(5 * 100))[:5])
-    for _ in range(5):
+        client.session.send_data(stream, framed(bytes(15 * 100))[:5])
+    for _ in range(15):
         for stream in streams:
             client.session.send_data(stream, bytes(100))
         client.push()
@@ -316,24 +316,25 @@ def share(client: Peer) -> None:
     client.push()
 
     for stream in streams:
-        assert client.told(stream).data == framed(b"500")
+        assert client.told(stream).data == framed(b"1500")
     client.close()
 
 
-def test_a_call_at_a_fair_pace(hasty: GrpcListening) -> None:
+def test_a_call_at_a_fair_pace() -> None:
     """A message may take much longer than `slow_s` if it keeps the pace."""
-    client = hasty.client()
-    stream = client.call(None, b"/length")
-    client.session.send_data(stream, framed(bytes(16_000))[:5])
-    for _ in range(16):
-        client.session.send_data(stream, bytes(1000))
+    with grpc_listening(Limits(slow_s=SLOW_S, slow_bytes_per_s=1000)) as served:
+        client = served.client()
+        stream = client.prepare(None, b"/length")
+        client.session.send_data(stream, framed(bytes(16_000))[:5])
+        for _ in range(16):
+            client.session.send_data(stream, bytes(1000))
+            client.push()
+            client.pull(0.04)
+        client.session.end_stream(stream)
         client.push()
-        client.pull(0.04)
-    client.session.end_stream(stream)
-    client.push()
 
-    assert client.told(stream).data == framed(b"16000")
-    client.close()
+        assert client.told(stream).data == framed(b"16000")
+        client.close()
 
 
 def test_our_own_slowness_is_not_the_clients(hasty: GrpcListening) -> None:
@@ -529,18 +530,20 @@ def test_idle_connections_are_kept(hasty: GrpcListening) -> None:
     client.close()
 
 
-def test_who_has_gone_without_a_word(hasty: GrpcListening, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_gone_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent client is asked, and only one that says nothing loses its connection."""
     monkeypatch.setattr("serve.edge.grpc_connections._SILENT_S", 0.05)
-    client, gone = hasty.client(), hasty.connect()
-    wait_until(lambda: len(hasty.all) == 2, "both")
-    while client.pinged < 8:
-        client.pull()
+    with grpc_listening(Limits(slow_s=1.0)) as served:
+        client, gone = served.client(), served.connect()
+        wait_until(lambda: len(served.all) == 2, "both")
+        while client.pinged < 8:
+            assert not client.over
+            client.pull()
 
-    assert len(hasty.all) == 1
-    assert not client.goaways
-    client.close()
-    gone.close()
+        assert len(served.all) == 1
+        assert not client.goaways
+        client.close()
+        gone.close()
 
 
 def test_an_old_connection_is_told_to_leave(

@@ -103,13 +103,14 @@ def test_who_trickles_a_body(served: Listening) -> None:
         assert too_slow(trickle(connection, bytes(1000)))
 
 
-def test_a_large_body_at_a_fair_pace(served: Listening) -> None:
+@pytest.mark.parametrize("desk", [False, True], ids=["application", "desk"])
+def test_a_large_body_at_a_fair_pace(desk: bool) -> None:
     """A body may take much longer than `slow_s` if it keeps the pace."""
     began = time.monotonic()
-    with served.connect() as connection:
-        connection.sendall(HEAD % 16_000)
-        for _ in range(16):
-            connection.sendall(bytes(1000))
+    limits = Limits(slow_s=SLOW_S, slow_bytes_per_s=1000)
+    with listening(limits, desk=desk) as served, served.connect() as connection:
+        for number in range(16):
+            connection.sendall((b"" if number else HEAD % 16_000) + bytes(1000))
             with suppress(TimeoutError):
                 connection.settimeout(0.04)
                 connection.recv(1, socket.MSG_PEEK)

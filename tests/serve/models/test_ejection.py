@@ -73,15 +73,16 @@ def ejected(gateway: Gateway) -> list[Reason]:
 
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have seconds pass in a tenth of their time."""
-    for module, name in (
-        (hang, "_FLOOR_S"),
-        (hang, "_SILENT_S"),
-        (hang, "_SILENT_AT_FIRST_S"),
-        (hang, "_STUCK_FLOOR_S"),
-        (health, "_FIRST_PAUSE_S"),
-    ):
-        monkeypatch.setattr(module, name, getattr(module, name) / 10)
+    """Find who hangs in a tenth of the time; who rests does so for longer than a test asks."""
+    for name in ("_FLOOR_S", "_SILENT_S", "_SILENT_AT_FIRST_S"):
+        monkeypatch.setattr(hang, name, getattr(hang, name) / 10)
+    monkeypatch.setattr(health, "_FIRST_PAUSE_S", 30.0)
+
+
+@pytest.fixture
+def soon_tried(in_a_hurry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have who rests be tried again soon."""
+    monkeypatch.setattr(health, "_FIRST_PAUSE_S", 0.1)
 
 
 async def ask(gateway: Gateway, times: int, together: int = 8) -> list[WeirError]:
@@ -120,9 +121,10 @@ async def test_a_hung_replica_costs_no_request(
 
 
 async def test_a_process_that_lives_is_given_longer(
-    gateway: Gateway, fake: Faked, ejected: list[Reason]
+    gateway: Gateway, fake: Faked, ejected: list[Reason], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A replica that answers pings while its model runs is waited for, though not for ever."""
+    monkeypatch.setattr(hang, "_STUCK_FLOOR_S", 1.0)
     stuck = await fake("a", answers)
     assert await ask(gateway, 80) == []
     stuck.behaviour = lives
@@ -155,15 +157,18 @@ async def test_a_lone_replica_that_hung_is_asked_again(
 
 
 async def test_a_hung_batch_is_rescued_before_its_deadline(
-    gateway: Gateway, meet: Met, ejected: list[Reason]
+    gateway: Gateway, meet: Met, ejected: list[Reason], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deadline shorter than the patience with a replica still leaves time for a second try."""
+    monkeypatch.setattr(hang, "_FLOOR_S", 60.0)
+    monkeypatch.setattr(hang, "_RETRY_S", 2.0)
     _, hung = await meet(answers, answers)
     assert await ask(gateway, 80) == []
     hung.behaviour = hangs
 
     for _ in range(2):
-        assert (await gateway.ask([1, 1, 1], seconds=0.5))[0][0, 0] == 4.0
+        assert (await gateway.ask([1, 1, 1], seconds=3.0))[0][0, 0] == 4.0
+    assert gateway.retries > 0
 
 
 async def test_rubbish_costs_no_request(gateway: Gateway, meet: Met, ejected: list[Reason]) -> None:
@@ -243,6 +248,7 @@ async def test_a_slow_replica_rests_and_gets_less_until_then(
     assert good.asked >= 2 * slow.asked
 
 
+@pytest.mark.usefixtures("soon_tried")
 async def test_a_replica_that_is_well_again_is_let_in(
     gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:
@@ -259,6 +265,7 @@ async def test_a_replica_that_is_well_again_is_let_in(
     assert ejected == [Reason.RUBBISH]
 
 
+@pytest.mark.usefixtures("soon_tried")
 async def test_a_trial_that_fails_costs_no_request(
     gateway: Gateway, meet: Met, ejected: list[Reason]
 ) -> None:

@@ -58,8 +58,10 @@ async def test_only_a_run_that_works_for_long_is_long(tmp_path: Path, works: boo
     frame = Frame(Kind.RUN, 1, 1, (np.zeros((1, 3), np.float32),))
 
     def run(tensors: Tensors) -> Tensors:
-        until_s = time.perf_counter() + 0.15
-        while time.perf_counter() < until_s:
+        # What works is on its processor for so long, however often others take that from it.
+        clock = time.thread_time if works else time.perf_counter
+        until_s = clock() + 0.15
+        while clock() < until_s:
             if not works:
                 time.sleep(0.01)  # Off the processor, as a thread is that others keep from it.
         return tensors

@@ -219,7 +219,7 @@ def test_offered_is_shipped_plus_dropped() -> None:
             transport.refuses = number % 1000 > 900
     finally:
         transport.refuses = False
-        ships.stop(5.0)
+        ships.stop(30.0)
         sys.setswitchinterval(before)
 
     last = transport.snapshots[-1]
@@ -238,7 +238,7 @@ def test_it_ships_by_itself_and_once_more_at_the_end() -> None:
     wait_until(lambda: len(transport.snapshots) >= 3, "three periods")
     keep(arm(records), 1, 0)
 
-    ships.stop(5.0)
+    ships.stop(30.0)
 
     assert sum(block.rows for block in transport.blocks) == 1
     assert shipped(transport.snapshots[-1]) == 1
@@ -274,7 +274,7 @@ def test_one_failed_shipment_does_not_end_the_others() -> None:
 
     ship.start()
     wait_until(lambda: len(transport.snapshots) > 1, "a shipment after the failed one")
-    ship.stop(5.0)
+    ship.stop(30.0)
 
     assert transport.snapshots[-1].counters[SNAPSHOTS_FAILED.name, ()] >= 1
 

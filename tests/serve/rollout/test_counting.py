@@ -400,7 +400,7 @@ def test_nothing_counts_while_the_candidate_cannot_be_reached(tmp_path: Path) ->
         assert all(times(opened, arm) == Times() for arm in JudgedArm)
 
         opened.start_host(CANDIDATE)
-        opened.on_edge(opened.gateway.wait_connected(5.0))
+        opened.on_edge(opened.gateway.wait_connected(20.0))
         for _ in range(60):
             ask(opened)
         wait_until(

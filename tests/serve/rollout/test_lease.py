@@ -75,7 +75,7 @@ def alone(served: Stage) -> float | None:
 def test_a_replica_without_a_judge_serves_the_stable_version_alone(served: Stage) -> None:
     """Nobody meets the candidate, nothing is counted, and the gauge says so."""
     served.apply(judged(1, ALL_CANDIDATE, shadow_bp=FULL))
-    look(served, LEASE_S - 1)
+    look(served, LEASE_S / 2)
     assert (who(ask(served)), alone(served)) == (("2", "canary"), 0.0)
 
     look(served, LEASE_S + 1)
@@ -166,7 +166,7 @@ def test_arms_that_cannot_be_compared_have_a_lease_too(tmp_path: Path, away: str
         served.start_host(STABLE)
         start(served, "candidate" if away == "baseline" else "baseline")
         served.apply(judged(1, NEARLY_ALL, baseline_bp=1), connect_s=0.1)
-        look(served, LEASE_S - 1, renewed=True)
+        look(served, LEASE_S / 2, renewed=True)
         assert alone(served) == 0.0
 
         look(served, LEASE_S + 1, renewed=True)
