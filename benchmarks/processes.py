@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+# Below the ports that Linux gives to connections, and above those that Ray gives to its workers.
+_PORTS = range(20_000, 32_000)
 
 
 class BenchmarkError(Exception):
@@ -70,15 +73,21 @@ def family(pid: int) -> list[Process]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Loopback ports that nobody listens on, all different.
+
+    They are drawn from those that the kernel gives to nobody: a server that is slow to start still
+    finds them free. `BenchmarkError` when hundreds that were tried are taken.
+    """
+    found: set[int] = set()
+    for _ in range(200 + count):
+        if len(found) == count:
+            return list(found)
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    message = f"there are no {count} free ports"
+    raise BenchmarkError(message)
 
 
 def start(

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.compiled import ROOT, wheel
 
 # Compiling alone takes three minutes on a slow day.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 TESTED = (
     "admission",

@@ -17,7 +17,7 @@ import yaml
 from configs.errors import StartError, WeirError
 
 READY_S = 90.0
-STOP_S = 10.0
+STOP_S = 30.0
 _LOG_LINES = 8
 
 

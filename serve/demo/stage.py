@@ -26,8 +26,8 @@ ROWS = 1800
 RATE = 300.0
 _MANY = 1_000_000
 _CLIENT_S = 120.0
-_MONITORS_S = 20.0
-_STILL_S = 3.0
+_MONITORS_S = 60.0
+_STILL_S = 10.0
 
 T = TypeVar("T")
 
@@ -84,8 +84,8 @@ class Stage:
     def watched(self, version: int, role: Role, rows: float) -> ArmSignalsView:
         """What the monitors say of an arm, once they have seen `rows` or as many as they will.
 
-        Monitors sample, and drop rows rather than fall behind: when nothing new has come for 3 s,
-        nothing will. Raises `Unavailable` if they have seen none within 20 s.
+        Monitors sample, and drop rows rather than fall behind: when nothing new has come for 10 s,
+        nothing will. Raises `Unavailable` if they have seen none within a minute.
         """
         began = moved = monotonic()
         seen = 0

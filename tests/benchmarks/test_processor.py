@@ -29,10 +29,16 @@ def test_a_daemon_is_counted(tmp_path: Path) -> None:
         before = processor.used(server.pid)
 
         def worked() -> bool:
-            return sum(processor.between(before, processor.used(server.pid)).values()) > 0.3
+            nonlocal daemons
+            now = processor.used(server.pid)
+            daemons = [one for one in now if one.pid != server.pid]
+            # The one between must have gone; what it takes to start is work too, but far less.
+            if len(daemons) != 1:
+                return False
+            counted = sum(processor.between(before, now).values())
+            return counted >= now[daemons[0]].seconds > 1.0
 
-        wait_until("0.3 s of work", worked, 30.0)
-        daemons = [one for one in processor.used(server.pid) if one.pid != server.pid]
+        wait_until("1 s of work", worked, 120.0)
     finally:
         server.kill()
         server.wait()
@@ -61,4 +67,4 @@ def test_the_end_of_a_server_is_the_end_of_its_family(tmp_path: Path) -> None:
     """Nothing is left, and the harness says how long that took."""
     script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
     server = start([sys.executable, "-c", script], tmp_path / "log")
-    assert end(server) < 15.0
+    assert end(server, 60.0) < 60.0

@@ -18,10 +18,10 @@ from serve.cli.feedback import BATCH, BATCH_BYTES, batches
 from serve.cli.main import main
 from serve.control.connection import Connection
 from serve.protocol.feedback import Sent, messages
-from tests.control.serving import free_port
 from tests.serve.observing import AWAITING, BAD, Observing
 from tests.serve.stage import Stage, stage
 from tests.serve.versions import MODEL, table
+from tests.tools.ports import free_port
 
 Send = Callable[..., Result]
 GOOD = '{"key": "a", "label": 1}\n'

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from serve.cli.main import COMMANDS, main
 from tests.cli.conftest import Weir
-from tests.control.serving import Api, free_port
+from tests.control.serving import Api
+from tests.tools.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 OURS = [name for name in COMMANDS if name not in ("up", "demo")]

@@ -13,8 +13,9 @@ from configs.errors import Conflict
 from monitors.profile.reference import ReferenceProfile
 from serve.cli.main import main
 from tests.cli.conftest import Weir
-from tests.control.serving import Api, free_port
+from tests.control.serving import Api
 from tests.registry import models
+from tests.tools.ports import free_port
 
 CARD = """
 task: binary

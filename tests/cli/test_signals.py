@@ -104,7 +104,7 @@ def test_follow_prints_changes_until_ctrl_c(two_versions: Api) -> None:
                 break
         child.send_signal(signals_of_unix.SIGINT)
 
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
 
 
 DISTANT = signal(

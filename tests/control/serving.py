@@ -66,10 +66,3 @@ def running() -> Iterator[Stage]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

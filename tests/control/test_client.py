@@ -30,7 +30,8 @@ from serve.control import connection as connection_module
 from serve.control.client import ControlClient
 from serve.control.service import ArmSignals
 from tests.control.memory import signal
-from tests.control.serving import Api, Stage, free_port
+from tests.control.serving import Api, Stage
+from tests.tools.ports import free_port
 
 
 def errors_below(base: type[WeirError]) -> Iterator[type[WeirError]]:

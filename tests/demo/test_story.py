@@ -112,7 +112,7 @@ def test_the_story_is_told_and_every_panel_has_something_to_show(
 def empty_panels(folder: Path, control: int) -> list[str]:
     """The dashboard's queries to which a Prometheus that scrapes the demo has no answer."""
     target = f"127.0.0.1:{control}"
-    with running_prometheus(folder, scrape_config(target, "250ms")) as prometheus:
+    with running_prometheus(folder, scrape_config(target, "1s")) as prometheus:
         prometheus.wait_for(f"rate({series(names.SAMPLES)}[1m]) >= 0")
         shown = {
             name: query
@@ -125,7 +125,7 @@ def empty_panels(folder: Path, control: int) -> list[str]:
 def answered(prometheus: Prometheus, query: str) -> bool:
     """Whether there is an answer; a busy machine may miss a scrape, and have none for a moment."""
     try:
-        return bool(prometheus.wait_for(query, deadline_s=5.0))
+        return bool(prometheus.wait_for(query, deadline_s=30.0))
     except TimeoutError:
         return False
 

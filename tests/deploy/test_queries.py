@@ -44,7 +44,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     folder: Path = tmp_path_factory.mktemp("prometheus")
     with (
         serving(growing) as target,
-        running_prometheus(folder, scrape_config(target, "250ms")) as running,
+        running_prometheus(folder, scrape_config(target, "1s")) as running,
     ):
         running.wait_for(f"rate({series(names.SAMPLES)}[1m]) > 0")
         yield running
@@ -53,7 +53,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_dashboard_query_is_answered(prometheus: Prometheus, name: str) -> None:
     """With traffic, no panel of the dashboard stays empty."""
-    assert prometheus.query(asked(QUERIES[name]))
+    assert prometheus.wait_for(asked(QUERIES[name]))
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
@@ -65,6 +65,6 @@ def test_an_expression_is_understood(prometheus: Prometheus, name: str) -> None:
 def test_the_verdict_panel_shows_the_alarm(prometheus: Prometheus) -> None:
     """The code that the panel turns into words is that of the verdict which holds."""
     query = asked(QUERIES["Signal: $signal/Verdict/0"])
-    assert [sample.value for sample in prometheus.query(query)] == [
+    assert [sample.value for sample in prometheus.wait_for(query)] == [
         list(Verdict).index(Verdict.ALARM)
     ]

@@ -18,6 +18,7 @@ from tests.gateway.running import running_gateway, weir
 from tests.gateway.watching import (
     CARD,
     REGIONS,
+    Signals,
     files_in,
     register,
     rows,
@@ -55,13 +56,13 @@ def test_a_kpi_alarms_and_features_are_kept_with_their_labels(tmp_path: Path) ->
             control.set_route(MODEL, {1: 100})
         scores = send(gateway, MODEL, rows(rng, 300), rng.choice(REGIONS, 300).tolist())
         found = wait_for_signals(
-            gateway, MODEL, lambda signals: signals["kpi", "approved"]["rows"] == 300
+            gateway, MODEL, lambda signals: _rows_of(signals, "approved") == 300
         )
         kpi = found["kpi", "approved"]
         assert kpi["verdict"] == "alarm"
         assert kpi["value"] == pytest.approx((scores >= 0.5).mean())
         spool = gateway.launched.data / "training" / "spool.sqlite"
-        wait_for(lambda: len(_ids(spool)) == 300, "rows on disk", 20.0)
+        wait_for(lambda: len(_ids(spool)) == 300, "rows on disk", 60.0)
         ids = _ids(spool)
         labels = [
             {"prediction_id": each, "label": place % 2 == 0, "values": {"earned": 10.0 + place}}
@@ -71,13 +72,11 @@ def test_a_kpi_alarms_and_features_are_kept_with_their_labels(tmp_path: Path) ->
             f"{gateway.http}/v1/models/{MODEL}/feedback", json={"labels": labels}, trust_env=False
         )
         assert answer.json()["accepted"] == 200, answer.text
-        found = wait_for_signals(
-            gateway, MODEL, lambda signals: signals["kpi", "earned"]["rows"] == 200
-        )
+        found = wait_for_signals(gateway, MODEL, lambda signals: _rows_of(signals, "earned") == 200)
         earned = sum(10.0 + place for place in range(0, 200, 2)) / 200
         assert found["kpi", "earned"]["value"] == pytest.approx(earned)
         training = gateway.launched.data / "training"
-        wait_for(lambda: len(_labels(training)) == 200, "labelled rows in files", 20.0)
+        wait_for(lambda: len(_labels(training)) == 200, "labelled rows in files", 60.0)
         assert _labels(training) == {
             each: float(place % 2 == 0) for place, each in enumerate(ids[:200])
         }
@@ -90,6 +89,11 @@ def test_a_kpi_alarms_and_features_are_kept_with_their_labels(tmp_path: Path) ->
         assert (done.returncode, done.stdout) == (0, "1 row is gone from the log of credit.\n")
         assert len(_labels(training)) == left
     assert set(_ids(spool)) == set(ids[200:]) - {ids[250]}
+
+
+def _rows_of(signals: Signals, kpi: str) -> int:
+    """How many rows it is taken over; none as long as nothing is told of it."""
+    return int(signals.get(("kpi", kpi), {}).get("rows", 0))
 
 
 def _ids(spool: Path) -> list[str]:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.gateway, pytest.mark.slow]
 MODEL = "inside"
 BIAS = 1.0
 REPLICAS = 2
-BACK_S = 30.0
+BACK_S = 120.0
 FOR_HOURS = [[1e18, 0.0, 0.0]]
 
 
@@ -67,14 +67,14 @@ def test_a_candidate_has_a_process_of_its_own(home: Running) -> None:
         def hosts(version: int) -> set[int]:
             return home.pids("version", model, version)
 
-        wait_for(lambda: not hosts(1) & home.pids("gateway"), "a host of its own", 30.0)
+        wait_for(lambda: not hosts(1) & home.pids("gateway"), "a host of its own", BACK_S)
         assert len(hosts(1) | hosts(2)) == 2
         answers = [answer_of(ask(home, model, [[0.0] * 3], version)) for version in (1, 2)]
         assert answers == [[1.0], [2.0]]
 
         control.promote(model, 2, "better")
 
-        wait_for(lambda: hosts(2) == home.pids("gateway"), "it is inside", 30.0)
+        wait_for(lambda: hosts(2) == home.pids("gateway"), "it is inside", BACK_S)
         assert answer_of(ask(home, model, [[0.0] * 3])) == [2.0]
 
 
@@ -88,7 +88,7 @@ def test_a_replacement_loses_nothing(home: Running) -> None:
         keeps_up(tally)
     assert dict(tally.failures) == {}
     assert tally.silent == 0, "a connection was closed without notice"
-    assert home.pids("version", MODEL) == home.pids("gateway")
+    wait_for(lambda: home.pids("version", MODEL) == home.pids("gateway"), "it is inside", BACK_S)
 
 
 def test_a_killed_replica_comes_back_with_its_models(home: Running) -> None:
@@ -114,7 +114,7 @@ def test_who_crashes_the_gateway_twice_gets_a_process_of_its_own(home: Running) 
     assert home.pids("version", model) == before
 
     with ThreadPoolExecutor(32) as pool:
-        wait_for(lambda: _at_work(home, model, pool) == before, "a run in each", 20.0)
+        wait_for(lambda: _at_work(home, model, pool) == before, "a run in each", BACK_S)
         _kill(before)
     wait_for(lambda: _are_others(home.pids("gateway"), before), "new replicas", BACK_S)
 

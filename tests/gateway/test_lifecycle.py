@@ -35,7 +35,7 @@ def test_it_starts_again_where_it_ended(tmp_path: Path) -> None:
         entries = control.audit()
 
     with running_gateway(tmp_path) as again, ControlClient(again.control, "ada") as control:
-        wait_for(lambda: _is_ready(again.control), "readiness", 30.0)
+        wait_for(lambda: _is_ready(again.control), "readiness", 90.0)
         answer = ask(again, "kept", [[1, 2, 3]])
         assert answer_of(answer) == [10.0]
         assert answer.headers["weir-version"] == "1"

@@ -17,7 +17,7 @@ from tests.gateway.asking import infer_path, register, tensor, wait_for
 from tests.gateway.running import Running, weir
 from tests.registry import models
 
-pytestmark = [pytest.mark.gateway, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.gateway
 
 MODEL = "mistaken"
 CARD = Card.model_validate(

@@ -17,14 +17,13 @@ from onnx import ModelProto, helper, numpy_helper
 from configs.errors import WeirError
 from serve.control.client import ControlClient
 from serve.control.rollout_schemas import RolloutView
-from serve.node.descendants import descendants
 from tests.gateway.asking import register, wait_for
 from tests.gateway.conftest import QUICK as QUICK_GATEWAY
 from tests.gateway.load import keeps_up, load
 from tests.gateway.running import Running, running_gateway, weir
 from tests.registry import models
 
-pytestmark = [pytest.mark.gateway, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.gateway
 
 QUICK: Mapping[str, Any] = {
     "steps": [20, 50],
@@ -40,7 +39,7 @@ QUICK: Mapping[str, Any] = {
         {"metric": "signals", "optional": True},
     ],
 }
-GOOD_S = 90.0
+GOOD_S = 180.0
 
 
 def test_a_good_version_is_promoted_by_itself(gateway: Running, control: ControlClient) -> None:
@@ -152,12 +151,13 @@ def test_the_control_plane_may_die_on_the_way(tmp_path: Path) -> None:
         control = stack.enter_context(ControlClient(gateway.control, "ada"))
         register(control, model, models.regressor(1.0), _retrained())
         control.set_route(model, {1: 100}, reason="first")
-        policy = {**QUICK, "dwell_s": 8, "shadow": {"fraction": 0.0}}
+        policy = {**QUICK, "dwell_s": 15, "shadow": {"fraction": 0.0}}
         with load(gateway, model, 1.0) as tally:
             begun = control.start_rollout(model, 2, policy).rollout
             _wait_for_state(control, begun.id, "canary")
             keeps_up(tally, 200)
-            os.kill(_control_plane(gateway), signal.SIGKILL)
+            (control_plane,) = gateway.pids("control")
+            os.kill(control_plane, signal.SIGKILL)
             wait_for(lambda: _answers(control, begun.id), "the control plane", 60.0)
             assert [arm.version for arm in control.route(model).arms] == [1, 2]
             _wait_for_state(control, begun.id, "completed")
@@ -167,15 +167,6 @@ def test_the_control_plane_may_die_on_the_way(tmp_path: Path) -> None:
         changes = control.rollout_changes(begun.id)
         assert [change.number for change in changes] == list(range(1, len(changes) + 1))
         assert control.verify_audit().intact
-
-
-def _control_plane(gateway: Running) -> int:
-    (pid,) = [
-        pid
-        for pid in descendants(gateway.pid)
-        if b"ControlActor" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    return pid
 
 
 def _answers(control: ControlClient, rollout_id: str) -> bool:

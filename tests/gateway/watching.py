@@ -121,9 +121,9 @@ def wait_for_signals(gateway: Running, model: str, enough: Callable[[Signals], b
         return enough(found[-1])
 
     try:
-        wait_for(arrived, "signals of all rows", 20.0)
+        wait_for(arrived, "signals of all rows", 60.0)
     except AssertionError as late:
-        message = f"{late}; {seen(found[-1])} rows were seen"
+        message = f"{late}; {seen(found[-1]) if found else 0} rows were seen"
         raise AssertionError(message) from None
     return found[-1]
 

@@ -45,7 +45,6 @@ def test_there_are_enough() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.timeout(300)
 def test_every_body_is_refused(served: Stage, route: str) -> None:
     """Each gets a 4xx with a sentence, a code and an id, and the next good request its answer."""
     outcomes: Counter[tuple[int, str]] = Counter()

@@ -30,8 +30,13 @@ def value_of(exporter: Exporter, name: str) -> float:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_totals_arrive(otlp_receiver: OtlpReceiver, protocol: Literal["grpc", "http"]) -> None:
+def test_totals_arrive(
+    otlp_receiver: OtlpReceiver,
+    protocol: Literal["grpc", "http"],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What was folded is what the receiver gets, the last of it when the push ends."""
+    monkeypatch.setattr("monitors.push._LAST_S", 60.0)
     endpoint = otlp_receiver.grpc_endpoint if protocol == "grpc" else otlp_receiver.http_endpoint
     exporter = Exporter(1.0)
     settings = Telemetry(otlp_endpoint=endpoint, otlp_protocol=protocol, export_s=3600.0)
@@ -43,7 +48,8 @@ def test_totals_arrive(otlp_receiver: OtlpReceiver, protocol: Literal["grpc", "h
     otlp_receiver.wait_for(
         lambda receiver: any(
             name == RETRIES[0] and value == 7 for (name, _), value in receiver.numbers().items()
-        )
+        ),
+        60.0,
     )
 
 
@@ -52,8 +58,9 @@ def test_a_receiver_that_is_not_there_is_counted() -> None:
     exporter = Exporter(1.0)
     settings = Telemetry(otlp_endpoint="http://127.0.0.1:9", otlp_protocol="http", export_s=0.1)
     push = Push(exporter, settings, "test")
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 60.0
 
     while value_of(exporter, names.MONITOR_FAILURES.name) < 1:
         assert time.monotonic() < deadline, "the failure was never counted"
+        time.sleep(0.02)
     push.close()

@@ -271,8 +271,8 @@ def test_health_is_open_and_reflection_is_not_there(calls: Client) -> None:
         response_deserializer=ServerReflectionResponse.FromString,
     )
 
-    assert check(HealthCheckRequest(), timeout=5).status == HealthCheckResponse.SERVING
+    assert check(HealthCheckRequest(), timeout=30).status == HealthCheckResponse.SERVING
     with pytest.raises(grpc.RpcError) as caught:
-        list(reflect(iter([ServerReflectionRequest(list_services="")]), timeout=5))
+        list(reflect(iter([ServerReflectionRequest(list_services="")]), timeout=30))
     error: Any = caught.value
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED

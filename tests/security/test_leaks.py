@@ -19,7 +19,7 @@ from tests.security import asks
 from tests.security.planted import ELSEWHERE, Planted, Told, planted
 from tests.tools.otlp_receiver import attributes
 
-pytestmark = [pytest.mark.gateway, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.gateway
 
 _OWN_WORDS = "a model's own words"
 _STATE = "the state of the trace"
@@ -49,9 +49,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     with planted(tmp_path_factory.mktemp("leaks")) as found:
         asks.all_of(found)
         last = found.ask(asks.INFER.format("numbers"), {"inputs": [tensor([[1, 2, 3]])]})
-        found.receiver.wait_for(lambda _: last.prediction_id in _predictions(found))
+        found.receiver.wait_for(lambda _: last.prediction_id in _predictions(found), 60.0)
         exported = len(found.receiver.metrics)
-        found.receiver.wait_for(lambda receiver: len(receiver.metrics) >= exported + 2)
+        found.receiver.wait_for(lambda receiver: len(receiver.metrics) >= exported + 2, 60.0)
         yield found
 
 
@@ -143,11 +143,11 @@ def test_only_the_three_ports_answer_from_elsewhere(asked: Planted) -> None:
     assert ours < listening
     for port in listening - ours:
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((ELSEWHERE, port), timeout=5).close()
+            socket.create_connection((ELSEWHERE, port), timeout=30).close()
     trust = ssl.create_default_context(cafile=asked.ca)
     for port in ours:
         with (
-            socket.create_connection((ELSEWHERE, port), timeout=5) as plain,
+            socket.create_connection((ELSEWHERE, port), timeout=30) as plain,
             trust.wrap_socket(plain, server_hostname=ELSEWHERE) as secure,
         ):
             assert secure.version() in {"TLSv1.2", "TLSv1.3"}

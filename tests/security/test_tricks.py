@@ -49,7 +49,7 @@ def status(api: Api, method: str, target: str, *lines: str) -> int:
     assert place.hostname
     assert place.port
     head = "\r\n".join([f"{method} {target} HTTP/1.1", "Connection: close", *lines, "", ""])
-    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
         connection.sendall(head.encode("latin-1"))
         answer = connection.makefile("rb").readline()
     return int(answer.split()[1]) if answer else 400

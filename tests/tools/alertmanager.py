@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.tools.prometheus import TOOLS, binary, free_port, wait_until_ready
+from tests.tools.ports import free_port
+from tests.tools.prometheus import TOOLS, binary, wait_until_ready
 
 _CONFIG = """
 route:
@@ -47,7 +48,7 @@ class Alertmanager:
         """The alerts that it takes for standing."""
         return list(httpx.get(self.alerts_url).json())
 
-    def wait_for(self, condition: Callable[[list[Any]], bool], deadline_s: float = 15) -> list[Any]:
+    def wait_for(self, condition: Callable[[list[Any]], bool], deadline_s: float = 60) -> list[Any]:
         """The first list that meets the condition; `TimeoutError` if none does in time."""
         end = time.monotonic() + deadline_s
         while not condition(alerts := self.alerts()):
@@ -81,7 +82,7 @@ def running_alertmanager(folder: Path) -> Iterator[Alertmanager]:
             yield alertmanager
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def _command() -> tuple[str, ...]:

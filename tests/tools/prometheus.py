@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.tools.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 TOOLS = CHECKOUT / ".tools"
@@ -63,7 +64,7 @@ class Prometheus:
         ]
 
     def wait_for(
-        self, promql: str, condition: Callable[[list[Sample]], bool] = bool, deadline_s: float = 15
+        self, promql: str, condition: Callable[[list[Sample]], bool] = bool, deadline_s: float = 60
     ) -> list[Sample]:
         """The first answer that meets the condition; `TimeoutError` if none does in time."""
         end = time.monotonic() + deadline_s
@@ -97,7 +98,7 @@ def running_prometheus(folder: Path, config: str) -> Iterator[Prometheus]:
             yield prometheus
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def scrape_config(target: str, interval: str = "500ms") -> str:
@@ -112,17 +113,9 @@ scrape_configs:
 """
 
 
-def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a program answers; `RuntimeError` with its log if it does not start."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
             if httpx.get(f"{url}/-/ready").status_code == httpx.codes.OK:

@@ -19,13 +19,13 @@ def test_spans_arrive_with_their_attributes(otlp_receiver: OtlpReceiver, protoco
     """A span that is sent over either protocol is found among the spans."""
     exporter: GrpcExporter | HttpExporter
     if protocol == "grpc":
-        exporter = GrpcExporter(otlp_receiver.grpc_endpoint, timeout=5)
+        exporter = GrpcExporter(otlp_receiver.grpc_endpoint, timeout=30)
     else:
-        exporter = HttpExporter(otlp_url(otlp_receiver.http_endpoint, "http", "traces"), timeout=5)
+        exporter = HttpExporter(otlp_url(otlp_receiver.http_endpoint, "http", "traces"), timeout=30)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     provider.get_tracer("test").start_span("one", attributes={"a": 1}).end()
-    otlp_receiver.wait_for(lambda receiver: len(receiver.spans()) == 1)
+    otlp_receiver.wait_for(lambda receiver: len(receiver.spans()) == 1, 60.0)
     provider.shutdown()
 
     (span,) = otlp_receiver.spans()

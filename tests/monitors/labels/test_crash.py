@@ -115,7 +115,7 @@ def test_kill_9_loses_no_label_and_no_prediction_that_was_acknowledged(tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_kill_9_at_a_hundred_moments(tmp_path: Path) -> None:
     """The same, a hundred times on one file."""
     _killed(tmp_path, 100)

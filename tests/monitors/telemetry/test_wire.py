@@ -202,7 +202,7 @@ def test_a_real_prometheus_reads_the_page(tmp_path: Path) -> None:
         running_prometheus(tmp_path, scrape_config(target)) as server,
     ):
         (sample,) = server.wait_for(f'{ready}{{weir_model_name="credit"}}')
-        (count,) = server.query(f"sum by (weir_model_version) ({requests})")
+        (count,) = server.wait_for(f"sum by (weir_model_version) ({requests})")
     assert sample.value == 2.5
     assert (count.labels, count.value) == ({"weir_model_version": "2"}, 170)
 

@@ -25,11 +25,11 @@ from serve.webhook.http_receiver import HttpReceiver
 from serve.webhook.message import Message
 from serve.webhook.receiver import Outcome
 from serve.webhook.signature import signed
-from tests.control.serving import free_port
 from tests.registry.alarms import FOUND, KEY, alarm
 from tests.serve.alarms.fakes import BEGUN
 from tests.serve.alarms.listening import Listening, listening
 from tests.serve.waiting import until
+from tests.tools.ports import free_port
 
 SECRET = b"s" * 32
 MESSAGE = event(alarm())
