@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.processes import free_ports as draw_ports
 from configs.errors import StartError, Unavailable
 from serve.demo.gateway import Ports, choose_port, last_words, running, stop, up_command, wait_ready
 
@@ -35,7 +36,7 @@ _DEAF = (
 
 def free_ports() -> Ports:
     """Two ports that nobody has."""
-    return Ports(choose_port(0), choose_port(0))
+    return Ports(*draw_ports(2))
 
 
 def server(ports: Ports) -> list[str]:

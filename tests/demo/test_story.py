@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmarks.processes import free_ports as draw_ports
 from configs.errors import StartError
 from monitors.telemetry import names
 from monitors.telemetry.promql import series
@@ -49,7 +50,8 @@ def processes_with(mark: str) -> list[str]:
 
 def free_ports() -> list[str]:
     """Options that name two ports which nobody has."""
-    return ["--port", str(choose_port(0)), "--control-port", str(choose_port(0))]
+    http, control = draw_ports(2)
+    return ["--port", str(http), "--control-port", str(control)]
 
 
 def marked(mark: str, folder: Path) -> dict[str, str]:

@@ -295,7 +295,6 @@ def test_settings_name_all_of_a_certificate_or_nothing(tmp_path: Path, shown: Ce
 
 
 @pytest.mark.hostile
-@pytest.mark.timeout(300)
 def test_a_version_on_two_ray_nodes_survives_the_death_of_one() -> None:
     """Replicas on both nodes answer; the far node is killed under load, and no request is lost."""
     with tempfile.TemporaryDirectory(prefix="two-") as home:
