@@ -10,10 +10,10 @@ from monitors.stats.anytime_shares import anytime_share
 from monitors.stats.event_ratio import Split, log_won, log_worse, smaller_than
 from serve.rollout import wording
 from serve.rollout.finding import Finding
+from serve.rollout.outlook import times_as_much
 from serve.rollout.paired import PairsSeen
 
 _LN10 = log(10)
-_TIMES_MOST = 2.0**14
 
 
 def agreement_finding(
@@ -62,9 +62,9 @@ def _log_fewer(pairs: PairsSeen, most: float, times: float = 1.0) -> float:
 def _more_rows(found: Finding, pairs: PairsSeen, most: float, least: int) -> int | None:
     if found.good or found.harmful or not pairs.rows:
         return None
-    times = 1.0
-    while _log_fewer(pairs, most, times) / _LN10 < found.good_at:
-        times *= 1.05
-        if times > _TIMES_MOST:
-            return None
+    if found.good_log10 >= found.good_at:
+        return least - pairs.rows
+    times = times_as_much(lambda by: _log_fewer(pairs, most, by) / _LN10 >= found.good_at)
+    if times is None:
+        return None
     return max(ceil(pairs.rows * (times - 1)), least - pairs.rows)

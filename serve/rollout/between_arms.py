@@ -15,11 +15,10 @@ from serve.rollout.budget import limit_alpha
 from serve.rollout.clusters import Clusters
 from serve.rollout.evidence import RECENT_UNITS, Evidence
 from serve.rollout.finding import Finding
+from serve.rollout.outlook import times_as_much
 from serve.rollout.tallies import JudgedArm
 
 LN10 = log(10)
-_TIMES_MOST = 2.0**14
-"""What takes more than so many times as many units is not worth waiting for."""
 
 
 def finding_between_arms(
@@ -142,12 +141,5 @@ def _more_units(
         more = [Trials(each[0], *(times * count for count in each[1:])) for each in trials]
         return log_goodness(more, guardrail) / LN10 >= found.good_at
 
-    few, many = 1.0, 2.0
-    while not told(many):
-        few, many = many, 2 * many
-        if many > _TIMES_MOST:
-            return None
-    for _ in range(10):
-        middle = (few + many) / 2
-        few, many = (few, middle) if told(middle) else (middle, many)
-    return ceil(units * (many - 1))
+    times = times_as_much(told)
+    return None if times is None else ceil(units * (times - 1))

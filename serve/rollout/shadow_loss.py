@@ -14,10 +14,10 @@ from monitors.stats import paired_losses
 from monitors.stats.paired_losses import Losses
 from serve.rollout import wording
 from serve.rollout.finding import Finding
+from serve.rollout.outlook import times_as_much
 from serve.rollout.tallies import JudgedArm
 
 _LN10 = log(10)
-_TIMES_MOST = 2.0**14
 
 
 def loss_finding(losses: Losses, guardrail: Guardrail, blank: Finding, shown: bool) -> Finding:
@@ -64,9 +64,7 @@ def _more_pairs(found: Finding, losses: Losses, guardrail: Guardrail) -> int | N
     """About how many more labels tell, if all goes on as it did until now."""
     if found.good or found.harmful or not losses.pairs:
         return None
-    times = 1.0
-    while _log_good(losses.times(times), guardrail) / _LN10 < found.good_at:
-        times *= 1.05
-        if times > _TIMES_MOST:
-            return None
-    return ceil(losses.pairs * (times - 1))
+    times = times_as_much(
+        lambda by: _log_good(losses.times(by), guardrail) / _LN10 >= found.good_at
+    )
+    return None if times is None else ceil(losses.pairs * (times - 1))
