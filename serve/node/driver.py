@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -38,6 +39,8 @@ _SERVE_DOWN_S = 2.5
 _KEEP_DOWN_S = 0.7
 _EXPORT_DOWN_S = 1.0
 _RAY_DOWN_S = 1.5
+_SAID_MAX = 300
+"""So many characters of what others raise are said; the log has all of it."""
 
 
 def main(run_dir: Path, status_fd: int) -> None:
@@ -53,8 +56,11 @@ def main(run_dir: Path, status_fd: int) -> None:
         _say(status_fd, "ready")
         told_to_end.wait()
     except Exception as error:
+        # Into the log first: who hears the word ends this process.
+        traceback.print_exc()
+        sys.stderr.flush()
         _say(status_fd, f"error: {_sentence(error)}")
-        raise
+        raise SystemExit(1) from error
     finally:
         _bounded(_control_down, _SERVE_DOWN_S)
         _bounded(lambda: _watcher_down(OBSERVER), _KEEP_DOWN_S)
@@ -153,7 +159,9 @@ def _sentence(error: Exception) -> str:
         if isinstance(cause, WeirError):
             return cause.message
         cause = cause.__cause__
-    return f"the gateway did not start: {type(error).__name__}"
+    last = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+    said = f": {last.strip()[:_SAID_MAX]}" if last else ""
+    return f"the gateway did not start: {type(error).__name__}{said}"
 
 
 def _say(status_fd: int, line: str) -> None:
