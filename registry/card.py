@@ -278,6 +278,12 @@ class Performance(Part):
     segments: tuple[str, ...] = ()
 
 
+class Near(Tolerance):
+    """How far one output may be from that of the stable version and agree with it."""
+
+    output: str
+
+
 class Lineage(Part):
     """Where the version comes from, and who answers for it."""
 
@@ -292,7 +298,7 @@ class Lineage(Part):
 class Card(Part):
     """The whole declaration of one version.
 
-    `same_within` says of outputs, by name, when those of a shadow agree with the stable version's.
+    `same_within` says of outputs when those of a shadow agree with the stable version's.
     """
 
     task: Task
@@ -306,7 +312,7 @@ class Card(Part):
     label: Label | None = None
     performance: Performance | None = None
     change: Literal["same-behaviour", "improvement"] = "improvement"
-    same_within: Mapping[str, Tolerance] = {}
+    same_within: tuple[Near, ...] = ()
     lineage: Lineage = Lineage()
 
     @model_validator(mode="after")
@@ -314,6 +320,7 @@ class Card(Part):
         for kind, names in (
             ("feature", [feature.name for feature in self.features]),
             ("group", [group.name for group in self.groups]),
+            ("output of same_within", [near.output for near in self.same_within]),
         ):
             twice = sorted(name for name, times in Counter(names).items() if times > 1)
             if twice:

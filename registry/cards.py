@@ -382,8 +382,8 @@ def _label_problems(card: Card, signature: Signature) -> list[str]:
 
 def _tolerance_problems(card: Card, signature: Signature) -> list[str]:
     problems = []
-    for name in card.same_within:
-        spec = _find(signature.outputs, name)
+    for near in card.same_within:
+        name, spec = near.output, _find(signature.outputs, near.output)
         if spec is None:
             known = [each.name for each in signature.outputs]
             problems.append(f"same_within: there is no output {name!r}.{did_you_mean(name, known)}")

@@ -76,7 +76,7 @@ class Comparison:
         self._card = stable.card
         self._inputs = [spec.name for spec in stable.signature.inputs]
         self._batched = stable.signature.batched
-        self._within = candidate.card.same_within
+        self._within = {near.output: near for near in candidate.card.same_within}
         self._labels_tell = labels_tell(stable.card, candidate.card)
         self._attributes = frozenset(
             group.name

@@ -18,6 +18,7 @@ from registry.card import (
     GapBand,
     Group,
     Label,
+    Near,
     Policy,
     Score,
     Strata,
@@ -329,7 +330,7 @@ def _fair(
             "label.within needs a score of one column",
         ),
         (
-            _with(same_within={"probabilites": Tolerance(absolute=0.1)}),
+            _with(same_within=(Near(output="probabilites", absolute=0.1),)),
             "same_within: there is no output 'probabilites'. Did you mean",
         ),
     ],
@@ -344,11 +345,14 @@ def test_a_card_that_does_not_fit_the_model_is_refused(card: Card, said: str) ->
 def test_strings_are_not_near_one_another() -> None:
     """Nor is a difference below nought one."""
     signature = _signature(_spec("name", (-1, 1), BYTES))
-    card = Card(task=Task.OTHER, same_within={"name": Tolerance(relative=0.1)})
+    card = Card(task=Task.OTHER, same_within=(Near(output="name", relative=0.1),))
     with pytest.raises(Refused, match="same_within: 'name' holds strings"):
         check_card(card, signature)
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         Tolerance(absolute=-0.1)
+    twice = (Near(output="y"), Near(output="y", absolute=1.0))
+    with pytest.raises(ValidationError, match="output of same_within named twice: y"):
+        Card(task=Task.OTHER, same_within=twice)
 
 
 def test_a_score_of_strings_is_refused() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from configs.errors import ModelFailed
-from registry.card import Card, Decision, Group, Label, Score, Task, Tolerance
+from registry.card import Card, Decision, Group, Label, Near, Score, Task, Tolerance
 from registry.records import FULL, Version
 from registry.signature import Datatype, Signature, TensorSpec
 from serve.models.frames import Tensors
@@ -123,7 +123,7 @@ def test_a_card_says_how_far_an_output_may_be_off(
     within: dict[str, float], stable: float, candidate: float, agrees: bool
 ) -> None:
     """That of the candidate, which says that it behaves the same."""
-    loose = PLAIN.model_copy(update={"same_within": {"y": Tolerance(**within)}})
+    loose = PLAIN.model_copy(update={"same_within": (Near(output="y", **within),)})
 
     pair = comparison(PLAIN, loose).pair(ROW, y(stable), y(candidate))
 
@@ -133,7 +133,7 @@ def test_a_card_says_how_far_an_output_may_be_off(
 
 def test_an_output_with_a_tolerance_is_compared_beside_the_decision() -> None:
     """The same decision does not make up for another score, nor a near score for another one."""
-    near = DECIDING.model_copy(update={"same_within": {"y": Tolerance(absolute=3.0)}})
+    near = DECIDING.model_copy(update={"same_within": (Near(output="y", absolute=3.0),)})
     of = comparison(DECIDING, near)
 
     pairs = [of.pair(ROW, y(9), y(value)) for value in (7, 5, 11)]
