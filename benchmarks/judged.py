@@ -1,10 +1,10 @@
 """What a request costs while its route is judged by a rollout, over real sockets.
 
 `python -m benchmarks.judged`: the processor time of a request of one row as JSON over 32
-connections, all of Weir's processes counted, on one gateway whose route is in each of four states
-in turn: one version alone; the same with a rollout whose candidate has one request in ten thousand,
-so that hardly more than the judging is added; a rollout at half; and two versions that have half
-each without anybody who judges. Every version has a host of its own. Ratios are within a turn.
+connections, all of Weir's processes counted, on one gateway whose route is in each of five states
+in turn: one version alone; two of which the other has one request in ten thousand, or half, each
+as a rollout that is judged and as a split that nobody judges. Every version has a host of its own.
+Ratios are within a turn.
 """
 
 from __future__ import annotations
@@ -34,12 +34,8 @@ from serve.control.client import ControlClient
 MODEL = "model"
 CONNECTIONS = 32
 WAIT_S = 120.0
-ALONE, WATCHED, ROLLOUT, SPLIT = (
-    "one version",
-    "judged, 0.01 %",
-    "judged, 50 %",
-    "split, not judged",
-)
+ALONE = "one version"
+FEW, HALF = 0.01, 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +69,16 @@ def _alone(_control: ControlClient) -> Iterator[None]:
     yield
 
 
-@contextmanager
-def _split(control: ControlClient) -> Iterator[None]:
-    control.set_route(MODEL, {1: 50, 2: 50}, reason="benchmark")
-    try:
-        yield
-    finally:
-        control.set_route(MODEL, {1: 100}, reason="benchmark")
+def _split(percent: float) -> Callable[[ControlClient], Any]:
+    @contextmanager
+    def state(control: ControlClient) -> Iterator[None]:
+        control.set_route(MODEL, {1: 100 - percent, 2: percent}, reason="benchmark")
+        try:
+            yield
+        finally:
+            control.set_route(MODEL, {1: 100}, reason="benchmark")
+
+    return state
 
 
 def _judged(percent: float) -> Callable[[ControlClient], Any]:
@@ -98,9 +97,10 @@ def _judged(percent: float) -> Callable[[ControlClient], Any]:
 
 STATES: Mapping[str, Callable[[ControlClient], Any]] = {
     ALONE: _alone,
-    WATCHED: _judged(0.01),
-    ROLLOUT: _judged(50),
-    SPLIT: _split,
+    f"{FEW:g} % of another": _split(FEW),
+    f"{FEW:g} %, judged": _judged(FEW),
+    f"{HALF:g} % of another": _split(HALF),
+    f"{HALF:g} %, judged": _judged(HALF),
 }
 
 
