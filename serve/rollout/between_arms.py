@@ -118,7 +118,9 @@ def _first(trials: Sequence[Trials]) -> list[Split]:
 def _with_interval(found: Finding, trials: Sequence[Trials], guardrail: Guardrail) -> Finding:
     if guardrail.margin_rel is None:
         lower, upper = weighted_difference.difference_interval(trials)
-        estimate = weighted_difference.difference(trials)
+        # Weights are without bias and may be beyond what a difference of shares can be.
+        weighted = weighted_difference.difference(trials)
+        estimate = None if weighted is None else min(max(weighted, lower), upper)
         return replace(
             found, measure="difference of shares", estimate=estimate, lower=lower, upper=upper
         )
