@@ -18,7 +18,7 @@ from tests.serve.control.crashing import NAMED
 from tests.serve.versions import MODEL
 
 ROOT = Path(__file__).parents[3]
-KILLS = 208
+KILLS = 288
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_anywhere_it_goes_on_from_what_was_committed_last(folder: Path) -> None:
-    """Whole rollouts that end well, by harm, by an order and by being taken back, over 208 kills.
+    """Whole rollouts that end well, by harm, by an order and by being taken back, over 288 kills.
 
     Each life begins with the last route, with an audit entry for each change and none besides, and
     with evidence that holds what it was folded from once. In the end everything has been told.
@@ -52,8 +52,8 @@ def test_killed_anywhere_it_goes_on_from_what_was_committed_last(folder: Path) -
     assert len(places) == KILLS
     within = Counter(place.split()[1] for place in places)
     assert len(within.keys() & set(NAMED)) > 6, "where others see what it does"
-    # Which ones is for threads to say: some seventy where nothing else runs, fewer where much does.
-    assert len(within) > 40, "and in many other places"
+    # Which ones is for threads to say: so there are more kills than are needed for it.
+    assert len(within) > 60, "and in many other places"
     ended = dict(each.rsplit("=", 1) for each in states.split(","))
     assert int(ended["completed"]) > 3
     assert int(ended["rolled back"]) > 3
